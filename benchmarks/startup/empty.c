@@ -1,0 +1,3 @@
+__attribute__((export_name("_start"))) void start(void)
+{
+}

@@ -1,0 +1,332 @@
+"""The command line: one function per command that parses, calls and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness import __version__
+from harness.errors import HarnessError, UsageError
+from harness.show import Column, Form, duration, show, stderr
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Measure WebAssembly workloads across a cluster, and predict how long they take, with a bound that holds.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")]
+DevicesFile = Annotated[Path, typer.Option("--devices-file", help="The file that lists the devices.")]
+DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset's directory.")]
+Benchmarks = Annotated[
+    Path | None, typer.Option("--benchmarks", help="The directory of suites.", show_default="benchmarks/")
+]
+DEVICES_YAML = Path("devices.yaml")
+
+
+def main() -> None:
+    """The console command ``harness``."""
+    try:
+        app()
+    except HarnessError as error:
+        stderr().print(f"harness: {error}", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: harness demo -o datasets/demo")
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where everything goes.")] = Path("datasets/demo"),
+    minutes: Annotated[float, typer.Option(help="How long measuring may take, about.", min=0.2)] = 2.0,
+    benchmarks: Benchmarks = None,
+) -> None:
+    """The main job on this machine: build, measure alone and together, count opcodes, train, predict, report."""
+    from harness.demo import run_demo
+
+    run_demo(output, minutes, benchmarks, stderr())
+
+
+@app.command(epilog="Example: harness build polybench")
+def build(
+    suites: Annotated[list[str] | None, typer.Argument(help="Which suites; all of them by default.")] = None,
+    force: Annotated[bool, typer.Option(help="Compile even what has not changed.")] = False,
+    benchmarks: Benchmarks = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Compile suites to WebAssembly and check what every module prints."""
+    from harness.preparing import build_and_verify
+
+    rows = build_and_verify(suites or [], benchmarks, stderr(), force=force)
+    columns = [
+        Column("workload", "workload"), Column("bytes", "bytes", True), Column("sha256", "sha256"),
+        Column("compiled", "compiled"), Column("output", "output"),
+    ]  # fmt: skip
+    form = _form(as_json, as_csv)
+    if form is Form.table:
+        rows = [row | {"sha256": row["sha256"][:16]} for row in rows]
+    show(rows, columns, form)
+    if any(row["output"] not in ("as expected", "not fixed") for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: harness devices --json")
+def devices(
+    names: Annotated[list[str] | None, typer.Argument(help="Which devices; all of them by default.")] = None,
+    devices_file: DevicesFile = DEVICES_YAML,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Reach every device and list what it is and which engines it has."""
+    from harness.devices import choose, load_devices
+    from harness.engines import ENGINES
+    from harness.reach import reach_all
+
+    reached, failed = reach_all(choose(load_devices(devices_file), names or []), stderr().print)
+    rows: list[dict[str, Any]] = []
+    for device in reached:
+        device.session.close()
+        facts = device.facts
+        for name in ENGINES:
+            if name in device.versions or name in device.absent:
+                rows.append(
+                    {"device": device.device.name, "engine": name, "version": device.versions.get(name),
+                     "state": "ready" if name in device.versions else f"absent: {device.absent[name]}; {ENGINES[name].how_to_get}",
+                     "machine": facts.get("machine"), "cpu": facts.get("model_name"), "cores": facts.get("cores"),
+                     "memory_bytes": facts.get("memory_bytes")}
+                )  # fmt: skip
+    rows += [{"device": error.device, "state": f"not reached: {error.reason}"} for error in failed]
+    columns = [Column(key, key) for key in ("device", "engine", "version", "state", "machine", "cpu", "cores")]
+    show(rows, columns, _form(as_json, as_csv))
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: harness count polybench/mini --json")
+def count(
+    workloads: Annotated[list[str] | None, typer.Argument(help="Workloads, suites, or .wasm files; default: all.")] = None,
+    benchmarks: Benchmarks = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Count every opcode that workloads execute, exactly."""
+    from harness.preparing import counts_table
+
+    rows = counts_table(workloads or [], benchmarks, stderr())
+    columns = [Column("workload", "workload"), Column("opcode", "opcode"), Column("count", "count", True)]
+    show(rows, columns, _form(as_json, as_csv))
+
+
+@app.command(epilog="Example: harness collect -o datasets/lab --suite polybench/mini --limit 5   (again: it resumes)")
+def collect(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DATASET", help="The dataset to collect into.")],
+    devices: Annotated[list[str] | None, typer.Option("--device", "-d", help="Only these devices.")] = None,
+    engines: Annotated[list[str] | None, typer.Option("--engine", "-e", help="Only these engines.")] = None,
+    suites: Annotated[
+        list[str] | None, typer.Option("--suite", "-s", help="Only these suites, suite/size, workloads or globs.")
+    ] = None,
+    degrees: Annotated[str, typer.Option(help="How many workloads run together, beside running alone.")] = "2,3,4",
+    rounds: Annotated[int, typer.Option(help="How often co-runner sets are drawn per degree.", min=1)] = 1,
+    repeats: Annotated[int, typer.Option(help="Samples of a workload alone.", min=1)] = 50,
+    limit: Annotated[float, typer.Option(help="Seconds after which a job ends.", min=0.01)] = 30.0,
+    co_run: Annotated[
+        float | None, typer.Option(help="Seconds that workloads run together.", show_default="the limit", min=0.01)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides order and co-runner sets.")] = 0,
+    anchors: Annotated[int, typer.Option(help="Workloads repeated at start and end, to see drift.", min=0)] = 3,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")] = False,
+    devices_file: DevicesFile = DEVICES_YAML,
+    benchmarks: Benchmarks = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Measure workloads on devices, alone and together. Interrupt it and repeat the command to go on.
+
+    Ctrl-C ends after the running jobs; a second one at once.
+    """
+    from harness.collecting import Request, run_collection
+    from harness.plan import Settings
+
+    settings = Settings(
+        seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run or limit, anchors=anchors,
+        rounds={degree: rounds for degree in _degrees(degrees)},
+    )  # fmt: skip
+    request = Request(output, devices_file, benchmarks, devices or [], engines or [], suites or [], settings)
+    rows, complete = run_collection(request, stderr(), dry_run=dry_run)
+    columns = [
+        Column("device", "device"), Column("engine", "engine"), Column("alone", "alone", True),
+        Column("together", "together", True), Column("hours", "hours at most", True),
+    ] if dry_run else STATUS_COLUMNS  # fmt: skip
+    show(rows, columns, _form(as_json, as_csv))
+    if not complete:
+        raise typer.Exit(1)
+
+
+STATUS_COLUMNS = [
+    Column("platform", "platform"), Column("planned", "jobs", True), Column("done", "done", True),
+    Column("left", "left", True), Column("observations", "observations", True), Column("failed", "failed", True),
+    Column("reasons", "reasons"), Column("coverage", "workloads seen"),
+]  # fmt: skip
+
+
+@app.command(epilog="Example: harness status datasets/lab")
+def status(dataset: DatasetPath, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """What is done, failed and left of a collection, per platform."""
+    from harness.dataset import Dataset
+    from harness.status import status_rows
+
+    show(status_rows(Dataset.open(dataset)), STATUS_COLUMNS, _form(as_json, as_csv))
+
+
+@app.command(name="import", epilog="Example: harness import pitot/data -o datasets/published")
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where data.npz and if2/if3/if4.npz are.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DATASET", show_default="datasets/DIR")
+    ] = None,
+) -> None:
+    """Make a dataset of the published Pitot files (times in microseconds)."""
+    from harness.exchange import import_published
+
+    root = output or Path("datasets") / folder.resolve().name
+    _, rows = import_published(folder, root)
+    told = ", ".join(f"{count:,} {'isolated' if n == 0 else f'{n + 1}-way'}" for n, count in rows.items())
+    stderr().print(f"{told} observations are now in {root}; next: harness train {root} -o {root.name}.npz")
+
+
+@app.command(epilog="Example: harness train datasets/lab -o lab.npz")
+def train(
+    dataset: DatasetPath,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL", help="The model file to write.")],
+    test_share: Annotated[float, typer.Option(help="Share of jobs kept for testing only.", min=0.01, max=0.9)] = 0.2,
+    calibration_share: Annotated[
+        float, typer.Option(help="Share of the other jobs kept for calibrating only.", min=0.01, max=0.9)
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Decides split and initial values.")] = 0,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Train a model with calibrated bounds, and print its accuracy on held-out jobs."""
+    from harness.dataset import Dataset
+    from harness.progress import bar
+    from harness.train import show_accuracy
+    from harness.train import train as fit
+
+    form, console = _form(as_json, as_csv), stderr()
+    opened = Dataset.open(dataset)
+    if not output.resolve().parent.is_dir():
+        raise UsageError(f"there is no directory {output.resolve().parent} to write the model to.")
+    with bar(console, "training", 1) as progress:
+        trained = fit(
+            opened, test_share=test_share, calibration_share=calibration_share, seed=seed, progress=progress.at
+        )
+    trained.model.save(output)
+    show_accuracy(trained.accuracy, form)
+    console.print(f"trained on {trained.rows:,} observations in {trained.seconds:.1f} s; the model is {output}")
+
+
+@app.command(
+    epilog="Examples: harness predict lab.npz -w polybench/small/gemm -d local --with polybench/small/lu --eps 0.05 · "
+    "harness predict lab.npz -w polybench/small/gemm · harness predict lab.npz --batch asked.csv -o answered.parquet"
+)
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")],
+    workload: Annotated[str | None, typer.Option("--workload", "-w", help="Default: every workload.")] = None,
+    device: Annotated[str | None, typer.Option("--device", "-d", help="Default: every device.")] = None,
+    engine: Annotated[str | None, typer.Option("--engine", "-e", help="Default: every engine of the device.")] = None,
+    platform: Annotated[str | None, typer.Option("--platform", "-p", metavar="ENGINE:DEVICE")] = None,
+    beside: Annotated[str, typer.Option("--with", metavar="A,B", help="The co-runners, up to three.")] = "",
+    eps: Annotated[float, typer.Option(help="How often the bound may be exceeded.")] = 0.05,
+    batch: Annotated[
+        Path | None,
+        typer.Option(help="Answer each row of a CSV, Parquet or JSON-lines file: workload, platform, with (A;B)."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the answered batch goes.")] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Predict execution times, each with a bound that is exceeded with probability at most ε."""
+    from harness import predict as asking
+
+    loaded = asking.load_model(model)
+    if batch:
+        if any((workload, device, engine, platform, beside)):
+            raise UsageError("with --batch the rows say what is asked; leave out -w, -d, -e, -p and --with.")
+        rows, asked = asking.read_batch(batch)
+        answers = asking.answer(loaded, asked, eps) if asked else []
+        rows = [
+            row | {"mean_ns": answer["mean_ns"], "bound_ns": answer["bound_ns"]}
+            for row, answer in zip(rows, answers, strict=True)
+        ]
+        if output:
+            asking.write_batch(output, rows)
+            stderr().print(f"{len(rows):,} answered rows are in {output}")
+        elif as_json:
+            show(rows, [Column(key, key) for key in (rows[0] if rows else {})], Form.json)
+        else:
+            asking.write_csv(sys.stdout, rows)
+    else:
+        if output:
+            raise UsageError("--output goes with --batch; a single prediction is printed, also with --json or --csv.")
+        names = [name.strip() for name in beside.split(",") if name.strip()]
+        asked = asking.questions(
+            loaded, workload=workload, device=device, engine=engine, platform=platform, co_runners=names
+        )
+        columns = [
+            Column("workload", "workload"), Column("platform", "platform"), Column("with", "beside"),
+            Column("mean_ns", "expected", True), Column("bound_ns", f"stays below (ε = {eps:g})", True),
+        ]  # fmt: skip
+        show(asking.answer(loaded, asked, eps), columns, _form(as_json, as_csv))
+    told = asking.shortage(loaded, asked, eps)
+    if told:
+        stderr().print(told, soft_wrap=True)
+
+
+@app.command(epilog="Example: harness report datasets/lab -m lab.npz -o lab.html")
+def report(
+    dataset: DatasetPath,
+    model: Annotated[Path | None, typer.Option("--model", "-m", help="Also show how good this model is.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", show_default="DATASET/report.html")] = None,
+) -> None:
+    """Write one HTML page about a dataset: coverage, times, slowdowns, failures, accuracy."""
+    from harness.dataset import Dataset
+    from harness.predict import load_model
+    from harness.report import write_report
+
+    path = output or dataset / "report.html"
+    write_report(Dataset.open(dataset), load_model(model) if model else None, path)
+    stderr().print(f"the report is {path}")
+
+
+def _form(as_json: bool, as_csv: bool) -> Form:
+    if as_json and as_csv:
+        raise UsageError("give either --json or --csv, not both.")
+    return Form.json if as_json else Form.csv if as_csv else Form.table
+
+
+def _degrees(text: str) -> list[int]:
+    words = [word.strip() for word in text.split(",") if word.strip() not in ("", "1")]
+    if not all(word in ("2", "3", "4") for word in words):
+        raise UsageError(f"--degrees {text} must list numbers from 2 to 4, such as 2,3; or 1 for none together.")
+    return sorted({int(word) for word in words})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""The controller: a worker per device runs its jobs, and every result is on disk before it counts."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import __version__
+from harness.dataset import Dataset
+from harness.engines import ENGINES
+from harness.errors import DeviceError
+from harness.journal import Journal
+from harness.plan import Plan, Settings
+from harness.reach import Reached, reach
+from harness.records import Entry, Job, JobResult, MemberResult, State
+from harness.remote import LinkLost, Session
+from harness.remote.session import Refused
+from harness.suites import Workload
+
+ATTEMPTS = 3
+COMPILE_LIMIT_S = 120.0
+LEAST_SAMPLES = 5  # of each member before a co-run may end
+MAX_SAMPLES = 200  # kept of each member of a co-run; executions after them are only summed
+
+
+class Listener(Protocol):
+    """Who wants to know how a collection goes. Called from the workers' threads."""
+
+    def said(self, text: str) -> None: ...
+    def planned(self, jobs: int, already_done: int) -> None: ...
+    def finished(self, entry: Entry) -> None: ...
+
+
+@dataclass
+class Outcome:
+    """How a collection ended: jobs still to do, and the devices that failed with their reasons."""
+
+    left: int = 0
+    set_aside: dict[str, str] = field(default_factory=dict)
+    stopped: bool = False
+
+
+class Stop:
+    """Asks a collection to end: the first time after the running jobs, the second time at once."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self._running: set[Session] = set()
+        self._lock = threading.Lock()
+
+    def ask(self) -> None:
+        if not self.asked.is_set():
+            self.asked.set()
+            return
+        with self._lock:
+            for session in self._running:
+                session.cancel()
+
+    def running(self, session: Session, yes: bool) -> None:
+        with self._lock:
+            (self._running.add if yes else self._running.discard)(session)
+
+
+class Payload:
+    """What a device needs to run a workload: bytes by their SHA-256, and the agent's description of it."""
+
+    def __init__(self, workload: Workload) -> None:
+        self._workload = workload
+        self.contents: dict[str, Callable[[], bytes]] = {}
+
+    def _content(self, path: Path) -> str:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.contents[digest] = path.read_bytes
+        return digest
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        workload = self._workload
+        return {
+            "workload": workload.name,
+            "module": self._content(workload.module),
+            "argv": list(workload.argv),
+            "stdin": workload.stdin and self._content(workload.stdin),
+            "files": {file.guest: self._content(file.host) for file in workload.files},
+            "expect": {"exit_code": workload.expect.exit_code, "stdout_sha256": workload.expect.stdout_sha256},
+        }
+
+
+class Worker:
+    """Runs the jobs of one device, one at a time, in the order of the plan."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: Settings,
+        reached: Reached,
+        payloads: Mapping[str, Payload],
+        jobs: Sequence[Job],
+        listener: Listener,
+        stop: Stop,
+    ) -> None:
+        self.dataset, self.settings, self.payloads = dataset, settings, payloads
+        self.listener, self.stop = listener, stop
+        self.device, self.versions = reached.device, reached.versions
+        self.session: Session | None = reached.session
+        self.spool_taken = False
+        self.left = deque(jobs)
+        self.attempts: Counter[str] = Counter()
+        self.set_aside = ""
+        self.crash: Exception | None = None
+
+    def work(self) -> None:
+        try:
+            with self.dataset.journal(self.device.name) as journal:
+                self._work(journal)
+        except Exception as error:  # a full disk or a defect: raised again in the main thread
+            self.crash = error
+            self.stop.asked.set()
+        finally:
+            self._hang_up()
+
+    def _work(self, journal: Journal) -> None:
+        failures = 0
+        while self.left and not self.stop.asked.is_set():
+            job: Job | None = None
+            try:
+                session = self._connected(journal)
+                if not self.left:
+                    return
+                job = self.left[0]
+                result = self._run(session, job)
+                if result is None:
+                    return  # cancelled
+                self._keep(journal, session, job, result)
+                failures = 0
+            except (LinkLost, DeviceError, Refused) as error:
+                failures += 1
+                self.listener.said(f"{self.device.name}: {error}")
+                self._hang_up()
+                if job:
+                    self._put_back(journal, job, str(error))
+                if failures >= ATTEMPTS:
+                    self.set_aside = str(error)
+                    return
+                self.stop.asked.wait(0.2 * 2**failures)
+
+    def _connected(self, journal: Journal) -> Session:
+        """A session whose spool has been taken: results that the agent finished while nobody listened."""
+        session = self.session or reach(self.device, self.listener.said).session
+        self.session = session
+        if not self.spool_taken:
+            waiting = {job.id: job for job in self.left}
+            for result in session.spooled(self.dataset.info.id):
+                job = waiting.pop(result.job, None)
+                if job:
+                    self._keep(journal, session, job, result)
+                else:
+                    session.ack(self.dataset.info.id, result.job)
+            self.spool_taken = True
+        return session
+
+    def _run(self, session: Session, job: Job) -> JobResult | None:
+        payloads = [self.payloads[name] for name in job.workloads]
+        spec = {
+            "id": job.id,
+            "engine": ENGINES[job.engine].spec(self.versions[job.engine]),
+            "members": [payload.spec for payload in payloads],
+            "report": job.repeats if job.degree == 1 else MAX_SAMPLES,
+            "least": min(LEAST_SAMPLES, job.repeats),
+            "window_ns": round(job.co_run_s * 1e9),
+            "limit_ns": round(job.limit_s * 1e9),
+            "memory_bytes": self.settings.memory_bytes,
+            "cpus": self.device.cpus,
+        }
+        for payload in payloads:
+            session.push(payload.contents)
+        within_s = 60 + job.degree * (2 * COMPILE_LIMIT_S + job.limit_s) + job.limit_s
+        self.stop.running(session, True)
+        try:
+            return session.run(self.dataset.info.id, spec, within_s)
+        finally:
+            self.stop.running(session, False)
+
+    def _keep(self, journal: Journal, session: Session, job: Job, result: JobResult) -> None:
+        """Journal a result, and only then let the device forget it."""
+        if tuple(member.workload for member in result.members) != job.workloads:
+            raise DeviceError(self.device.name, f"sent other workloads than those of job {job.id}")
+        self._finish(journal, job, result)
+        session.ack(self.dataset.info.id, job.id)
+
+    def _finish(self, journal: Journal, job: Job, result: JobResult) -> None:
+        attempts = self.attempts[job.id] + 1
+        entry = Entry(job, result, self.versions.get(job.engine, ""), __version__, attempts)
+        journal.append(entry)
+        self.left.remove(job)
+        self.listener.finished(entry)
+
+    def _put_back(self, journal: Journal, job: Job, reason: str) -> None:
+        """Try a failed job again after the others; after the last attempt it is a row with its reason."""
+        if job not in self.left:
+            return  # it failed after it was journaled
+        if self.attempts[job.id] + 1 < ATTEMPTS:
+            self.attempts[job.id] += 1
+            self.left.rotate(-1)
+            return
+        members = [MemberResult(name, "lost", reason[:1000], []) for name in job.workloads]
+        self._finish(journal, job, JobResult(job.id, 0, State(), members))
+
+    def _hang_up(self) -> None:
+        if self.session:
+            self.session.close()
+        self.session, self.spool_taken = None, False
+
+
+def collect(
+    dataset: Dataset,
+    plan: Plan,
+    reached: Sequence[Reached],
+    workloads: Sequence[Workload],
+    listener: Listener,
+    stop: Stop,
+) -> Outcome:
+    """Run what the dataset does not have yet of the plan. The caller holds the dataset's lock.
+
+    A worker per device; a device that fails three times in a row is set aside while the others go on. Whatever
+    ends this, a later call goes on where it ended.
+    """
+    dataset.compact()
+    done = dataset.finished()
+    listener.planned(len(plan.jobs), sum(job.id in done for job in plan.jobs))
+    payloads = {workload.name: Payload(workload) for workload in workloads}
+    workers = []
+    for device in reached:
+        jobs = [job for job in plan.jobs if job.device == device.device.name and job.id not in done]
+        workers.append(Worker(dataset, plan.settings, device, payloads, jobs, listener, stop))
+    threads = [threading.Thread(target=worker.work, name=worker.device.name) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.2)  # short, so that signals are handled meanwhile
+    for worker in workers:
+        if worker.crash:
+            raise worker.crash
+    dataset.compact()
+    return Outcome(
+        left=sum(len(worker.left) for worker in workers),
+        set_aside={worker.device.name: worker.set_aside for worker in workers if worker.set_aside},
+        stopped=stop.asked.is_set(),
+    )

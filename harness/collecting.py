@@ -1,0 +1,141 @@
+"""`harness collect`: from a request to a finished, or resumable, dataset."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from harness import __version__
+from harness.build import build
+from harness.collect import Outcome, Stop, collect
+from harness.counting import workload_rows
+from harness.dataset import Dataset
+from harness.devices import choose, load_devices
+from harness.errors import DeviceError, HarnessError
+from harness.plan import Plan, Settings, make_plan
+from harness.preparing import STARTUP
+from harness.progress import CollectionProgress, bar
+from harness.reach import Reached, choose_engines, platform_rows, reach_all
+from harness.records import Job
+from harness.status import status_rows
+from harness.suites import Workload, load_suites, load_workloads, select
+
+
+@dataclass(frozen=True)
+class Request:
+    output: Path
+    devices_file: Path
+    benchmarks: Path | None
+    devices: list[str]
+    engines: list[str]
+    suites: list[str]
+    settings: Settings
+
+
+def run_collection(request: Request, console: Console, *, dry_run: bool = False) -> tuple[list[dict[str, Any]], bool]:
+    """Reach, build, plan, count and measure; rows of the plan or of the status, and whether all was done.
+
+    Every name is checked before anything is written.
+    """
+    devices = choose(load_devices(request.devices_file), request.devices)
+    known = load_workloads(request.benchmarks)
+    workloads = [w for w in select(known, request.suites) if w.name != STARTUP]
+    startup = known[STARTUP]
+    if (request.output / "dataset.json").exists():
+        Dataset.open(request.output)
+    wanted = {w.suite for w in (*workloads, startup)}
+    suites = [suite for name, suite in load_suites(request.benchmarks).items() if name in wanted]
+    with bar(console, "building", sum(len(suite.recipes) for suite in suites)) as progress:
+        build(suites, progress=lambda one: progress.advance(one.workload))
+
+    reached, failed = reach_all(devices, lambda text: console.print(text, markup=False))
+    try:
+        for error in failed:
+            console.print(f"{error}; it is left out of this collection", markup=False)
+        if not reached:
+            raise DeviceError(", ".join(device.name for device in devices), "none could be reached, nothing was done")
+        engines = choose_engines(reached, request.engines)
+        platforms = [(e.name, d.device.name) for d in reached for e in engines if e.name in d.versions]
+        if not platforms:
+            raise HarnessError("no device has any engine; see `harness devices` for what to install.")
+        plan = make_plan(platforms, workloads, startup, request.settings)
+        if dry_run:
+            return plan_rows(plan), True
+        dataset = Dataset.open_or_create(request.output)
+        with dataset.locked():
+            prepare(dataset, plan, reached, engines, [*workloads, startup], console)
+            outcome = measure(dataset, plan, reached, [*workloads, startup], console)
+        if outcome.left:
+            console.print(f"{outcome.left:,} jobs are left; repeat the command to go on")
+        return status_rows(dataset), not outcome.left and not failed
+    finally:
+        for device in reached:
+            device.session.close()
+
+
+def prepare(
+    dataset: Dataset, plan: Plan, reached: list[Reached], engines: list[Any], workloads: list[Workload], console: Console
+) -> None:
+    """Write down the plan, the platforms, and the workloads with their opcode counts."""
+    dataset.begin(plan.settings, __version__, plan.jobs)
+    dataset.put_platforms(platform_rows(reached, engines))
+    known = {row["workload"]: row for row in dataset.workloads().to_pylist()}
+    with bar(console, "counting opcodes", len(workloads)) as progress:
+        dataset.put_workloads(workload_rows(workloads, known, progress.advance))
+
+
+def measure(
+    dataset: Dataset,
+    plan: Plan,
+    reached: list[Reached],
+    workloads: list[Workload],
+    console: Console,
+    budget_s: float | None = None,
+) -> Outcome:
+    """Collect under a progress bar, no new job after ``budget_s``.
+
+    The first Ctrl-C or SIGTERM ends it after the running jobs, a second at once.
+    """
+    stop = Stop()
+    timer = threading.Timer(budget_s or 0, stop.asked.set)
+    if budget_s:
+        timer.start()
+
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        if not stop.asked.is_set():
+            console.print("ending after the running jobs; Ctrl-C again to end at once")
+        stop.ask()
+
+    before = {which: signal.signal(which, interrupted) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with CollectionProgress(console) as progress:
+            outcome = collect(dataset, plan, reached, workloads, progress, stop)
+    finally:
+        timer.cancel()
+        for which, handler in before.items():
+            signal.signal(which, handler)
+    for name, reason in outcome.set_aside.items():
+        console.print(f"{name} was set aside: {reason}", markup=False)
+    return outcome
+
+
+def plan_rows(plan: Plan) -> list[dict[str, Any]]:
+    """A row per platform: jobs alone and together, and hours at most."""
+    by_platform: dict[str, list[Job]] = {}
+    for job in plan.jobs:
+        by_platform.setdefault(job.platform, []).append(job)
+    rows = []
+    for jobs in by_platform.values():
+        degrees = Counter(min(job.degree, 2) for job in jobs)
+        hours = Plan(tuple(jobs), plan.settings).hours()
+        rows.append(
+            {"device": jobs[0].device, "engine": jobs[0].engine, "alone": degrees[1], "together": degrees[2], "hours": hours}
+        )
+    return rows

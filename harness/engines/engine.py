@@ -1,0 +1,55 @@
+"""What the controller knows of an engine: how its runner is started on a device and what its times contain."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+HERE = Path(__file__).parent
+
+# instance: instantiating and running in a resident process; process: from before exec until reaped.
+WallContains = Literal["instance", "process"]
+Kind = Literal["compiler", "baseline", "interpreter"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A WebAssembly implementation in one mode.
+
+    ``program`` is looked up on the device's PATH, and ``python`` is the interpreter that runs the agent there.
+    It is started as ``program *program_args entry *args``, with ``files`` (beside this module) in one directory.
+    """
+
+    name: str
+    family: str
+    kind: Kind
+    ahead_of_time: bool
+    program: str
+    entry: str
+    files: tuple[str, ...]
+    how_to_get: str
+    program_args: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    wall_contains: WallContains = "instance"
+
+    @cached_property
+    def contents(self) -> dict[str, bytes]:
+        """The runner files, by their SHA-256."""
+        return {hashlib.sha256(data).hexdigest(): data for data in self._read().values()}
+
+    def spec(self, version: str = "") -> dict[str, Any]:
+        """What the agent is told: the program, the runner's files by hash, and the version that was detected."""
+        return {
+            "program": self.program,
+            "program_args": list(self.program_args),
+            "files": {name: hashlib.sha256(data).hexdigest() for name, data in self._read().items()},
+            "entry": self.entry,
+            "args": list(self.args),
+            "version": version,
+        }
+
+    def _read(self) -> dict[str, bytes]:
+        return {name: (HERE / name).read_bytes() for name in self.files}

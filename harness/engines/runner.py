@@ -1,0 +1,112 @@
+"""The loop that every Python runner shares. It runs on the device: standard library only, Python 3.8+.
+
+A runner is the resident process of one workload in one job. The agent writes one JSON object a line to its
+stdin and reads one a line from its stdout:
+
+    {"cmd": "load", "module": PATH, "argv": [...], "stdin": PATH, "preopens": [[GUEST, PATH]], "artefacts": DIR,
+     "version": V, "memory_bytes": N}
+                                   ->  {"event": "loaded", "compile_ns": N, "load_ns": N, "cached": B}
+    {"cmd": "warm", "stdout": PATH} ->  {"event": "warm", "sample": [...], "exit_code": N}
+    {"cmd": "loop", "at_ns": T, "after": PATH, "record": PATH, "report": N, "keep_running": B}
+                                   ->  {"event": "looping", "start_ns": N}, then N times
+                                       {"event": "sample", "sample": [...], "exit_code": N}, then {"event": "done"}
+
+The loop starts at T, and not before the file ``after`` exists. Until the file ``record`` exists it is load only. With
+``keep_running`` it goes on after the N samples and reports sums instead, about every 50 ms:
+{"event": "more", "count": N, "wall_ns": SUM, "until_ns": T, "exit_code": N}.
+
+A sample is [start_ns, wall_ns, user_ns, sys_ns, max_rss_kb], clocks monotonic and shared by all processes of the
+device. A trap is {"event": "trap", "reason": TEXT} and ends the runner; so does everything it cannot do, as
+{"event": "fail", "reason": TEXT}. The agent ends a loop by killing the process.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+
+SPIN_NS = 2_000_000
+CHUNK_NS = 50_000_000
+
+
+class Trap(Exception):
+    """The module trapped; the text is the engine's."""
+
+
+class Fail(Exception):
+    """The engine refused the module or could not be used."""
+
+
+def now_ns():
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+def wait_until(at_ns):
+    """Sleep, then spin the last two milliseconds, so that all members of a job start together."""
+    while True:
+        left = at_ns - now_ns()
+        if left <= 0:
+            return
+        if left > SPIN_NS:
+            time.sleep((left - SPIN_NS) / 1e9)
+
+
+def sample(engine, stdout):
+    """One timed execution: ([start_ns, wall_ns, user_ns, sys_ns, max_rss_kb], exit_code)."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    start = now_ns()
+    exit_code = engine.execute(stdout)
+    wall = now_ns() - start
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return [
+        start,
+        wall,
+        round((after.ru_utime - before.ru_utime) * 1e9),
+        round((after.ru_stime - before.ru_stime) * 1e9),
+        after.ru_maxrss,
+    ], exit_code
+
+
+def serve(engine):
+    """Answer the agent until it kills us. ``engine`` has load(command) -> dict and execute(stdout) -> exit code."""
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints must not reach the channel
+
+    def say(**message):
+        channel.write(json.dumps(message, separators=(",", ":")) + "\n")
+
+    try:
+        say(event="started")
+        for line in sys.stdin:
+            command = json.loads(line)
+            if command["cmd"] == "load":
+                say(event="loaded", **engine.load(command))
+            elif command["cmd"] == "warm":
+                taken, exit_code = sample(engine, command["stdout"])
+                say(event="warm", sample=taken, exit_code=exit_code)
+            elif command["cmd"] == "loop":
+                loop(engine, command, say)
+    except Trap as trap:
+        say(event="trap", reason=str(trap)[:500])
+    except Fail as fail:
+        say(event="fail", reason=str(fail)[:500])
+
+
+def loop(engine, command, say):
+    wait_until(command["at_ns"])
+    while command["after"] and not os.path.exists(command["after"]):
+        time.sleep(0.0001)
+    say(event="looping", start_ns=now_ns())
+    while command["record"] and not os.path.exists(command["record"]):
+        engine.execute(os.devnull)
+    for _ in range(command["report"]):
+        taken, exit_code = sample(engine, os.devnull)
+        say(event="sample", sample=taken, exit_code=exit_code)
+    say(event="done")
+    while command["keep_running"]:
+        count, total_ns, since_ns = 0, 0, now_ns()
+        while count == 0 or taken[0] + taken[1] - since_ns < CHUNK_NS:
+            taken, exit_code = sample(engine, os.devnull)
+            count, total_ns = count + 1, total_ns + taken[1]
+        say(event="more", count=count, wall_ns=total_ns, until_ns=taken[0] + taken[1], exit_code=exit_code)

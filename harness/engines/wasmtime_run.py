@@ -1,0 +1,113 @@
+"""Runs one module under the wasmtime package. Device side: Python 3.8+, beside runner.py."""
+
+import argparse
+import json
+import os
+import platform
+import re
+import sys
+import time
+
+import runner
+import wasmtime
+
+WINCH = 2  # wasmtime_strategy_t in wasmtime's C header; the Python property knows only auto and cranelift
+
+
+class Wasmtime:
+    def __init__(self, mode):
+        self.mode = mode
+        config = wasmtime.Config()
+        if mode == "winch":
+            wasmtime._bindings.wasmtime_config_strategy_set(config.ptr(), WINCH)
+        elif mode == "pulley":
+            config.target = "pulley64"
+        self.engine = wasmtime.Engine(config)
+        self.linker = wasmtime.Linker(self.engine)
+        self.linker.define_wasi()
+
+    def load(self, command):
+        self.command = command
+        try:
+            if self.mode == "aot":
+                return self.load_artefact(command)
+            start = time.perf_counter_ns()
+            self.module = wasmtime.Module.from_file(self.engine, command["module"])
+            return {"compile_ns": time.perf_counter_ns() - start, "load_ns": 0, "cached": False}
+        except wasmtime.WasmtimeError as error:
+            raise runner.Fail("does not compile: " + str(error).strip().splitlines()[-1]) from error
+
+    def load_artefact(self, command):
+        """Compile once per (module, version, target); the compile time is kept beside the artefact."""
+        name = "{}-wasmtime-{}-{}".format(
+            os.path.basename(command["module"]), command["version"], platform.machine()
+        )
+        path = os.path.join(command["artefacts"], name + ".cwasm")
+        cached = os.path.exists(path + ".json")
+        if not cached:
+            start = time.perf_counter_ns()
+            serialized = wasmtime.Module.from_file(self.engine, command["module"]).serialize()
+            compile_ns = time.perf_counter_ns() - start
+            write_whole(path, bytes(serialized))
+            write_whole(path + ".json", json.dumps({"compile_ns": compile_ns}).encode())
+        start = time.perf_counter_ns()
+        self.module = wasmtime.Module.deserialize_file(self.engine, path)
+        load_ns = time.perf_counter_ns() - start
+        with open(path + ".json") as file:
+            return {"compile_ns": json.load(file)["compile_ns"], "load_ns": load_ns, "cached": cached}
+
+    def execute(self, stdout):
+        command = self.command
+        wasi = wasmtime.WasiConfig()
+        wasi.argv = command["argv"]
+        wasi.stdout_file = stdout
+        if command["stdin"]:
+            wasi.stdin_file = command["stdin"]
+        for guest, host in command["preopens"]:
+            wasi.preopen_dir(host, guest)
+        store = wasmtime.Store(self.engine)
+        store.set_limits(memory_size=command["memory_bytes"])
+        store.set_wasi(wasi)
+        try:
+            instance = self.linker.instantiate(store, self.module)
+            instance.exports(store)["_start"](store)
+        except wasmtime.ExitTrap as leave:
+            return leave.code
+        except wasmtime.Trap as trap:
+            raise runner.Trap(trap_reason(trap.message)) from trap
+        except wasmtime.WasmtimeError as error:
+            raise runner.Fail("cannot run: " + str(error).strip().splitlines()[-1]) from error
+        except KeyError:
+            raise runner.Fail("the module exports no _start") from None
+        finally:
+            store.close()
+        return 0
+
+
+def trap_reason(message):
+    found = re.search(r"wasm trap: (.*)", message)
+    return found.group(1) if found else message.strip().splitlines()[-1]
+
+
+def write_whole(path, data):
+    partial = "{}.{}".format(path, os.getpid())
+    with open(partial, "wb") as file:
+        file.write(data)
+    os.replace(partial, path)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mode", choices=["jit", "aot", "winch", "pulley"], default="jit")
+    parser.add_argument("--detect", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.detect:
+        from importlib.metadata import version  # 20 ms that only detection pays
+
+        json.dump({"version": version("wasmtime")}, sys.stdout)
+    else:
+        runner.serve(Wasmtime(arguments.mode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Every error a person can see.
+
+HarnessError
+├── UsageError          the command was given something it cannot use (exit code 2)
+│   ├── DevicesError    devices.yaml is missing or malformed
+│   ├── UnknownName     no such device, engine, workload or platform
+│   ├── SuiteError      a suite.toml or a source of a workload is wrong
+│   ├── ModuleError     a file is not a WebAssembly module, or uses what is not supported
+│   ├── DatasetError    a dataset is missing, damaged or of another version
+│   └── ModelError      a model file is missing, damaged or cannot answer the question
+└── DeviceError         a device could not be reached or broke its protocol
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """One plain sentence for a person: what failed, where, and what to do."""
+
+    exit_code = 1
+
+
+class UsageError(HarnessError):
+    exit_code = 2
+
+
+class DevicesError(UsageError):
+    pass
+
+
+class SuiteError(UsageError):
+    pass
+
+
+class ModuleError(UsageError):
+    pass
+
+
+class DatasetError(UsageError):
+    pass
+
+
+class ModelError(UsageError):
+    pass
+
+
+class UnknownName(UsageError):
+    """A name that is not there, with the nearest names that are."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "", hint: str = "") -> None:
+        known = sorted(set(known))
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        place = f" in {where}" if where else ""
+        if near:
+            rest = f"did you mean {' or '.join(near)}?"
+        elif len(known) <= 12:
+            rest = f"known: {', '.join(known) or 'none'}."
+        else:
+            rest = f"{len(known)} are known, such as {', '.join(known[:3])}."
+        super().__init__(f"no {kind} named {name!r}{place}; {rest}{' ' + hint if hint else ''}")
+
+
+class DeviceError(HarnessError):
+    def __init__(self, device: str, reason: str) -> None:
+        self.device, self.reason = device, reason
+        super().__init__(f"device {device}: {reason}")

@@ -1,0 +1,199 @@
+"""A module's bytes, decoded: the sections of the WebAssembly 2.0 binary format (5.5 of the standard).
+
+Any bytes give a `Module` or a `ModuleError` with the offset: nothing is allocated on the word of a length
+field, so memory stays within a small multiple of the input. Decoding is not validation: types on the stack
+are not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from harness.errors import ModuleError
+from harness.opcodes.leb import read_unsigned
+from harness.opcodes.reader import (
+    Code,
+    Data,
+    Element,
+    Export,
+    FuncType,
+    Global,
+    Import,
+    Instruction,
+    Limits,
+    Reader,
+    TableType,
+    read_instructions,
+)  # fmt: skip
+
+MAGIC = b"\0asm"
+VERSION = b"\1\0\0\0"
+SECTIONS = (
+    "custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code",
+    "data", "data count",
+)  # fmt: skip
+ORDER = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11)  # the data count section stands before the code
+
+
+class Section(NamedTuple):
+    number: int
+    start: int  # of the content, after number and size
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    data: bytes
+    sections: tuple[Section, ...]
+    types: tuple[FuncType, ...] = ()
+    imports: tuple[Import, ...] = ()
+    functions: tuple[int, ...] = ()  # type index of each function defined here
+    tables: tuple[TableType, ...] = ()
+    memories: tuple[Limits, ...] = ()
+    globals: tuple[Global, ...] = ()
+    exports: tuple[Export, ...] = ()
+    start: int | None = None
+    elements: tuple[Element, ...] = ()
+    codes: tuple[Code, ...] = ()
+    datas: tuple[Data, ...] = ()
+    data_count: int | None = None
+    customs: tuple[tuple[str, int, int], ...] = ()  # name, start and end of the content
+
+    def imported(self, kind: str) -> list[Import]:
+        """The imports of one kind; they come first in that kind's index space."""
+        return [entry for entry in self.imports if entry.kind == kind]
+
+    def instructions(self, index: int) -> Iterator[Instruction]:
+        """The instructions of the index-th function defined here, its final `end` included."""
+        code = self.codes[index]
+        return read_instructions(self.data, code.start, code.end)
+
+
+def check_module(data: bytes, where: str) -> None:
+    """Raise `ModuleError` unless `data` starts as a core module and its sections fill it exactly (no deeper
+    look).
+
+    `where` names the file in the message.
+    """
+    try:
+        read_sections(data)
+    except ModuleError as error:
+        raise ModuleError(f"{where}: {error}") from None
+
+
+def read_sections(data: bytes) -> tuple[Section, ...]:
+    """The outline of the module: each section's number and extent, in the order the standard demands."""
+    if data[:4] != MAGIC:
+        raise ModuleError(
+            "this is not a WebAssembly module: it is empty"
+            if not data
+            else f"this is not a WebAssembly module: it starts with {data[:4].hex(' ')}, not with 00 61 73 6d"
+        )
+    if data[4:8] != VERSION:
+        if data[4:8] == b"\x0d\0\1\0":
+            raise ModuleError(
+                "this is a WebAssembly component, not a core module (only core modules are supported)"
+            )
+        raise ModuleError(f"WebAssembly version bytes {data[4:8].hex(' ')} at offset 4, expected 01 00 00 00")
+    sections: list[Section] = []
+    pos, last = 8, -1
+    while pos < len(data):
+        number, at = data[pos], pos
+        size, pos = read_unsigned(data, pos + 1, len(data))
+        if number >= len(SECTIONS):
+            hint = " (the exceptions proposal is not supported)" if number == 13 else ""
+            raise ModuleError(f"unknown section {number} at offset {at}{hint}")
+        if size > len(data) - pos:
+            raise ModuleError(
+                f"the module is cut off: the {SECTIONS[number]} section at offset {at} says {size} bytes,"
+                f" {len(data) - pos} are left"
+            )
+        if number:
+            rank = ORDER.index(number)
+            if rank <= last:
+                raise ModuleError(
+                    f"the {SECTIONS[number]} section at offset {at} is out of order or repeated"
+                )
+            last = rank
+        sections.append(Section(number, pos, pos + size))
+        pos += size
+    return tuple(sections)
+
+
+def decode(data: bytes, *, bodies: bool = True) -> Module:
+    """The whole module; with `bodies=False` the instructions of functions are left unread, only their extent
+    is known.
+
+    Raises `ModuleError`: not a module, cut off, malformed, or of a proposal that is not supported (named).
+    """
+    sections = read_sections(data)
+    parts: dict[str, Any] = {}
+    customs: list[tuple[str, int, int]] = []
+    for section in sections:
+        reader = Reader(data, section.start, section.end)
+        if section.number == 0:
+            name = reader.name()
+            customs.append((name, reader.pos, section.end))
+            continue
+        key, read = _CONTENT[section.number]
+        parts[key] = read(reader)
+        if reader.pos != section.end:
+            raise ModuleError(
+                f"the {SECTIONS[section.number]} section ends at offset {section.end},"
+                f" its content at {reader.pos}"
+            )
+    module = Module(data, sections, customs=tuple(customs), **parts)
+    if len(module.functions) != len(module.codes):
+        raise ModuleError(f"{len(module.functions)} functions are declared, {len(module.codes)} have a body")
+    if module.data_count is not None and module.data_count != len(module.datas):
+        raise ModuleError(
+            f"the data count section says {module.data_count}, the data section has {len(module.datas)}"
+        )
+    for kind, index in [("type", i) for i in module.functions] + [
+        ("type", entry.type) for entry in module.imports if isinstance(entry.type, int)
+    ]:
+        if index >= len(module.types):
+            raise ModuleError(f"there is no {kind} {index}: the module has {len(module.types)} types")
+    if bodies:
+        for code in module.codes:
+            check_body(data, code.start, code.end)
+    return module
+
+
+def check_body(data: bytes, start: int, end: int) -> None:
+    """Raise `ModuleError` unless the bytes are well-formed instructions with blocks that nest and end at
+    `end`.
+    """
+    frames = [0x02]  # the opcode that opened each block
+    for offset, opcode, _ in read_instructions(data, start, end):
+        if not frames:
+            raise ModuleError(f"instructions at offset {offset} after the end of the function")
+        code = opcode.code
+        if code in (0x02, 0x03, 0x04):
+            frames.append(code)
+        elif code == 0x05:
+            if frames[-1] != 0x04:
+                raise ModuleError(f"else without if at offset {offset}")
+            frames[-1] = 0x05
+        elif code == 0x0B:
+            frames.pop()
+    if frames:
+        raise ModuleError(f"the function body ending at offset {end} has {len(frames)} block(s) without end")
+
+
+_CONTENT: dict[int, tuple[str, Callable[[Reader], Any]]] = {
+    1: ("types", lambda reader: reader.vector(Reader.func_type)),
+    2: ("imports", lambda reader: reader.vector(Reader.import_)),
+    3: ("functions", lambda reader: reader.vector(Reader.u32)),
+    4: ("tables", lambda reader: reader.vector(Reader.table_type)),
+    5: ("memories", lambda reader: reader.vector(Reader.limits)),
+    6: ("globals", lambda reader: reader.vector(Reader.global_)),
+    7: ("exports", lambda reader: reader.vector(Reader.export)),
+    8: ("start", Reader.u32),
+    9: ("elements", lambda reader: reader.vector(Reader.element)),
+    10: ("codes", lambda reader: reader.vector(Reader.code)),
+    11: ("datas", lambda reader: reader.vector(Reader.data_segment)),
+    12: ("data_count", Reader.u32),
+}

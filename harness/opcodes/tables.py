@@ -1,0 +1,389 @@
+"""The instruction set: every opcode of WebAssembly 2.0, with tail calls and relaxed SIMD, in one table.
+
+Each line of the table reads ``code name operands:results immediates``. Operand letters: ``i`` i32, ``I`` i64,
+``f`` f32, ``F`` f64, ``v`` v128; ``*`` where types depend on context. A one-byte opcode's code is the byte; a
+prefixed opcode's code is ``prefix << 16 | number`` (so ``memory.copy``, 0xFC 10, is 0xFC000A). Names are
+those of the text format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Opcode:
+    code: int
+    name: str
+    signature: str  # such as "ii:i", or "*" where it depends on context
+    immediates: tuple[str, ...]  # the kinds of immediates, in order: see decode.read_immediates
+    category: (
+        str  # int, float, convert, load, store, memory, variable, control, call, reference, simd or other
+    )
+
+    @property
+    def prefix(self) -> int:
+        """The first byte of the encoding."""
+        return self.code >> 16 or self.code
+
+    @property
+    def number(self) -> int | None:
+        """The number after the prefix byte; None for a one-byte opcode."""
+        return self.code & 0xFFFF if self.code >> 16 else None
+
+
+CATEGORIES = (
+    "int", "float", "convert", "load", "store", "memory", "variable", "control", "call", "reference",
+    "simd", "other",
+)  # fmt: skip
+
+_ONE_BYTE = """
+00 unreachable *
+01 nop :
+02 block * block
+03 loop * block
+04 if * block
+05 else *
+0B end *
+0C br * label
+0D br_if * label
+0E br_table * labels
+0F return *
+10 call * func
+11 call_indirect * type table
+12 return_call * func
+13 return_call_indirect * type table
+1A drop *
+1B select *
+1C select * types
+20 local.get * local
+21 local.set * local
+22 local.tee * local
+23 global.get * global
+24 global.set * global
+25 table.get * table
+26 table.set * table
+28 i32.load i:i memarg
+29 i64.load i:I memarg
+2A f32.load i:f memarg
+2B f64.load i:F memarg
+2C i32.load8_s i:i memarg
+2D i32.load8_u i:i memarg
+2E i32.load16_s i:i memarg
+2F i32.load16_u i:i memarg
+30 i64.load8_s i:I memarg
+31 i64.load8_u i:I memarg
+32 i64.load16_s i:I memarg
+33 i64.load16_u i:I memarg
+34 i64.load32_s i:I memarg
+35 i64.load32_u i:I memarg
+36 i32.store ii: memarg
+37 i64.store iI: memarg
+38 f32.store if: memarg
+39 f64.store iF: memarg
+3A i32.store8 ii: memarg
+3B i32.store16 ii: memarg
+3C i64.store8 iI: memarg
+3D i64.store16 iI: memarg
+3E i64.store32 iI: memarg
+3F memory.size :i memory
+40 memory.grow i:i memory
+41 i32.const :i i32
+42 i64.const :I i64
+43 f32.const :f f32
+44 f64.const :F f64
+45 i32.eqz i:i
+50 i64.eqz I:i
+A7 i32.wrap_i64 I:i
+A8 i32.trunc_f32_s f:i
+A9 i32.trunc_f32_u f:i
+AA i32.trunc_f64_s F:i
+AB i32.trunc_f64_u F:i
+AC i64.extend_i32_s i:I
+AD i64.extend_i32_u i:I
+AE i64.trunc_f32_s f:I
+AF i64.trunc_f32_u f:I
+B0 i64.trunc_f64_s F:I
+B1 i64.trunc_f64_u F:I
+B2 f32.convert_i32_s i:f
+B3 f32.convert_i32_u i:f
+B4 f32.convert_i64_s I:f
+B5 f32.convert_i64_u I:f
+B6 f32.demote_f64 F:f
+B7 f64.convert_i32_s i:F
+B8 f64.convert_i32_u i:F
+B9 f64.convert_i64_s I:F
+BA f64.convert_i64_u I:F
+BB f64.promote_f32 f:F
+BC i32.reinterpret_f32 f:i
+BD i64.reinterpret_f64 F:I
+BE f32.reinterpret_i32 i:f
+BF f64.reinterpret_i64 I:F
+C0 i32.extend8_s i:i
+C1 i32.extend16_s i:i
+C2 i64.extend8_s I:I
+C3 i64.extend16_s I:I
+C4 i64.extend32_s I:I
+D0 ref.null * heap
+D1 ref.is_null *
+D2 ref.func * func
+"""
+
+# Runs of opcodes with the same signature, numbered upwards from the first.
+_RUNS = """
+46 i32 ii:i eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
+51 i64 II:i eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
+5B f32 ff:i eq ne lt gt le ge
+61 f64 FF:i eq ne lt gt le ge
+67 i32 i:i clz ctz popcnt
+6A i32 ii:i add sub mul div_s div_u rem_s rem_u and or xor shl shr_s shr_u rotl rotr
+79 i64 I:I clz ctz popcnt
+7C i64 II:I add sub mul div_s div_u rem_s rem_u and or xor shl shr_s shr_u rotl rotr
+8B f32 f:f abs neg ceil floor trunc nearest sqrt
+92 f32 ff:f add sub mul div min max copysign
+99 f64 F:F abs neg ceil floor trunc nearest sqrt
+A0 f64 FF:F add sub mul div min max copysign
+"""
+
+_FC = """
+0 i32.trunc_sat_f32_s f:i
+1 i32.trunc_sat_f32_u f:i
+2 i32.trunc_sat_f64_s F:i
+3 i32.trunc_sat_f64_u F:i
+4 i64.trunc_sat_f32_s f:I
+5 i64.trunc_sat_f32_u f:I
+6 i64.trunc_sat_f64_s F:I
+7 i64.trunc_sat_f64_u F:I
+8 memory.init iii: data memory
+9 data.drop : data
+10 memory.copy iii: memory memory
+11 memory.fill iii: memory
+12 table.init iii: elem table
+13 elem.drop : elem
+14 table.copy iii: table table
+15 table.grow * table
+16 table.size :i table
+17 table.fill * table
+"""
+
+_FD = """
+0 v128.load i:v memarg
+1 v128.load8x8_s i:v memarg
+2 v128.load8x8_u i:v memarg
+3 v128.load16x4_s i:v memarg
+4 v128.load16x4_u i:v memarg
+5 v128.load32x2_s i:v memarg
+6 v128.load32x2_u i:v memarg
+7 v128.load8_splat i:v memarg
+8 v128.load16_splat i:v memarg
+9 v128.load32_splat i:v memarg
+10 v128.load64_splat i:v memarg
+11 v128.store iv: memarg
+12 v128.const :v v128
+13 i8x16.shuffle vv:v lanes
+14 i8x16.swizzle vv:v
+15 i8x16.splat i:v
+16 i16x8.splat i:v
+17 i32x4.splat i:v
+18 i64x2.splat I:v
+19 f32x4.splat f:v
+20 f64x2.splat F:v
+21 i8x16.extract_lane_s v:i lane
+22 i8x16.extract_lane_u v:i lane
+23 i8x16.replace_lane vi:v lane
+24 i16x8.extract_lane_s v:i lane
+25 i16x8.extract_lane_u v:i lane
+26 i16x8.replace_lane vi:v lane
+27 i32x4.extract_lane v:i lane
+28 i32x4.replace_lane vi:v lane
+29 i64x2.extract_lane v:I lane
+30 i64x2.replace_lane vI:v lane
+31 f32x4.extract_lane v:f lane
+32 f32x4.replace_lane vf:v lane
+33 f64x2.extract_lane v:F lane
+34 f64x2.replace_lane vF:v lane
+77 v128.not v:v
+82 v128.bitselect vvv:v
+83 v128.any_true v:i
+84 v128.load8_lane iv:v memarg lane
+85 v128.load16_lane iv:v memarg lane
+86 v128.load32_lane iv:v memarg lane
+87 v128.load64_lane iv:v memarg lane
+88 v128.store8_lane iv: memarg lane
+89 v128.store16_lane iv: memarg lane
+90 v128.store32_lane iv: memarg lane
+91 v128.store64_lane iv: memarg lane
+92 v128.load32_zero i:v memarg
+93 v128.load64_zero i:v memarg
+94 f32x4.demote_f64x2_zero v:v
+95 f64x2.promote_low_f32x4 v:v
+99 i8x16.all_true v:i
+100 i8x16.bitmask v:i
+101 i8x16.narrow_i16x8_s vv:v
+102 i8x16.narrow_i16x8_u vv:v
+116 f64x2.ceil v:v
+117 f64x2.floor v:v
+122 f64x2.trunc v:v
+123 i8x16.avgr_u vv:v
+124 i16x8.extadd_pairwise_i8x16_s v:v
+125 i16x8.extadd_pairwise_i8x16_u v:v
+126 i32x4.extadd_pairwise_i16x8_s v:v
+127 i32x4.extadd_pairwise_i16x8_u v:v
+130 i16x8.q15mulr_sat_s vv:v
+131 i16x8.all_true v:i
+132 i16x8.bitmask v:i
+133 i16x8.narrow_i32x4_s vv:v
+134 i16x8.narrow_i32x4_u vv:v
+148 f64x2.nearest v:v
+155 i16x8.avgr_u vv:v
+163 i32x4.all_true v:i
+164 i32x4.bitmask v:i
+174 i32x4.add vv:v
+177 i32x4.sub vv:v
+186 i32x4.dot_i16x8_s vv:v
+195 i64x2.all_true v:i
+196 i64x2.bitmask v:i
+206 i64x2.add vv:v
+209 i64x2.sub vv:v
+227 f32x4.sqrt v:v
+239 f64x2.sqrt v:v
+248 i32x4.trunc_sat_f32x4_s v:v
+249 i32x4.trunc_sat_f32x4_u v:v
+250 f32x4.convert_i32x4_s v:v
+251 f32x4.convert_i32x4_u v:v
+252 i32x4.trunc_sat_f64x2_s_zero v:v
+253 i32x4.trunc_sat_f64x2_u_zero v:v
+254 f64x2.convert_low_i32x4_s v:v
+255 f64x2.convert_low_i32x4_u v:v
+256 i8x16.relaxed_swizzle vv:v
+257 i32x4.relaxed_trunc_f32x4_s v:v
+258 i32x4.relaxed_trunc_f32x4_u v:v
+259 i32x4.relaxed_trunc_f64x2_s_zero v:v
+260 i32x4.relaxed_trunc_f64x2_u_zero v:v
+265 i8x16.relaxed_laneselect vvv:v
+266 i16x8.relaxed_laneselect vvv:v
+267 i32x4.relaxed_laneselect vvv:v
+268 i64x2.relaxed_laneselect vvv:v
+273 i16x8.relaxed_q15mulr_s vv:v
+274 i16x8.relaxed_dot_i8x16_i7x16_s vv:v
+275 i32x4.relaxed_dot_i8x16_i7x16_add_s vvv:v
+"""
+
+_FD_RUNS = """
+35 i8x16 vv:v eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
+45 i16x8 vv:v eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
+55 i32x4 vv:v eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
+65 f32x4 vv:v eq ne lt gt le ge
+71 f64x2 vv:v eq ne lt gt le ge
+78 v128 vv:v and andnot or xor
+96 i8x16 v:v abs neg popcnt
+103 f32x4 v:v ceil floor trunc nearest
+107 i8x16 vi:v shl shr_s shr_u
+110 i8x16 vv:v add add_sat_s add_sat_u sub sub_sat_s sub_sat_u
+118 i8x16 vv:v min_s min_u max_s max_u
+128 i16x8 v:v abs neg
+135 i16x8 v:v extend_low_i8x16_s extend_high_i8x16_s extend_low_i8x16_u extend_high_i8x16_u
+139 i16x8 vi:v shl shr_s shr_u
+142 i16x8 vv:v add add_sat_s add_sat_u sub sub_sat_s sub_sat_u
+149 i16x8 vv:v mul min_s min_u max_s max_u
+156 i16x8 vv:v extmul_low_i8x16_s extmul_high_i8x16_s extmul_low_i8x16_u extmul_high_i8x16_u
+160 i32x4 v:v abs neg
+167 i32x4 v:v extend_low_i16x8_s extend_high_i16x8_s extend_low_i16x8_u extend_high_i16x8_u
+171 i32x4 vi:v shl shr_s shr_u
+181 i32x4 vv:v mul min_s min_u max_s max_u
+188 i32x4 vv:v extmul_low_i16x8_s extmul_high_i16x8_s extmul_low_i16x8_u extmul_high_i16x8_u
+192 i64x2 v:v abs neg
+199 i64x2 v:v extend_low_i32x4_s extend_high_i32x4_s extend_low_i32x4_u extend_high_i32x4_u
+203 i64x2 vi:v shl shr_s shr_u
+213 i64x2 vv:v mul eq ne lt_s gt_s le_s ge_s
+220 i64x2 vv:v extmul_low_i32x4_s extmul_high_i32x4_s extmul_low_i32x4_u extmul_high_i32x4_u
+224 f32x4 v:v abs neg
+228 f32x4 vv:v add sub mul div min max pmin pmax
+236 f64x2 v:v abs neg
+240 f64x2 vv:v add sub mul div min max pmin pmax
+261 f32x4 vvv:v relaxed_madd relaxed_nmadd
+263 f64x2 vvv:v relaxed_madd relaxed_nmadd
+269 f32x4 vv:v relaxed_min relaxed_max
+271 f64x2 vv:v relaxed_min relaxed_max
+"""
+
+# First byte -> the proposal it belongs to, for messages about what is not supported.
+UNSUPPORTED = {
+    0x06: "exceptions", 0x07: "exceptions", 0x08: "exceptions", 0x09: "exceptions", 0x0A: "exceptions",
+    0x18: "exceptions", 0x19: "exceptions", 0x1F: "exceptions",
+    0x14: "function references", 0x15: "function references",
+    0xD3: "garbage collection",
+    0xD4: "function references", 0xD5: "function references", 0xD6: "function references",
+    0xE0: "stack switching", 0xE1: "stack switching", 0xE2: "stack switching", 0xE3: "stack switching",
+    0xE4: "stack switching", 0xE5: "stack switching", 0xE6: "stack switching",
+    0xFB: "garbage collection", 0xFE: "threads",
+}  # fmt: skip
+
+
+def _category(code: int, name: str) -> str:
+    kind, _, operation = name.partition(".")
+    if code >> 16 == 0xFD:
+        return "simd"
+    if "call" in name:
+        return "call"
+    if operation.startswith("load"):
+        return "load"
+    if operation.startswith("store"):
+        return "store"
+    if kind in ("memory", "data"):
+        return "memory"
+    if kind in ("table", "elem", "ref"):
+        return "reference"
+    if kind in ("local", "global"):
+        return "variable"
+    if code <= 0x11:
+        return "control"
+    if any(
+        operation.startswith(word)
+        for word in ("convert", "trunc_", "demote", "promote", "reinterpret", "wrap", "extend_")
+    ):
+        return "convert"
+    if kind in ("i32", "i64"):
+        return "int"
+    return "float" if kind in ("f32", "f64") else "other"
+
+
+def _table() -> dict[int, Opcode]:
+    rows: list[tuple[int, str, str, tuple[str, ...]]] = []
+
+    def lines(text: str, prefix: int) -> None:
+        for line in text.strip().splitlines():
+            number, name, signature, *immediates = line.split()
+            rows.append(
+                (prefix << 16 | int(number, 10 if prefix else 16), name, signature, tuple(immediates))
+            )
+
+    def runs(text: str, prefix: int) -> None:
+        for line in text.strip().splitlines():
+            number, kind, signature, *operations = line.split()
+            first = prefix << 16 | int(number, 10 if prefix else 16)
+            rows.extend(
+                (first + n, f"{kind}.{operation}", signature, ()) for n, operation in enumerate(operations)
+            )
+
+    lines(_ONE_BYTE, 0)
+    runs(_RUNS, 0)
+    lines(_FC, 0xFC)
+    lines(_FD, 0xFD)
+    runs(_FD_RUNS, 0xFD)
+    rows.sort()
+    return {
+        code: Opcode(code, name, signature, immediates, _category(code, name))
+        for code, name, signature, immediates in rows
+    }
+
+
+OPCODES: dict[int, Opcode] = _table()
+
+# Both encodings of `select` (with and without types) are the one instruction `select`.
+CODES: dict[str, int] = {opcode.name: code for code, opcode in reversed(OPCODES.items())}
+
+
+def opcode_names() -> list[str]:
+    """Every name a count can have, in the order of the encoding."""
+    return list(dict.fromkeys(opcode.name for opcode in OPCODES.values()))

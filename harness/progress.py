@@ -1,0 +1,106 @@
+"""How long work shows on stderr: a bar with the time left on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from harness.records import Entry
+from harness.show import duration
+
+LINE_EVERY_S = 15.0
+
+
+class Bar:
+    """One piece of long work. ``advance`` may be called from any thread."""
+
+    def __init__(self, console: Console, progress: Progress | None, what: str, total: int) -> None:
+        self._console, self._progress, self._what, self._total = console, progress, what, total
+        self._task = progress.add_task(what, total=total, note="") if progress else None
+        self._started = self._told = time.monotonic()
+        self._done = self._skipped = 0
+
+    def skip(self, count: int) -> None:
+        """What was done before; it does not count for the speed."""
+        self._done = self._skipped = count
+        if self._progress and self._task is not None:
+            self._progress.reset(self._task, completed=count, total=self._total)
+
+    def advance(self, note: str = "") -> None:
+        self._done += 1
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, advance=1, note=escape(note))
+            return
+        now = time.monotonic()
+        if now - self._told > LINE_EVERY_S:
+            self._told = now
+            fresh = self._done - self._skipped
+            left_s = (now - self._started) / fresh * (self._total - self._done)
+            self._console.print(f"{self._what}: {self._done} of {self._total}, about {_clock(left_s)} left")
+
+    def at(self, done: int, total: int) -> None:
+        """Where the work is, for work that counts itself."""
+        self._done, self._total = done, total
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def bar(console: Console, what: str, total: int) -> Iterator[Bar]:
+    if not console.is_terminal:
+        yield Bar(console, None, what, total)
+        return
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True), TextColumn("[dim]{task.fields[note]}"),
+        console=console, transient=True,
+    ) as progress:  # fmt: skip
+        yield Bar(console, progress, what, total)
+
+
+class CollectionProgress:
+    """A collection's listener: the bar, what devices say, and the failures by reason."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stack = contextlib.ExitStack()
+        self._bar: Bar | None = None
+        self.statuses: Counter[str] = Counter()
+
+    def said(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def planned(self, jobs: int, already_done: int) -> None:
+        if already_done:
+            self.said(f"{already_done:,} of {jobs:,} jobs are already in the dataset")
+        self._bar = self._stack.enter_context(bar(self._console, "measuring", jobs))
+        self._bar.skip(already_done)
+
+    def finished(self, entry: Entry) -> None:
+        job, members = entry.job, entry.result.members
+        self.statuses.update(member.status for member in members)
+        for member in members:
+            if member.status not in ("ok", "co_runner_failed"):
+                self.said(f"{job.platform}: {member.workload}: {member.status}: {member.reason}")
+        if self._bar:
+            samples = [sample.wall_ns for sample in members[0].samples]
+            took = f" {duration(sum(samples) / len(samples))}" if samples else ""
+            self._bar.advance(f"{job.platform} {' + '.join(job.workloads)}{took}")
+
+    def __enter__(self) -> CollectionProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

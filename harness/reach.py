@@ -1,0 +1,99 @@
+"""Reaching the devices: an agent on each, what the machine is, and which engines it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from harness.devices import Device
+from harness.engines import ENGINES, Engine
+from harness.errors import DeviceError, UnknownName
+from harness.remote import LinkLost, Session
+from harness.remote.session import Refused
+
+
+@dataclass
+class Reached:
+    """A device that answered: what it is and which engines it has."""
+
+    device: Device
+    session: Session
+    facts: dict[str, Any]
+    versions: dict[str, str]
+    absent: dict[str, str]
+
+
+def reach(device: Device, said: Callable[[str], None]) -> Reached:
+    """Start an agent on a device and ask what is there. Raises DeviceError."""
+    told: set[str] = set()
+
+    def on_busy(holder: str) -> None:
+        if holder not in told:
+            said(f"{device.name}: waiting for the agent with process number {holder} to finish its job")
+            told.add(holder)
+
+    session: Session | None = None
+    try:
+        session = Session(device.connect(), device.name, on_busy=on_busy)
+        facts = session.facts()
+        wanted = [ENGINES[name] for name in device.engines or ENGINES]
+        contents = {digest: data for engine in wanted for digest, data in engine.contents.items()}
+        session.push({digest: partial(bytes, data) for digest, data in contents.items()})
+        found = session.detect({engine.name: engine.spec() for engine in wanted})
+    except (LinkLost, Refused, DeviceError, OSError) as error:
+        if session:
+            session.close()
+        raise error if isinstance(error, DeviceError) else DeviceError(device.name, str(error)) from error
+    versions = {name: answer["version"] for name, answer in found.items() if "version" in answer and name in ENGINES}
+    absent = {name: answer.get("absent", "") for name, answer in found.items() if "version" not in answer}
+    return Reached(device, session, facts, versions, absent)
+
+
+def reach_all(devices: Sequence[Device], said: Callable[[str], None]) -> tuple[list[Reached], list[DeviceError]]:
+    """Every device at once: those that answered, and why the others did not."""
+
+    def attempt(device: Device) -> Reached | DeviceError:
+        try:
+            return reach(device, said)
+        except DeviceError as error:
+            return error
+
+    with ThreadPoolExecutor(max(1, min(64, len(devices)))) as pool:
+        answers = list(pool.map(attempt, devices))
+    return [a for a in answers if isinstance(a, Reached)], [a for a in answers if isinstance(a, DeviceError)]
+
+
+def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Engine]:
+    """The engines asked for, or all that some device has. Raises UnknownName."""
+    for name in names:
+        if name not in ENGINES:
+            raise UnknownName("engine", name, ENGINES)
+        if not any(name in device.versions for device in reached):
+            raise UnknownName(
+                "engine", name, {n for device in reached for n in device.versions}, where="what the devices have",
+                hint=f"To get it: {ENGINES[name].how_to_get}.",
+            )  # fmt: skip
+    return [e for e in ENGINES.values() if e.name in names or not names and any(e.name in d.versions for d in reached)]
+
+
+def platform_rows(reached: Sequence[Reached], engines: Sequence[Engine]) -> list[dict[str, Any]]:
+    """Rows for platforms.parquet."""
+    return [
+        {
+            "platform": f"{engine.name}:{device.device.name}",
+            "engine": engine.name,
+            "device": device.device.name,
+            "engine_version": device.versions[engine.name],
+            "family": engine.family,
+            "kind": engine.kind,
+            "ahead_of_time": engine.ahead_of_time,
+            "wall_contains": engine.wall_contains,
+            "facts": [(key, str(value)) for key, value in device.facts.items()],
+        }
+        for device in reached
+        for engine in engines
+        if engine.name in device.versions
+    ]

@@ -1,0 +1,94 @@
+"""What an agent sends and a journal holds. It comes from a device, so every field is typed and bounded."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Status = Literal["ok", "timeout", "trap", "wrong_output", "crash", "refused", "co_runner_failed", "uncovered", "lost"]
+Purpose = Literal["measure", "startup", "anchor"]
+
+Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Text = Annotated[str, msgspec.Meta(max_length=1000)]
+Name = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class Sample(msgspec.Struct, array_like=True, frozen=True):
+    """One execution. Times are CLOCK_MONOTONIC of the device, in nanoseconds."""
+
+    start_ns: Nanoseconds
+    wall_ns: Nanoseconds
+    user_ns: Nanoseconds
+    sys_ns: Nanoseconds
+    max_rss_kb: Nanoseconds
+    covered: bool
+
+
+class MemberResult(msgspec.Struct, frozen=True):
+    """One workload's part of a job: an observation to be."""
+
+    workload: Name
+    status: Status
+    reason: Text
+    samples: list[Sample]
+    more_count: Nanoseconds = 0  # covered executions beyond `samples`, of which only the sum is known
+    more_wall_ns: Nanoseconds = 0
+    compile_ns: Nanoseconds | None = None
+    load_ns: Nanoseconds | None = None
+    cached: bool | None = None
+    warmup_ns: Nanoseconds | None = None
+    loop_start_ns: Nanoseconds | None = None
+    loop_end_ns: Nanoseconds | None = None
+
+
+class State(msgspec.Struct, frozen=True):
+    """What can disturb a measurement, as far as the device tells it."""
+
+    clock_mhz: float | None = None
+    governor: Name | None = None
+    temperature_c: float | None = None
+    throttle_count: int | None = None
+    load_1m: float | None = None
+    free_memory_bytes: int | None = None
+
+
+class JobResult(msgspec.Struct, frozen=True):
+    job: Name
+    started_unix_ns: Nanoseconds
+    state_before: State
+    members: list[MemberResult]
+    state_after: State = State()
+    note: Text = ""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One measurement on one platform of one to four workloads together; ``id`` is a hash of what defines it."""
+
+    id: str
+    device: str
+    engine: str
+    workloads: tuple[str, ...]
+    purpose: Purpose
+    position: int
+    repeats: int
+    limit_s: float
+    co_run_s: float
+
+    @property
+    def platform(self) -> str:
+        return f"{self.engine}:{self.device}"
+
+    @property
+    def degree(self) -> int:
+        return len(self.workloads)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A finished job as the journal keeps it."""
+
+    job: Job
+    result: JobResult
+    engine_version: str
+    harness_version: str
+    attempts: int = 1

@@ -1,0 +1,22 @@
+"""The interface of a transport: lines of bytes to and from one agent."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+MAX_LINE_BYTES = 64 << 20
+
+
+class LinkLost(Exception):
+    """The agent cannot be heard any more; the text says what was seen."""
+
+
+class Transport(Protocol):
+    def send(self, line: bytes) -> None:
+        """Send one line (without its newline). Raises LinkLost."""
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """The next line, or None when none came in time. Raises LinkLost."""
+
+    def close(self) -> None:
+        """Hang up. The agent finishes and spools its running job."""

@@ -1,0 +1,98 @@
+"""How results reach a person or a program: a table, JSON or CSV on stdout, and talk on stderr."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+
+class Form(Enum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+@dataclass(frozen=True)
+class Column:
+    """``key`` names the value in each row and in JSON and CSV; ``title`` heads it for people."""
+
+    key: str
+    title: str
+    number: bool = False
+
+
+def stderr() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def show(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    form: Form = Form.table,
+    *,
+    title: str | None = None,
+) -> None:
+    """Print rows on stdout. In JSON and CSV numbers are exact; a missing or infinite value is null or empty."""
+    if form is Form.json:
+        json.dump([{c.key: _plain(row.get(c.key)) for c in columns} for row in rows], sys.stdout, indent=1)
+        sys.stdout.write("\n")
+    elif form is Form.csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow([c.key for c in columns])
+        writer.writerows([[_cell(_plain(row.get(c.key))) for c in columns] for row in rows])
+    else:
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for column in columns:
+            justify: JustifyMethod = "right" if column.number else "left"
+            table.add_column(column.title, justify=justify, overflow="fold", no_wrap=column.number)
+        for row in rows:
+            table.add_row(*(Text(_words(row.get(c.key), c.key)) for c in columns))
+        # Into a pipe or a file, rows are as long as they are.
+        Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
+
+
+def duration(ns: float | None) -> str:
+    """Nanoseconds for a person: three digits and a unit."""
+    if ns is None or math.isnan(ns):
+        return "–"
+    if math.isinf(ns):
+        return "∞"
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if ns >= size * 0.9995:
+            value = ns / size
+            return f"{value:.{max(0, 2 - int(math.log10(value)))}f} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+    return f"{ns:.0f} ns"
+
+
+def _words(value: Any, key: str) -> str:
+    if value is None:
+        return "–"
+    if key.endswith("_ns") and isinstance(value, int | float):
+        return duration(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "–"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _cell(value: Any) -> Any:
+    return ";".join(map(str, value)) if isinstance(value, list | tuple) else value

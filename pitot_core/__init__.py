@@ -1,0 +1,68 @@
+"""Interference-aware matrix completion with conformal bounds, in NumPy.
+
+Which workload runs how long on which platform, alone or beside up to three others; and a time it stays below
+with a chosen probability. Times are nanoseconds; logarithms are natural. A *platform* is an engine on a
+device, a *workload* a program with its input, a *co-runner* a workload running beside the one asked for; here
+each is just a row number into a table of features.
+"""
+
+from pitot_core.baseline import Baseline
+from pitot_core.conformal import PoolSize
+from pitot_core.errors import (
+    FeaturesError,
+    ModelFileError,
+    NotFitted,
+    ObservationsError,
+    PitotError,
+    SettingsError,
+    SplitError,
+    UncalibratedDegree,
+    UnknownEntity,
+)
+from pitot_core.features import Features
+from pitot_core.metrics import (
+    Coverage,
+    binomial_interval,
+    coverage,
+    mape,
+    mape_reference,
+    margin,
+    width_reference,
+)
+from pitot_core.model import Pitot
+from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries
+from pitot_core.settings import Settings
+from pitot_core.splits import Split, folds, split
+from pitot_core.training import Progress, Step
+
+__all__ = [
+    "MAX_CO_RUNNERS",
+    "Baseline",
+    "Coverage",
+    "Features",
+    "FeaturesError",
+    "ModelFileError",
+    "NotFitted",
+    "Observations",
+    "ObservationsError",
+    "Pitot",
+    "PitotError",
+    "PoolSize",
+    "Progress",
+    "Queries",
+    "Settings",
+    "SettingsError",
+    "Split",
+    "SplitError",
+    "Step",
+    "UncalibratedDegree",
+    "UnknownEntity",
+    "binomial_interval",
+    "coverage",
+    "folds",
+    "mape",
+    "mape_reference",
+    "margin",
+    "split",
+    "width_reference",
+]

@@ -1,0 +1,95 @@
+"""How good predictions and bounds are, in the paper's definitions and in those of its code."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def mape(predicted_ns: ArrayLike, measured_ns: ArrayLike) -> float:
+    """Mean of |Ĉ − C*| / C*."""
+    predicted, measured = _pair(predicted_ns, measured_ns)
+    return float(np.mean(np.abs(predicted - measured) / measured))
+
+
+def mape_reference(predicted_ns: ArrayLike, measured_ns: ArrayLike) -> float:
+    """Mean of |C*/Ĉ − 1|: what the published code calls MAPE."""
+    predicted, measured = _pair(predicted_ns, measured_ns)
+    return float(np.mean(np.abs(measured / predicted - 1.0)))
+
+
+def margin(bound_ns: ArrayLike, measured_ns: ArrayLike) -> float:
+    """Eq. 11: mean of max(C̃ − C*, 0) / C*; infinite when any bound is."""
+    bound, measured = _pair(bound_ns, measured_ns)
+    return float(np.mean(np.maximum(bound - measured, 0.0) / measured))
+
+
+def width_reference(bound_ns: ArrayLike, measured_ns: ArrayLike) -> float:
+    """Mean of |C*/C̃ − 1| over all rows: what the published code calls the width."""
+    bound, measured = _pair(bound_ns, measured_ns)
+    return float(np.mean(np.abs(measured / bound - 1.0)))
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Share of rows whose time stayed below its bound, with an exact (Clopper–Pearson) binomial interval."""
+
+    share: float
+    low: float
+    high: float
+    covered: int
+    rows: int
+
+
+def coverage(bound_ns: ArrayLike, measured_ns: ArrayLike, *, confidence: float = 0.99) -> Coverage:
+    """Share of rows with C* ≤ C̃ and its Clopper–Pearson interval at the given confidence."""
+    bound, measured = _pair(bound_ns, measured_ns)
+    covered, rows = int(np.count_nonzero(measured <= bound)), len(measured)
+    low, high = binomial_interval(covered, rows, confidence=confidence)
+    return Coverage(covered / rows if rows else math.nan, low, high, covered, rows)
+
+
+def binomial_interval(successes: int, trials: int, *, confidence: float = 0.99) -> tuple[float, float]:
+    """Clopper–Pearson interval of a proportion, by bisection on the exact binomial tail."""
+    if trials == 0:
+        return 0.0, 1.0
+    tail = (1.0 - confidence) / 2.0
+    low = 0.0 if successes == 0 else _solve(lambda p: 1.0 - _cdf(successes - 1, trials, p), tail)
+    high = 1.0 if successes == trials else 1.0 - _solve(lambda q: _cdf(successes, trials, 1.0 - q), tail)
+    return low, high
+
+
+def _cdf(successes: int, trials: int, p: float) -> float:
+    """P(X ≤ successes) of a binomial, summed in logarithms."""
+    if p <= 0.0:
+        return 1.0
+    if p >= 1.0:
+        return 1.0 if successes >= trials else 0.0
+    k = np.arange(successes + 1)
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, trials + 1)))])
+    log_pmf = (
+        log_factorial[trials]
+        - log_factorial[k]
+        - log_factorial[trials - k]
+        + k * math.log(p)
+        + (trials - k) * math.log1p(-p)
+    )
+    return float(min(1.0, np.exp(log_pmf).sum()))
+
+
+def _solve(increasing, target: float) -> float:  # type: ignore[no-untyped-def]
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if increasing(middle) < target else (low, middle)
+    return 0.5 * (low + high)
+
+
+def _pair(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"{a.shape} predictions but {b.shape} measurements")
+    return a, b

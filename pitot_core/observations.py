@@ -1,0 +1,168 @@
+"""Rows of the matrix to complete: which workload ran where, beside what, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pitot_core.errors import ObservationsError
+
+MAX_CO_RUNNERS = 3
+LONGEST_LOG_NS = 60.0  # e^60 ns is 3.6 million years: anything longer is not a time
+
+
+@dataclass(frozen=True)
+class Queries:
+    """M questions (i, j, K): how long does workload i take on platform j beside the set K?
+
+    platform    (M,) int32, row numbers of the platform table
+    workload    (M,) int32, row numbers of the workload table
+    co_runners  (M, 3) int32, row numbers of the workload table, −1 where there is none;
+                kept sorted, since their order means nothing
+    """
+
+    platform: NDArray[np.int32]
+    workload: NDArray[np.int32]
+    co_runners: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        platform = _numbers(self.platform, "platform")
+        workload = _numbers(self.workload, "workload")
+        if platform.shape != workload.shape:
+            raise ObservationsError(
+                f"{len(platform)} platforms but {len(workload)} workloads; one of each per row"
+            )
+        object.__setattr__(self, "platform", platform)
+        object.__setattr__(self, "workload", workload)
+        object.__setattr__(self, "co_runners", _co_runner_sets(self.co_runners, len(platform)))
+
+    @classmethod
+    def of(cls, platform: ArrayLike, workload: ArrayLike, co_runners: ArrayLike | None = None) -> Self:
+        """Queries from anything array-like; co_runners may be None, (M,), or (M, ≤3) padded with −1."""
+        return cls(
+            np.asarray(platform), np.asarray(workload), _padded(co_runners, np.asarray(platform).shape)
+        )
+
+    def __len__(self) -> int:
+        return len(self.platform)
+
+    def __getitem__(self, rows: Any) -> Self:
+        """The rows chosen by a mask, a slice or row numbers."""
+        chosen = object.__new__(type(self))
+        for field in fields(self):
+            object.__setattr__(chosen, field.name, np.atleast_1d(getattr(self, field.name)[rows]))
+        if chosen.co_runners.ndim != 2:
+            raise ObservationsError("choose rows by a mask, a slice or an array, not by one number")
+        return chosen
+
+    @property
+    def n_co_runners(self) -> NDArray[np.int64]:
+        return np.asarray(np.count_nonzero(self.co_runners >= 0, axis=1), np.int64)
+
+    @property
+    def degree(self) -> NDArray[np.int64]:
+        """How many workloads ran together, 1 (isolated) to 4."""
+        return self.n_co_runners + 1
+
+
+@dataclass(frozen=True)
+class Observations(Queries):
+    """N measured rows: Queries with their answers.
+
+    log_ns  (N,) float64, natural logarithm of the mean execution time in nanoseconds
+    job     (N,) int64; rows measured together share a number
+    """
+
+    log_ns: NDArray[np.float64]
+    job: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        log_ns = np.asarray(self.log_ns, dtype=np.float64)
+        job = np.asarray(self.job)
+        if log_ns.shape != self.platform.shape or job.shape != self.platform.shape:
+            raise ObservationsError(
+                f"{len(self)} rows but {log_ns.shape} times and {job.shape} job numbers; one of each per row"
+            )
+        if not np.all(np.isfinite(log_ns)) or np.any(log_ns < 0) or np.any(log_ns > LONGEST_LOG_NS):
+            bad = int(np.flatnonzero(~((log_ns >= 0) & (log_ns <= LONGEST_LOG_NS)))[0])
+            raise ObservationsError(
+                f"row {bad} has log_ns = {log_ns[bad]!r}; it is ln(time in nanoseconds), of at least 1 ns"
+            )
+        if job.dtype.kind not in "iu":
+            raise ObservationsError(f"job numbers must be integers, not {job.dtype}")
+        object.__setattr__(self, "log_ns", log_ns)
+        object.__setattr__(self, "job", job.astype(np.int64))
+
+    @classmethod
+    def of(  # type: ignore[override]
+        cls,
+        platform: ArrayLike,
+        workload: ArrayLike,
+        co_runners: ArrayLike | None = None,
+        *,
+        log_ns: ArrayLike,
+        job: ArrayLike | None = None,
+    ) -> Self:
+        """Observations from anything array-like.
+
+        Without job numbers, rows of the same platform and the same set of workloads count as one job.
+        """
+        padded = _padded(co_runners, np.asarray(platform).shape)
+        numbers = (
+            jobs_of(np.asarray(platform), np.asarray(workload), padded) if job is None else np.asarray(job)
+        )
+        return cls(np.asarray(platform), np.asarray(workload), padded, np.asarray(log_ns), numbers)
+
+
+def jobs_of(platform: NDArray[Any], workload: NDArray[Any], co_runners: NDArray[Any]) -> NDArray[np.int64]:
+    """A job number per row: rows of one platform and one set of workloads share it."""
+    if not len(platform):
+        return np.zeros(0, np.int64)
+    members = np.sort(np.column_stack([workload, co_runners]), axis=1)
+    _, job = np.unique(np.column_stack([platform, members]), axis=0, return_inverse=True)
+    return job.reshape(-1).astype(np.int64)
+
+
+def _padded(co_runners: ArrayLike | None, rows: tuple[int, ...]) -> NDArray[Any]:
+    """(M, 3) co-runner numbers from None, (M,) or (M, ≤3)."""
+    if co_runners is None:
+        return np.full((*rows, MAX_CO_RUNNERS), -1, np.int32)
+    given = np.asarray(co_runners)
+    if given.ndim == 1:
+        given = given[:, None]
+    if given.ndim == 2 and given.shape[1] < MAX_CO_RUNNERS:
+        filler = np.full((len(given), MAX_CO_RUNNERS - given.shape[1]), -1, np.int32)
+        given = np.concatenate([given.astype(np.int64), filler], axis=1)
+    return given
+
+
+def _numbers(values: NDArray[Any], what: str) -> NDArray[np.int32]:
+    values = np.asarray(values)
+    if values.ndim != 1:
+        raise ObservationsError(f"{what} must be one number per row, not an array of shape {values.shape}")
+    if len(values) and values.dtype.kind not in "iu":
+        raise ObservationsError(f"{what} must be whole row numbers, not {values.dtype}")
+    if len(values) and (values.min() < 0 or values.max() > 2**31 - 1):
+        raise ObservationsError(f"{what} has a negative or overlarge row number")
+    return values.astype(np.int32)
+
+
+def _co_runner_sets(co_runners: NDArray[Any], rows: int) -> NDArray[np.int32]:
+    co_runners = np.asarray(co_runners)
+    if co_runners.ndim != 2 or len(co_runners) != rows:
+        raise ObservationsError(
+            f"co_runners has shape {co_runners.shape}; {rows} rows need ({rows}, {MAX_CO_RUNNERS})"
+        )
+    if co_runners.shape[1] > MAX_CO_RUNNERS:
+        raise ObservationsError(f"at most {MAX_CO_RUNNERS} co-runners fit a row, not {co_runners.shape[1]}")
+    if co_runners.shape[1] < MAX_CO_RUNNERS:
+        raise ObservationsError(f"co_runners must have {MAX_CO_RUNNERS} columns, −1 where there is none")
+    if rows and (co_runners.dtype.kind not in "iu" or co_runners.min() < -1 or co_runners.max() > 2**31 - 1):
+        raise ObservationsError(
+            "co_runners must be whole row numbers of workloads, or −1 where there is none"
+        )
+    return np.ascontiguousarray(np.sort(co_runners.astype(np.int32), axis=1)[:, ::-1])

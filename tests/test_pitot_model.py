@@ -1,0 +1,106 @@
+"""The estimator as a whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pitot_core import (
+    Features,
+    NotFitted,
+    ObservationsError,
+    Pitot,
+    Queries,
+    SettingsError,
+    Step,
+    UnknownEntity,
+    coverage,
+    mape,
+    split,
+)
+from tests.pitot_problems import made_up
+from tests.published import published
+
+
+def test_it_learns_a_made_up_problem() -> None:
+    rows, features = made_up(rows=3000, platforms=10, workloads=20)
+    parts = split(rows, train=0.8, test=0.2, seed=0)
+    model = Pitot().fit(rows[parts.train], features)
+    test = rows[parts.test]
+    pools = [test[test.n_co_runners == n] for n in range(4)]
+    errors = [mape(model.predict(pool), np.exp(pool.log_ns)) for pool in pools]
+    assert max(errors) < 0.05
+
+
+def test_published_rows_are_predicted_and_bounded() -> None:
+    """A short training on a tenth of the jobs, so that the suite stays quick."""
+    rows, features = published()
+    parts = split(rows, train=0.1, test=0.9, seed=0)
+    model = Pitot(steps=250, members=2).fit(rows[parts.train], features)
+    test = rows[parts.test]
+    for n in (0, 1):
+        some = test[test.n_co_runners == n]
+        measured = np.exp(some.log_ns)
+        assert mape(model.predict(some), measured) < 0.13
+        assert abs(coverage(model.bound(some, 0.1), measured).share - 0.9) < 0.05
+
+
+def test_a_small_dataset_with_equal_features_neither_crashes_nor_loses_to_its_baseline() -> None:
+    rows, features = made_up(platforms=5, workloads=30, rows=300, degrees=2, noise=0.05)
+    flat = Features(features.workloads, np.ones((5, 4)), features.workload_names, features.platform_names)
+    parts = split(rows, train=0.8, test=0.2, seed=0)
+    model = Pitot().fit(rows[parts.train], flat)
+    test = rows[parts.test]
+    assert mape(model.predict(test), np.exp(test.log_ns)) < 0.15
+
+
+def test_progress_is_told_from_first_to_last_step() -> None:
+    rows, features = made_up(rows=200)
+    steps: list[Step] = []
+    Pitot(steps=20).fit(rows, features, progress=steps.append)
+    assert [(s.done, s.total) for s in steps if s.phase == "training"][:: len(steps) - 1 or 1][0] == (0, 20)
+    assert (steps[-1].done, steps[-1].total) == (20, 20)
+
+
+def test_the_same_seed_gives_the_same_model_on_any_number_of_threads() -> None:
+    rows, features = made_up(rows=300)
+    first, second, other = (
+        Pitot(steps=20, seed=seed, threads=threads).fit(rows, features).predict(rows)
+        for seed, threads in ((1, 1), (1, 3), (2, 1))
+    )
+    np.testing.assert_allclose(first, second, rtol=1e-5)
+    assert not np.allclose(first, other, rtol=1e-5)
+
+
+def test_asking_before_fitting_is_refused() -> None:
+    with pytest.raises(NotFitted, match="call fit"):
+        Pitot().predict(Queries.of([0], [0]))
+
+
+def test_nothing_to_train_on_is_refused() -> None:
+    rows, features = made_up(rows=100)
+    with pytest.raises(ObservationsError, match="no observations"):
+        Pitot().fit(rows[:0], features)
+
+
+def test_a_workload_never_observed_is_refused_by_name() -> None:
+    rows, features = made_up(rows=400)
+    model = Pitot(steps=2).fit(rows[rows.workload != 7], features)
+    with pytest.raises(UnknownEntity, match="workload 'w7' was never observed"):
+        model.predict(Queries.of([0], [7]))
+    with pytest.raises(UnknownEntity, match="outside the table of 12 workloads"):
+        model.predict(Queries.of([0], [99]))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"objective": "cubic"}, "objective must be one of"),
+        ({"rank": 0}, "rank must be at least 1"),
+        ({"folds": 1}, "folds must be at least 2"),
+        ({"calibration_share": 1.0}, "calibration_share"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        Pitot(**options)
