@@ -91,7 +91,11 @@ def size_bytes(text: Optional[str]) -> Optional[int]:
 
 def facts() -> Message:
     """What identifies and limits the machine; a key that the machine does not tell is absent."""
-    told: Message = {"machine": platform.machine(), "kernel": platform.release(), "python": platform.python_version()}
+    told: Message = {
+        "machine": platform.machine(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
     told["cores"] = os.cpu_count()
     told["cpus_allowed"] = len(os.sched_getaffinity(0))
     cpuinfo = read("/proc/cpuinfo") or ""
@@ -126,9 +130,8 @@ def state() -> Message:
     cpu = "/sys/devices/system/cpu/cpu0/"
     clock = number(read(cpu + "cpufreq/scaling_cur_freq"))
     heat = [number(read(str(zone / "temp"))) for zone in Path("/sys/class/thermal").glob("thermal_zone*")]
-    throttled = [
-        number(read(str(path))) for path in Path("/sys/devices/system/cpu").glob("cpu*/thermal_throttle/core_throttle_count")
-    ]  # fmt: skip
+    counters = Path("/sys/devices/system/cpu").glob("cpu*/thermal_throttle/core_throttle_count")
+    throttled = [number(read(str(path))) for path in counters]
     available = re.search(r"MemAvailable:\s+(\d+)", read("/proc/meminfo") or "")
     told: Message = {
         "clock_mhz": clock and clock / 1000,
@@ -175,7 +178,11 @@ class Files:
 
     def runner(self, files: Dict[str, str]) -> Path:
         """A directory holding the named runner files, made once per set of contents."""
-        folder = self.root / "runners" / hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+        folder = (
+            self.root
+            / "runners"
+            / hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+        )
         if not folder.exists():
             partial = Path(tempfile.mkdtemp(dir=str(self.root / "runners")))
             for name, digest in files.items():
@@ -326,13 +333,15 @@ def summarise(members: List[Member], end_ns: int, limit_ns: int) -> None:
     for member in members:
         others = [other for other in members if other is not member]
         result, samples = member.result, member.result["samples"]
+        all_from = max((o.loop_start_ns or end_ns for o in others), default=0)
+        all_until = min((o.loop_end_ns(end_ns) for o in others), default=end_ns)
         for taken in samples:
-            start, end = taken[0], taken[0] + taken[1]
-            taken.append(
-                all(o.loop_start_ns is not None and o.loop_start_ns <= start and end <= o.loop_end_ns(end_ns) for o in others)
-            )  # fmt: skip
-        more = [m for m in member.more if all(m["until_ns"] <= o.loop_end_ns(end_ns) for o in others)]
-        result["more_count"], result["more_wall_ns"] = sum(m["count"] for m in more), sum(m["wall_ns"] for m in more)
+            taken.append(all_from <= taken[0] and taken[0] + taken[1] <= all_until)
+        more = [m for m in member.more if m["until_ns"] <= all_until]
+        result["more_count"], result["more_wall_ns"] = (
+            sum(m["count"] for m in more),
+            sum(m["wall_ns"] for m in more),
+        )
         result["loop_start_ns"] = member.loop_start_ns
         result["loop_end_ns"] = member.loop_end_ns(end_ns) if member.loop_start_ns else None
         failed = [other for other in others if other.failure]
@@ -345,7 +354,9 @@ def summarise(members: List[Member], end_ns: int, limit_ns: int) -> None:
                 reason = "%s: %s, %s" % (first.spec["workload"], first.failure.status, first.failure.reason)
                 result.update(status="co_runner_failed", reason=reason[:500])
             elif samples:
-                result.update(status="uncovered", reason="no execution had all co-runners beside it to its end")
+                result.update(
+                    status="uncovered", reason="no execution had all co-runners beside it to its end"
+                )
             else:
                 reason = "no whole execution within the limit of %g s" % (limit_ns / 1e9)
                 result.update(status="timeout", reason=reason)
@@ -416,13 +427,18 @@ class Agent:
             if op == "facts":
                 self.say(event="facts", facts=facts(), state=state())
             elif op == "have":
-                self.say(event="missing", digests=[d for d in message["digests"] if not self.files.stored(d).exists()])
+                self.say(
+                    event="missing",
+                    digests=[d for d in message["digests"] if not self.files.stored(d).exists()],
+                )
             elif op == "put":
                 self.files.put(message["sha256"], base64.b64decode(message["data"]), message["more"])
                 if not message["more"]:
                     self.say(event="stored", sha256=message["sha256"])
             elif op == "detect":
-                self.say(event="detected", engines={name: self.detect(e) for name, e in message["engines"].items()})
+                self.say(
+                    event="detected", engines={name: self.detect(e) for name, e in message["engines"].items()}
+                )
             elif op == "run":
                 self.run(message["dataset"], message["job"])
             elif op == "spool":
@@ -441,7 +457,9 @@ class Agent:
     def detect(self, engine: Message) -> Message:
         try:
             argv = [*command_line(engine, self.files), "--detect"]
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+            )
             if done.returncode == 0:
                 return {"version": str(json.loads(done.stdout)["version"])}
             reason = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
@@ -545,18 +563,23 @@ class Agent:
         deadline, least_ns = start_ns + job["limit_ns"], start_ns + job["window_ns"]
         while True:
             now = now_ns()
-            enough = all(len(member.result["samples"]) >= job["least"] for member in members)
-            if now >= deadline or (now >= least_ns and enough) or (not together and members[0].finished):
+            if together:
+                enough = now >= least_ns and all(len(m.result["samples"]) >= job["least"] for m in members)
+            else:
+                enough = members[0].finished
+            if enough or now >= deadline:
                 return
             self.pump(deadline if now >= least_ns else min(deadline, least_ns))
             for member in members:
                 member.note_samples()
             if any(member.failure for member in members):
                 return  # nothing after this can be covered
-            if together and all(member.loop_start_ns for member in members if member is not slowest):
-                Path(str(go)).touch()
-                if slowest.loop_start_ns:
-                    Path(str(record)).touch()
+            if go and all(member.loop_start_ns for member in members if member is not slowest):
+                Path(go).touch()
+                go = None
+            if record and slowest.loop_start_ns:
+                Path(record).touch()
+                record = None
 
     def pump(self, deadline: int) -> None:
         """Wait for a runner or the controller to say something, at most until the deadline."""

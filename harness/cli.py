@@ -10,7 +10,7 @@ import typer
 
 from harness import __version__
 from harness.errors import HarnessError, UsageError
-from harness.show import Column, Form, duration, show, stderr
+from harness.show import Column, Form, show, stderr
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,14 +46,18 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
 
 @app.command(epilog="Example: harness demo -o datasets/demo")
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where everything goes.")] = Path("datasets/demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where everything goes.")] = Path(
+        "datasets/demo"
+    ),
     minutes: Annotated[float, typer.Option(help="How long measuring may take, about.", min=0.2)] = 2.0,
     benchmarks: Benchmarks = None,
 ) -> None:
@@ -103,17 +107,19 @@ def devices(
     rows: list[dict[str, Any]] = []
     for device in reached:
         device.session.close()
-        facts = device.facts
-        for name in ENGINES:
-            if name in device.versions or name in device.absent:
-                rows.append(
-                    {"device": device.device.name, "engine": name, "version": device.versions.get(name),
-                     "state": "ready" if name in device.versions else f"absent: {device.absent[name]}; {ENGINES[name].how_to_get}",
-                     "machine": facts.get("machine"), "cpu": facts.get("model_name"), "cores": facts.get("cores"),
-                     "memory_bytes": facts.get("memory_bytes")}
-                )  # fmt: skip
+        facts = {"machine": device.facts.get("machine"), "cpu": device.facts.get("model_name")}
+        facts |= {key: device.facts.get(key) for key in ("cores", "memory_bytes")}
+        for name, engine in ENGINES.items():
+            row = {"device": device.device.name, "engine": name, "version": device.versions.get(name)}
+            if name in device.versions:
+                rows.append(row | {"state": "ready"} | facts)
+            elif name in device.absent:
+                told = f"absent ({device.absent[name]}); {engine.how_to_get}"
+                rows.append(row | {"state": told} | facts)
     rows += [{"device": error.device, "state": f"not reached: {error.reason}"} for error in failed]
-    columns = [Column(key, key) for key in ("device", "engine", "version", "state", "machine", "cpu", "cores")]
+    columns = [
+        Column(key, key) for key in ("device", "engine", "version", "state", "machine", "cpu", "cores")
+    ]
     show(rows, columns, _form(as_json, as_csv))
     if failed:
         raise typer.Exit(1)
@@ -121,7 +127,9 @@ def devices(
 
 @app.command(epilog="Example: harness count polybench/mini --json")
 def count(
-    workloads: Annotated[list[str] | None, typer.Argument(help="Workloads, suites, or .wasm files; default: all.")] = None,
+    workloads: Annotated[
+        list[str] | None, typer.Argument(help="Workloads, suites, or .wasm files; default: all.")
+    ] = None,
     benchmarks: Benchmarks = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -134,23 +142,33 @@ def count(
     show(rows, columns, _form(as_json, as_csv))
 
 
-@app.command(epilog="Example: harness collect -o datasets/lab --suite polybench/mini --limit 5   (again: it resumes)")
+@app.command(
+    epilog="Example: harness collect -o datasets/lab --suite polybench/mini --limit 5   (again: it resumes)"
+)
 def collect(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DATASET", help="The dataset to collect into.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DATASET", help="The dataset to collect into.")
+    ],
     devices: Annotated[list[str] | None, typer.Option("--device", "-d", help="Only these devices.")] = None,
     engines: Annotated[list[str] | None, typer.Option("--engine", "-e", help="Only these engines.")] = None,
     suites: Annotated[
-        list[str] | None, typer.Option("--suite", "-s", help="Only these suites, suite/size, workloads or globs.")
+        list[str] | None,
+        typer.Option("--suite", "-s", help="Only these suites, suite/size, workloads or globs."),
     ] = None,
-    degrees: Annotated[str, typer.Option(help="How many workloads run together, beside running alone.")] = "2,3,4",
+    degrees: Annotated[
+        str, typer.Option(help="How many workloads run together, beside running alone.")
+    ] = "2,3,4",
     rounds: Annotated[int, typer.Option(help="How often co-runner sets are drawn per degree.", min=1)] = 1,
     repeats: Annotated[int, typer.Option(help="Samples of a workload alone.", min=1)] = 50,
     limit: Annotated[float, typer.Option(help="Seconds after which a job ends.", min=0.01)] = 30.0,
     co_run: Annotated[
-        float | None, typer.Option(help="Seconds that workloads run together.", show_default="the limit", min=0.01)
+        float | None,
+        typer.Option(help="Seconds that workloads run together.", show_default="the limit", min=0.01),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides order and co-runner sets.")] = 0,
-    anchors: Annotated[int, typer.Option(help="Workloads repeated at start and end, to see drift.", min=0)] = 3,
+    anchors: Annotated[
+        int, typer.Option(help="Workloads repeated at start and end, to see drift.", min=0)
+    ] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")] = False,
     devices_file: DevicesFile = DEVICES_YAML,
     benchmarks: Benchmarks = None,
@@ -166,7 +184,7 @@ def collect(
 
     settings = Settings(
         seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run or limit, anchors=anchors,
-        rounds={degree: rounds for degree in _degrees(degrees)},
+        rounds=dict.fromkeys(_degrees(degrees), rounds),
     )  # fmt: skip
     request = Request(output, devices_file, benchmarks, devices or [], engines or [], suites or [], settings)
     rows, complete = run_collection(request, stderr(), dry_run=dry_run)
@@ -215,7 +233,9 @@ def import_(
 def train(
     dataset: DatasetPath,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL", help="The model file to write.")],
-    test_share: Annotated[float, typer.Option(help="Share of jobs kept for testing only.", min=0.01, max=0.9)] = 0.2,
+    test_share: Annotated[
+        float, typer.Option(help="Share of jobs kept for testing only.", min=0.01, max=0.9)
+    ] = 0.2,
     calibration_share: Annotated[
         float, typer.Option(help="Share of the other jobs kept for calibrating only.", min=0.01, max=0.9)
     ] = 0.1,
@@ -235,11 +255,17 @@ def train(
         raise UsageError(f"there is no directory {output.resolve().parent} to write the model to.")
     with bar(console, "training", 1) as progress:
         trained = fit(
-            opened, test_share=test_share, calibration_share=calibration_share, seed=seed, progress=progress.at
+            opened,
+            test_share=test_share,
+            calibration_share=calibration_share,
+            seed=seed,
+            progress=progress.at,
         )
     trained.model.save(output)
     show_accuracy(trained.accuracy, form)
-    console.print(f"trained on {trained.rows:,} observations in {trained.seconds:.1f} s; the model is {output}")
+    console.print(
+        f"trained on {trained.rows:,} observations in {trained.seconds:.1f} s; the model is {output}"
+    )
 
 
 @app.command(
@@ -250,15 +276,21 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")],
     workload: Annotated[str | None, typer.Option("--workload", "-w", help="Default: every workload.")] = None,
     device: Annotated[str | None, typer.Option("--device", "-d", help="Default: every device.")] = None,
-    engine: Annotated[str | None, typer.Option("--engine", "-e", help="Default: every engine of the device.")] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", "-e", help="Default: every engine of the device.")
+    ] = None,
     platform: Annotated[str | None, typer.Option("--platform", "-p", metavar="ENGINE:DEVICE")] = None,
     beside: Annotated[str, typer.Option("--with", metavar="A,B", help="The co-runners, up to three.")] = "",
     eps: Annotated[float, typer.Option(help="How often the bound may be exceeded.")] = 0.05,
     batch: Annotated[
         Path | None,
-        typer.Option(help="Answer each row of a CSV, Parquet or JSON-lines file: workload, platform, with (A;B)."),
+        typer.Option(
+            help="Answer each row of a CSV, Parquet or JSON-lines file: workload, platform, with (A;B)."
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the answered batch goes.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the answered batch goes.")
+    ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -284,7 +316,9 @@ def predict(
             asking.write_csv(sys.stdout, rows)
     else:
         if output:
-            raise UsageError("--output goes with --batch; a single prediction is printed, also with --json or --csv.")
+            raise UsageError(
+                "--output goes with --batch; a single prediction is printed, also with --json or --csv."
+            )
         names = [name.strip() for name in beside.split(",") if name.strip()]
         asked = asking.questions(
             loaded, workload=workload, device=device, engine=engine, platform=platform, co_runners=names
@@ -302,7 +336,9 @@ def predict(
 @app.command(epilog="Example: harness report datasets/lab -m lab.npz -o lab.html")
 def report(
     dataset: DatasetPath,
-    model: Annotated[Path | None, typer.Option("--model", "-m", help="Also show how good this model is.")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", "-m", help="Also show how good this model is.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", show_default="DATASET/report.html")] = None,
 ) -> None:
     """Write one HTML page about a dataset: coverage, times, slowdowns, failures, accuracy."""
@@ -324,7 +360,9 @@ def _form(as_json: bool, as_csv: bool) -> Form:
 def _degrees(text: str) -> list[int]:
     words = [word.strip() for word in text.split(",") if word.strip() not in ("", "1")]
     if not all(word in ("2", "3", "4") for word in words):
-        raise UsageError(f"--degrees {text} must list numbers from 2 to 4, such as 2,3; or 1 for none together.")
+        raise UsageError(
+            f"--degrees {text} must list numbers from 2 to 4, such as 2,3; or 1 for none together."
+        )
     return sorted({int(word) for word in words})
 
 

@@ -88,7 +88,10 @@ class Payload:
             "argv": list(workload.argv),
             "stdin": workload.stdin and self._content(workload.stdin),
             "files": {file.guest: self._content(file.host) for file in workload.files},
-            "expect": {"exit_code": workload.expect.exit_code, "stdout_sha256": workload.expect.stdout_sha256},
+            "expect": {
+                "exit_code": workload.expect.exit_code,
+                "stdout_sha256": workload.expect.stdout_sha256,
+            },
         }
 
 

@@ -39,7 +39,9 @@ class Request:
     settings: Settings
 
 
-def run_collection(request: Request, console: Console, *, dry_run: bool = False) -> tuple[list[dict[str, Any]], bool]:
+def run_collection(
+    request: Request, console: Console, *, dry_run: bool = False
+) -> tuple[list[dict[str, Any]], bool]:
     """Reach, build, plan, count and measure; rows of the plan or of the status, and whether all was done.
 
     Every name is checked before anything is written.
@@ -60,7 +62,9 @@ def run_collection(request: Request, console: Console, *, dry_run: bool = False)
         for error in failed:
             console.print(f"{error}; it is left out of this collection", markup=False)
         if not reached:
-            raise DeviceError(", ".join(device.name for device in devices), "none could be reached, nothing was done")
+            raise DeviceError(
+                ", ".join(device.name for device in devices), "none could be reached, nothing was done"
+            )
         engines = choose_engines(reached, request.engines)
         platforms = [(e.name, d.device.name) for d in reached for e in engines if e.name in d.versions]
         if not platforms:
@@ -81,7 +85,12 @@ def run_collection(request: Request, console: Console, *, dry_run: bool = False)
 
 
 def prepare(
-    dataset: Dataset, plan: Plan, reached: list[Reached], engines: list[Any], workloads: list[Workload], console: Console
+    dataset: Dataset,
+    plan: Plan,
+    reached: list[Reached],
+    engines: list[Any],
+    workloads: list[Workload],
+    console: Console,
 ) -> None:
     """Write down the plan, the platforms, and the workloads with their opcode counts."""
     dataset.begin(plan.settings, __version__, plan.jobs)
@@ -136,6 +145,12 @@ def plan_rows(plan: Plan) -> list[dict[str, Any]]:
         degrees = Counter(min(job.degree, 2) for job in jobs)
         hours = Plan(tuple(jobs), plan.settings).hours()
         rows.append(
-            {"device": jobs[0].device, "engine": jobs[0].engine, "alone": degrees[1], "together": degrees[2], "hours": hours}
+            {
+                "device": jobs[0].device,
+                "engine": jobs[0].engine,
+                "alone": degrees[1],
+                "together": degrees[2],
+                "hours": hours,
+            }
         )
     return rows

@@ -33,7 +33,9 @@ def count_workload(workload: Workload, *, fuel_check: bool = False) -> Counts:
         how = f"trapped: {counts.trap}" if counts.trap else f"ended with exit code {counts.exit_code}"
         raise ModuleError(f"{workload.name} {how} while its opcodes were counted.")
     if expect.stdout_sha256 not in (None, counts.stdout_sha256):
-        raise ModuleError(f"{workload.name} printed something else than expected while its opcodes were counted.")
+        raise ModuleError(
+            f"{workload.name} printed something else than expected while its opcodes were counted."
+        )
     return counts
 
 

@@ -1,11 +1,11 @@
 """A dataset: a directory of Parquet, complete at every moment whatever is killed.
 
-    dataset.json            schema version, identity, and the settings of each collection
-    plan.parquet            the jobs of the last collection
-    platforms.parquet       engine and device of each platform
-    workloads.parquet       module, argv and opcode counts of each workload
-    observations/*.parquet  what was measured
-    journal/*.jsonl         finished jobs that are not yet in observations/
+dataset.json            schema version, identity, and the settings of each collection
+plan.parquet            the jobs of the last collection
+platforms.parquet       engine and device of each platform
+workloads.parquet       module, argv and opcode counts of each workload
+observations/*.parquet  what was measured
+journal/*.jsonl         finished jobs that are not yet in observations/
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class Dataset:
         except (OSError, msgspec.DecodeError) as error:
             raise DatasetError(f"{path} is damaged: {error}; restore it from a copy.") from error
         if info.schema != schema.VERSION:
-            raise DatasetError(f"{root} has schema version {info.schema}, this harness reads {schema.VERSION}.")
+            raise DatasetError(
+                f"{root} has schema version {info.schema}, this harness reads {schema.VERSION}."
+            )
         return cls(root, info)
 
     @classmethod
@@ -87,7 +89,9 @@ class Dataset:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise DatasetError(f"another `harness` is collecting into {self.root}; wait for it.") from None
+                raise DatasetError(
+                    f"another `harness` is collecting into {self.root}; wait for it."
+                ) from None
             yield
 
     def begin(self, settings: Settings, harness_version: str, jobs: Sequence[Job]) -> None:

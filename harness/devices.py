@@ -46,7 +46,8 @@ def load_devices(path: Path = DEFAULT_PATH) -> dict[str, Device]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DevicesError(
-            f"no {path}; create one with the line `devices: {{local: {{transport: local}}}}` or name another with --devices-file."
+            f"no {path}; create one with the line `devices: {{local: {{transport: local}}}}`, or name another "
+            "file with --devices-file."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DevicesError(f"{path} cannot be read: {error}.") from error

@@ -50,7 +50,9 @@ class ModelError(UsageError):
 class UnknownName(UsageError):
     """A name that is not there, with the nearest names that are."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "", hint: str = "") -> None:
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], *, where: str = "", hint: str = ""
+    ) -> None:
         known = sorted(set(known))
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         place = f" in {where}" if where else ""

@@ -1,9 +1,10 @@
 """The published Pitot dataset: data.npz and if2/if3/if4.npz, read into a dataset of ours.
 
-Layout: ``t`` (N,) mean execution times, ``i_platform``, ``i_workload`` (N,) row numbers, ``i_interference0…`` (N,) the
-co-runners' row numbers; in data.npz also ``d_platform``, ``n_platform``, ``f_platform`` and ``d_workload``,
-``n_workload``, ``f_workload``: features, row names and column names. ``t`` is in microseconds: the published README says
-nanoseconds, but the recorder divided by 1000, and the largest value, 29.99e6, stays under its limit of 30 s.
+Layout: ``t`` (N,) mean execution times, ``i_platform``, ``i_workload`` (N,) row numbers, ``i_interference0``…
+(N,) the co-runners' row numbers; in data.npz also ``d_platform``, ``n_platform``, ``f_platform`` and
+``d_workload``, ``n_workload``, ``f_workload``: features, row names and column names. ``t`` is in microseconds: the
+published README says nanoseconds, but the recorder divided by 1000, and the largest value, 29.99e6, stays under
+its limit of 30 s.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def import_published(folder: Path, root: Path) -> tuple[Dataset, dict[int, int]]
     Raises DatasetError where a file is missing, is not of the published layout, or ``root`` is taken.
     """
     if not (folder / ISOLATED).exists():
-        raise DatasetError(f"no {ISOLATED} in {folder}; name the directory that holds the published npz files.")
+        raise DatasetError(
+            f"no {ISOLATED} in {folder}; name the directory that holds the published npz files."
+        )
     tables = _load(folder / ISOLATED, 0, named=True)
     parts = [(0, tables)]
     for n_co_runners, name in enumerate(CO_RUN, 1):
@@ -46,7 +49,13 @@ def import_published(folder: Path, root: Path) -> tuple[Dataset, dict[int, int]]
 
     dataset = Dataset.create(root, source=f"imported from the published files in {folder}")
     dataset.put_platforms(
-        {"platform": name, "engine": engine, "device": device, "wall_contains": "process", "features": features}
+        {
+            "platform": name,
+            "engine": engine,
+            "device": device,
+            "wall_contains": "process",
+            "features": features,
+        }
         for name, features in _described(platforms, tables["f_platform"], tables["d_platform"])
         for engine, _, device in [name.partition(":")]
     )
@@ -54,7 +63,9 @@ def import_published(folder: Path, root: Path) -> tuple[Dataset, dict[int, int]]
         {"workload": name, "features": features}
         for name, features in _described(workloads, tables["f_workload"], tables["d_workload"])
     )
-    dataset.add_part(pa.concat_tables([_observations(n, arrays, platforms, workloads) for n, arrays in parts]))
+    dataset.add_part(
+        pa.concat_tables([_observations(n, arrays, platforms, workloads) for n, arrays in parts])
+    )
     return dataset, {n: len(arrays["t"]) for n, arrays in parts}
 
 
@@ -79,8 +90,10 @@ def _check_rows(folder: Path, n_co_runners: int, arrays: Arrays, platforms: int,
             limit = platforms if key == "i_platform" else workloads
             if values.shape != (rows,):
                 raise DatasetError(f"{folder / name}: {key} has shape {values.shape}, t has {rows} rows.")
-            if key != "t" and rows and not (0 <= values.min() and values.max() < limit):
-                raise DatasetError(f"{folder / name}: {key} has a row number outside the {limit} rows of its table.")
+            if key != "t" and rows and not (values.min() >= 0 and values.max() < limit):
+                raise DatasetError(
+                    f"{folder / name}: {key} has a row number outside the {limit} rows of its table."
+                )
     if rows and not (np.all(np.isfinite(arrays["t"])) and arrays["t"].min() > 0):
         raise DatasetError(f"{folder / name}: t has a time that is not positive.")
 
@@ -89,7 +102,10 @@ def _described(
     names: np.ndarray[Any, Any], columns: np.ndarray[Any, Any], table: np.ndarray[Any, Any]
 ) -> list[tuple[str, list[tuple[str, float]]]]:
     keys = columns.astype(str).tolist()
-    return [(name, list(zip(keys, row, strict=True))) for name, row in zip(names.tolist(), table.tolist(), strict=True)]
+    return [
+        (name, list(zip(keys, row, strict=True)))
+        for name, row in zip(names.tolist(), table.tolist(), strict=True)
+    ]
 
 
 def _observations(

@@ -25,16 +25,31 @@ def load_training(dataset: Dataset) -> tuple[Observations, Features]:
     """
     platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
     workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
-    columns = ["job", "purpose", "platform", "workload", "co_runners", "n_co_runners", "status", "wall_ns_mean"]
+    columns = [
+        "job",
+        "purpose",
+        "platform",
+        "workload",
+        "co_runners",
+        "n_co_runners",
+        "status",
+        "wall_ns_mean",
+    ]
     table = dataset.observations(columns)
     table = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.equal(table["purpose"], "measure")))
     if not len(table):
-        raise DatasetError(f"{dataset.root} has no finished observation to learn from; see `harness status {dataset.root}`.")
+        raise DatasetError(
+            f"{dataset.root} has no finished observation to learn from; see `harness status {dataset.root}`."
+        )
     seen_platforms = sorted(table["platform"].unique().to_pylist())
     seen_workloads = sorted(
-        set(table["workload"].unique().to_pylist()) | set(pc.list_flatten(table["co_runners"]).unique().to_pylist())
+        set(table["workload"].unique().to_pylist())
+        | set(pc.list_flatten(table["co_runners"]).unique().to_pylist())
     )
-    for kind, seen, known in (("platform", seen_platforms, platforms), ("workload", seen_workloads, workloads)):
+    for kind, seen, known in (
+        ("platform", seen_platforms, platforms),
+        ("workload", seen_workloads, workloads),
+    ):
         missing = [name for name in seen if name not in known]
         if missing:
             raise DatasetError(f"{dataset.root}: {kind} {missing[0]} is observed but not in {kind}s.parquet.")
@@ -70,14 +85,24 @@ def platform_features(row: Mapping[str, Any]) -> Encoded:
     if row["features"] is not None:
         return dict(row["features"])
     facts = dict(row["facts"] or [])
-    encoded: Encoded = {f"engine={row['engine']}": 1.0, f"family={row['family']}": 1.0, f"kind={row['kind']}": 1.0}
+    encoded: Encoded = {
+        f"engine={row['engine']}": 1.0,
+        f"family={row['family']}": 1.0,
+        f"kind={row['kind']}": 1.0,
+    }
     encoded["ahead_of_time"] = 1.0 if row["ahead_of_time"] else -1.0
     cpu = "/".join(facts[key] for key in ("vendor", "family", "model", "implementer", "part") if key in facts)
     encoded[f"cpu={cpu}"] = 1.0
     mhz = float(facts.get("max_mhz") or facts.get("mhz") or 0)
     if mhz:
         encoded["cpufreq"] = math.log(mhz) - 7
-    for name, offset in (("l1d_bytes", 16), ("l1i_bytes", 16), ("l2_bytes", 21), ("l3_bytes", 21), ("memory_bytes", 32)):
+    for name, offset in (
+        ("l1d_bytes", 16),
+        ("l1i_bytes", 16),
+        ("l2_bytes", 21),
+        ("l3_bytes", 21),
+        ("memory_bytes", 32),
+    ):
         if name in facts:
             encoded[name] = math.log2(float(facts[name])) - offset
             encoded[f"{name}:known"] = 1.0

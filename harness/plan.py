@@ -40,8 +40,11 @@ class Plan:
     settings: Settings
 
     def hours(self) -> float:
-        """An estimate: a tenth of a second of start per member, then the window of a co-run, or up to the limit alone."""
-        return sum(0.1 * job.degree + (job.limit_s if job.degree == 1 else job.co_run_s) for job in self.jobs) / 3600
+        """An estimate: a tenth of a second per member to start, then the co-run's window, or the limit alone."""
+        return (
+            sum(0.1 * job.degree + (job.limit_s if job.degree == 1 else job.co_run_s) for job in self.jobs)
+            / 3600
+        )
 
 
 def make_plan(
@@ -65,7 +68,6 @@ def make_plan(
         middle: list[Job] = []
         last: list[Job] = []
         for engine in engines:
-
             job = partial(make_job, hashes, settings, device, engine)
 
             first.append(job([startup.name], "startup", 0))

@@ -27,12 +27,13 @@ class Question:
 
 
 def load_model(path: Path) -> Pitot:
+    """Raises ModelError."""
+    if not path.exists():
+        raise ModelError(f"no model at {path}; make one with `harness train DATASET -o {path}`.")
     try:
         return Pitot.load(path)
-    except FileNotFoundError:
-        raise ModelError(f"no model at {path}; make one with `harness train DATASET -o {path}`.") from None
     except (OSError, PitotError) as error:
-        raise ModelError(f"{path} is not a model: {error}.") from error
+        raise ModelError(f"{str(error).rstrip('.')}.") from error
 
 
 def questions(
@@ -59,12 +60,16 @@ def questions(
         _known("engine", engine, [name.partition(":")[0] for name in platforms])
         chosen = [name for name in chosen if name.partition(":")[0] == engine]
     if not chosen:
-        raise UsageError(f"{engine} was never observed on {device}; leave out -e to see the engines that were.")
+        raise UsageError(
+            f"{engine} was never observed on {device}; leave out -e to see the engines that were."
+        )
     if workload:
         _known("workload", workload, workloads)
     for name in co_runners:
         _known("workload", name, workloads)
-    return [Question(w, p, tuple(co_runners)) for w in ([workload] if workload else workloads) for p in chosen]
+    return [
+        Question(w, p, tuple(co_runners)) for w in ([workload] if workload else workloads) for p in chosen
+    ]
 
 
 def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str, Any]]:
@@ -74,7 +79,9 @@ def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str
     co-runners that was never calibrated.
     """
     if not 0 < eps < 1:
-        raise UsageError(f"--eps {eps:g} is not between 0 and 1; 0.05 asks for a bound that holds 95 times in 100.")
+        raise UsageError(
+            f"--eps {eps:g} is not between 0 and 1; 0.05 asks for a bound that holds 95 times in 100."
+        )
     queries = _encode(model, asked)
     try:
         mean = model.predict(queries)
@@ -97,7 +104,11 @@ def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str
 def shortage(model: Pitot, asked: Iterable[Question], eps: float) -> str | None:
     """The sentence that says why bounds are infinite, if any is."""
     pools = model.pools()
-    short = [pools[n] for n in sorted({len(q.co_runners) for q in asked}) if n in pools and pools[n].smallest_eps > eps]
+    short = [
+        pools[n]
+        for n in sorted({len(q.co_runners) for q in asked})
+        if n in pools and pools[n].smallest_eps > eps
+    ]
     if not short:
         return None
     told = "; ".join(
@@ -122,7 +133,9 @@ def read_batch(path: Path) -> tuple[list[dict[str, Any]], list[Question]]:
                 raise UsageError(f"{path}, row {number}: column {column!r} is missing or empty.")
         beside = row.get(WITH) or []
         names = beside.split(";") if isinstance(beside, str) else list(beside)
-        asked.append(Question(row["workload"], row["platform"], tuple(name.strip() for name in names if name.strip())))
+        asked.append(
+            Question(row["workload"], row["platform"], tuple(name.strip() for name in names if name.strip()))
+        )
     return rows, asked
 
 
@@ -175,7 +188,9 @@ def _encode(model: Pitot, asked: Sequence[Question]) -> Queries:
     for i, question in enumerate(asked):
         if len(question.co_runners) > MAX_CO_RUNNERS:
             count = len(question.co_runners)
-            raise UsageError(f"{count} co-runners were given; at most {MAX_CO_RUNNERS} are measured and calibrated.")
+            raise UsageError(
+                f"{count} co-runners were given; at most {MAX_CO_RUNNERS} are measured and calibrated."
+            )
         for name in (question.workload, *question.co_runners):
             _known("workload", name, workloads)
         _known("platform", question.platform, platforms)

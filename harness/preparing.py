@@ -19,7 +19,9 @@ from harness.suites import Suite, load_suites, load_workloads, select
 STARTUP = "startup/none/empty"
 
 
-def build_and_verify(names: Sequence[str], root: Path | None, console: Console, *, force: bool = False) -> list[dict[str, Any]]:
+def build_and_verify(
+    names: Sequence[str], root: Path | None, console: Console, *, force: bool = False
+) -> list[dict[str, Any]]:
     """Build the named suites, or all, and run every module once. A row per workload."""
     suites = choose_suites(names, root)
     with bar(console, "building", sum(len(suite.recipes) for suite in suites)) as progress:

@@ -47,12 +47,16 @@ def reach(device: Device, said: Callable[[str], None]) -> Reached:
         if session:
             session.close()
         raise error if isinstance(error, DeviceError) else DeviceError(device.name, str(error)) from error
-    versions = {name: answer["version"] for name, answer in found.items() if "version" in answer and name in ENGINES}
+    versions = {
+        name: answer["version"] for name, answer in found.items() if "version" in answer and name in ENGINES
+    }
     absent = {name: answer.get("absent", "") for name, answer in found.items() if "version" not in answer}
     return Reached(device, session, facts, versions, absent)
 
 
-def reach_all(devices: Sequence[Device], said: Callable[[str], None]) -> tuple[list[Reached], list[DeviceError]]:
+def reach_all(
+    devices: Sequence[Device], said: Callable[[str], None]
+) -> tuple[list[Reached], list[DeviceError]]:
     """Every device at once: those that answered, and why the others did not."""
 
     def attempt(device: Device) -> Reached | DeviceError:
@@ -76,7 +80,11 @@ def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Eng
                 "engine", name, {n for device in reached for n in device.versions}, where="what the devices have",
                 hint=f"To get it: {ENGINES[name].how_to_get}.",
             )  # fmt: skip
-    return [e for e in ENGINES.values() if e.name in names or not names and any(e.name in d.versions for d in reached)]
+    return [
+        e
+        for e in ENGINES.values()
+        if e.name in names or (not names and any(e.name in d.versions for d in reached))
+    ]
 
 
 def platform_rows(reached: Sequence[Reached], engines: Sequence[Engine]) -> list[dict[str, Any]]:

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Status = Literal["ok", "timeout", "trap", "wrong_output", "crash", "refused", "co_runner_failed", "uncovered", "lost"]
+Status = Literal[
+    "ok", "timeout", "trap", "wrong_output", "crash", "refused", "co_runner_failed", "uncovered", "lost"
+]
 Purpose = Literal["measure", "startup", "anchor"]
 
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**62)]

@@ -19,8 +19,8 @@ from pitot_core import Pitot
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2733; --paper: #fff; --soft: #8a97a6; --line: #d8dee6; --mark: #1668b8; }
 @media (prefers-color-scheme: dark) { :root { --ink: #dfe6ee; --paper: #14191f; --line: #2c3743; --mark: #6ab0f3; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem; margin: 2rem auto;
-  padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
+  margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { margin-top: 2.2rem; font-size: 1.15rem; }
 p.note, figcaption { color: var(--soft); } figure { margin: 0; overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -43,7 +43,17 @@ $sections
 
 def write_report(dataset: Dataset, model: Pitot | None, path: Path) -> None:
     """Coverage, execution times, slowdowns beside others, failures, and a model's accuracy where one is given."""
-    columns = ["purpose", "platform", "workload", "co_runners", "n_co_runners", "status", "reason", "wall_ns_mean", "started_at"]
+    columns = [
+        "purpose",
+        "platform",
+        "workload",
+        "co_runners",
+        "n_co_runners",
+        "status",
+        "reason",
+        "wall_ns_mean",
+        "started_at",
+    ]
     rows = dataset.observations(columns).to_pylist()
     measured = [row for row in rows if row["status"] == "ok" and row["purpose"] in ("measure", None)]
     days = sorted({row["started_at"].date().isoformat() for row in rows if row["started_at"]})
@@ -51,14 +61,30 @@ def write_report(dataset: Dataset, model: Pitot | None, path: Path) -> None:
     subtitle = f"{len(rows):,} observations, {dataset.info.source}{when}."
     sections = [
         _section("Platforms", _status_table(dataset)),
-        _section("Execution time alone", _heat_map(measured), "A white field was not measured; the model predicts it."),
-        _section("Slowdown beside others", _slowdowns(measured), "Time beside others over the time alone on the same platform."),
+        _section(
+            "Execution time alone",
+            _heat_map(measured),
+            "A white field was not measured; the model predicts it.",
+        ),
+        _section(
+            "Slowdown beside others",
+            _slowdowns(measured),
+            "Time beside others over the time alone on the same platform.",
+        ),
         _section("What failed", _failures(rows)),
-        _section("Start-up", _startup(rows), "The empty module: what each platform takes to start and end a workload."),
+        _section(
+            "Start-up",
+            _startup(rows),
+            "The empty module: what each platform takes to start and end a workload.",
+        ),
     ]
     if model is not None:
-        sections.append(_section("Accuracy of the model", _accuracy(model), "On jobs that were used for nothing else."))
-        sections.append(_section("Predicted against measured", _scatter(model, measured), "Each point is an observation."))
+        sections.append(
+            _section("Accuracy of the model", _accuracy(model), "On jobs that were used for nothing else.")
+        )
+        sections.append(
+            _section("Predicted against measured", _scatter(model, measured), "Each point is an observation.")
+        )
     text = PAGE.substitute(
         title=f"Dataset {html.escape(dataset.root.name)}",
         subtitle=html.escape(subtitle),
@@ -79,7 +105,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     body = list(rows)
     if not body:
         return ""
-    right = [all(isinstance(row[i], int | float) or _looks_numeric(row[i]) for row in body) for i in range(len(head))]
+    right = [
+        all(isinstance(row[i], int | float) or _looks_numeric(row[i]) for row in body)
+        for i in range(len(head))
+    ]
 
     def cells(row: Sequence[Any], tag: str) -> str:
         return "".join(
@@ -88,7 +117,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         )
 
     lines = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in body)
-    return f"<figure><table><thead><tr>{cells(head, 'th')}</tr></thead><tbody>{lines}</tbody></table></figure>"
+    return (
+        f"<figure><table><thead><tr>{cells(head, 'th')}</tr></thead><tbody>{lines}</tbody></table></figure>"
+    )
 
 
 def _looks_numeric(value: Any) -> bool:
@@ -116,7 +147,9 @@ def _heat_map(measured: list[dict[str, Any]]) -> str:
         parts.append(f'<text transform="translate({at}) rotate(-60)">{html.escape(platform)}</text>')
     for y, workload in enumerate(workloads):
         if size > 5:
-            parts.append(f'<text x="{left - 6}" y="{top + y * size + 10}" text-anchor="end">{html.escape(workload)}</text>')
+            parts.append(
+                f'<text x="{left - 6}" y="{top + y * size + 10}" text-anchor="end">{html.escape(workload)}</text>'
+            )
         for x, platform in enumerate(platforms):
             time_ns = alone.get((platform, workload))
             if time_ns:
@@ -127,7 +160,9 @@ def _heat_map(measured: list[dict[str, Any]]) -> str:
                     f'fill="hsl({230 - 190 * share:.0f} 70% {38 + 20 * share:.0f}%)"><title>{told}</title></rect>'
                 )
     width, height = left + len(platforms) * size + 80, top + len(workloads) * size + 4
-    label = f"Heat map of {len(alone)} execution times, {duration(math.exp(low))} to {duration(math.exp(high))}"
+    label = (
+        f"Heat map of {len(alone)} execution times, {duration(math.exp(low))} to {duration(math.exp(high))}"
+    )
     caption = f"{label}, blue to orange; hold the pointer over a field to read it."
     return f"<figure>{_svg(width, height, label, parts)}<figcaption>{caption}</figcaption></figure>"
 
@@ -155,20 +190,30 @@ def _slowdowns(measured: list[dict[str, Any]]) -> str:
             if k % 5 == 0:
                 parts.append(f'<text x="{10 + k * 20}" y="104">{k // 5}×</text>')
         middle, worst = values[len(values) // 2], values[int(len(values) * 0.95)]
-        label = f"beside {co_runners}: {len(values):,} observations, median {middle:.2f}×, 95 of 100 below {worst:.2f}×"
+        spread = f"median {middle:.2f}×, 95 of 100 below {worst:.2f}×"
+        label = f"beside {co_runners}: {len(values):,} observations, {spread}"
         figures.append(f"<figure>{_svg(540, 110, label, parts)}<figcaption>{label}</figcaption></figure>")
     return "".join(figures)
 
 
 def _failures(rows: list[dict[str, Any]]) -> str:
     failed = Counter(
-        (row["status"], row["workload"], row["platform"], row["reason"] or "") for row in rows if row["status"] != "ok"
+        (row["status"], row["workload"], row["platform"], row["reason"] or "")
+        for row in rows
+        if row["status"] != "ok"
     )
-    return table(("status", "workload", "platform", "reason", "times"), [(*key, n) for key, n in failed.most_common(200)])
+    return table(
+        ("status", "workload", "platform", "reason", "times"),
+        [(*key, n) for key, n in failed.most_common(200)],
+    )
 
 
 def _startup(rows: list[dict[str, Any]]) -> str:
-    found = [(r["platform"], duration(r["wall_ns_mean"])) for r in rows if r["purpose"] == "startup" and r["wall_ns_mean"]]
+    found = [
+        (r["platform"], duration(r["wall_ns_mean"]))
+        for r in rows
+        if r["purpose"] == "startup" and r["wall_ns_mean"]
+    ]
     return table(("platform", "start-up"), sorted(found))
 
 
@@ -180,7 +225,16 @@ def _accuracy(model: Pitot) -> str:
             margin, held = row.get(f"margin_{eps}"), row.get(f"coverage_{eps}")
             told += ["∞" if margin is None else f"{margin:.1%}", "–" if held is None else f"{held:.1%}"]
         rows.append([*told, row["calibration_rows"]])
-    head = ("co-runners", "test rows", "MAPE", "margin ε=0.1", "held", "margin ε=0.05", "held", "calibration rows")
+    head = (
+        "co-runners",
+        "test rows",
+        "MAPE",
+        "margin ε=0.1",
+        "held",
+        "margin ε=0.05",
+        "held",
+        "calibration rows",
+    )
     return table(head, rows)
 
 

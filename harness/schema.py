@@ -48,7 +48,10 @@ OBSERVATIONS = pa.schema(
         ("status", pa.string()),  # ok, or why there is no time
         ("reason", pa.string()),
         ("wall_ns_mean", pa.float64()),  # over covered samples; null unless ok
-        ("n_covered", pa.int64()),  # executions in that mean; `samples` keeps at most the first 200 of a co-run
+        (
+            "n_covered",
+            pa.int64(),
+        ),  # executions in that mean; `samples` keeps at most the first 200 of a co-run
         ("lower_bound_ns", pa.int64()),  # of a censored observation (status timeout)
         ("samples", pa.list_(_SAMPLE)),
         ("compile_ns", pa.int64()),
@@ -94,7 +97,10 @@ WORKLOADS = pa.schema(
         ("module_bytes", pa.int64()),
         ("argv", pa.list_(pa.string())),
         ("opcodes", pa.map_(pa.string(), pa.int64())),  # exact dynamic counts; null where unknown
-        ("features", pa.map_(pa.string(), pa.float64())),  # ln(1 + count) as imported; null where `opcodes` is there
+        (
+            "features",
+            pa.map_(pa.string(), pa.float64()),
+        ),  # ln(1 + count) as imported; null where `opcodes` is there
     ]
 )
 
@@ -146,7 +152,9 @@ def rows(entry: Entry) -> list[dict[str, Any]]:
                 "co_runners": sorted(job.workloads[:index] + job.workloads[index + 1 :]),
                 "status": member.status,
                 "reason": member.reason,
-                "wall_ns_mean": (sum(covered) + member.more_wall_ns) / count if member.status == "ok" else None,
+                "wall_ns_mean": (sum(covered) + member.more_wall_ns) / count
+                if member.status == "ok"
+                else None,
                 "n_covered": count,
                 "lower_bound_ns": round(job.limit_s * 1e9) if member.status == "timeout" else None,
                 "samples": [msgspec.to_builtins(msgspec.structs.asdict(sample)) for sample in member.samples],

@@ -70,7 +70,11 @@ def duration(ns: float | None) -> str:
     for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
         if ns >= size * 0.9995:
             value = ns / size
-            return f"{value:.{max(0, 2 - int(math.log10(value)))}f} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+            return (
+                f"{value:.{max(0, 2 - int(math.log10(value)))}f} {unit}"
+                if value < 1000
+                else f"{value:.0f} {unit}"
+            )
     return f"{ns:.0f} ns"
 
 

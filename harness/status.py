@@ -17,7 +17,9 @@ def status_rows(dataset: Dataset) -> list[dict[str, Any]]:
     left = Counter(planned)
     done_jobs = set(table["job"].unique().to_pylist())
     left.subtract(job.platform for job in dataset.plan() if job.id in done_jobs)
-    workloads = {name for job in dataset.plan() for name in job.workloads} or set(table["workload"].unique().to_pylist())
+    workloads = {name for job in dataset.plan() for name in job.workloads} or set(
+        table["workload"].unique().to_pylist()
+    )
     rows = []
     for platform in sorted(set(table["platform"].unique().to_pylist()) | set(planned)):
         mine = table.filter(pc.equal(table["platform"], platform))

@@ -119,7 +119,10 @@ def show_accuracy(accuracy: list[dict[str, Any]], form: Form = Form.table) -> No
                 low, high = row[f"coverage_{eps:g}_low"], row[f"coverage_{eps:g}_high"]
                 held = f"{_percent(row[f'coverage_{eps:g}'])} ({100 * low:.1f}–{100 * high:.1f})"
                 margin = row[f"margin_{eps:g}"]
-                told |= {f"margin_{eps:g}": "∞" if margin is None else _percent(margin), f"held_{eps:g}": held}
+                told |= {
+                    f"margin_{eps:g}": "∞" if margin is None else _percent(margin),
+                    f"held_{eps:g}": held,
+                }
         rows.append(told)
     show(rows, columns, title="On jobs that were used for nothing else")
 

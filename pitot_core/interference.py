@@ -122,12 +122,10 @@ class Gathered:
             np.multiply(from_rows, alpha, out=suffers)
             for press in presses:
                 press[...] = self.moment[:, : press.shape[1]]
-        n_cells = table_gradient.shape[1]
+        table_gradient[...] = 0.0
         for member in range(len(table_gradient)):
             for head in range(table_gradient.shape[2]):
-                table_gradient[member, :, head] = np.bincount(
-                    self.plan.cells, self.values[member, :, head], minlength=n_cells
-                )
+                np.add.at(table_gradient[member, :, head], self.plan.cells, self.values[member, :, head])
 
 
 class Tables:

@@ -20,7 +20,7 @@ class Engine:
     """A WebAssembly implementation in one mode.
 
     ``program`` is looked up on the device's PATH, and ``python`` is the interpreter that runs the agent there.
-    It is started as ``program *program_args entry *args``, with ``files`` (beside this module) in one directory.
+    It is started as ``program *program_args entry *args``, with ``files`` (paths from this module's directory) in one directory.
     """
 
     name: str
@@ -52,4 +52,4 @@ class Engine:
         }
 
     def _read(self) -> dict[str, bytes]:
-        return {name: (HERE / name).read_bytes() for name in self.files}
+        return {Path(name).name: (HERE / name).read_bytes() for name in self.files}

@@ -20,11 +20,14 @@ device. A trap is {"event": "trap", "reason": TEXT} and ends the runner; so does
 {"event": "fail", "reason": TEXT}. The agent ends a loop by killing the process.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import resource
 import sys
 import time
+from typing import Any, Callable
 
 SPIN_NS = 2_000_000
 CHUNK_NS = 50_000_000
@@ -38,11 +41,11 @@ class Fail(Exception):
     """The engine refused the module or could not be used."""
 
 
-def now_ns():
+def now_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def wait_until(at_ns):
+def wait_until(at_ns: int) -> None:
     """Sleep, then spin the last two milliseconds, so that all members of a job start together."""
     while True:
         left = at_ns - now_ns()
@@ -52,7 +55,7 @@ def wait_until(at_ns):
             time.sleep((left - SPIN_NS) / 1e9)
 
 
-def sample(engine, stdout):
+def sample(engine: Any, stdout: str) -> tuple[list[int], int]:
     """One timed execution: ([start_ns, wall_ns, user_ns, sys_ns, max_rss_kb], exit_code)."""
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = now_ns()
@@ -68,12 +71,12 @@ def sample(engine, stdout):
     ], exit_code
 
 
-def serve(engine):
+def serve(engine: Any) -> None:
     """Answer the agent until it kills us. ``engine`` has load(command) -> dict and execute(stdout) -> exit code."""
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not reach the channel
 
-    def say(**message):
+    def say(**message: Any) -> None:
         channel.write(json.dumps(message, separators=(",", ":")) + "\n")
 
     try:
@@ -93,7 +96,7 @@ def serve(engine):
         say(event="fail", reason=str(fail)[:500])
 
 
-def loop(engine, command, say):
+def loop(engine: Any, command: dict[str, Any], say: Callable[..., None]) -> None:
     wait_until(command["at_ns"])
     while command["after"] and not os.path.exists(command["after"]):
         time.sleep(0.0001)

@@ -1,5 +1,7 @@
 """Runs one module under the wasmtime package. Device side: Python 3.8+, beside runner.py."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -7,6 +9,7 @@ import platform
 import re
 import sys
 import time
+from typing import Any
 
 import runner
 import wasmtime
@@ -15,7 +18,7 @@ WINCH = 2  # wasmtime_strategy_t in wasmtime's C header; the Python property kno
 
 
 class Wasmtime:
-    def __init__(self, mode):
+    def __init__(self, mode: str) -> None:
         self.mode = mode
         config = wasmtime.Config()
         if mode == "winch":
@@ -26,7 +29,7 @@ class Wasmtime:
         self.linker = wasmtime.Linker(self.engine)
         self.linker.define_wasi()
 
-    def load(self, command):
+    def load(self, command: dict[str, Any]) -> dict[str, Any]:
         self.command = command
         try:
             if self.mode == "aot":
@@ -37,7 +40,7 @@ class Wasmtime:
         except wasmtime.WasmtimeError as error:
             raise runner.Fail("does not compile: " + str(error).strip().splitlines()[-1]) from error
 
-    def load_artefact(self, command):
+    def load_artefact(self, command: dict[str, Any]) -> dict[str, Any]:
         """Compile once per (module, version, target); the compile time is kept beside the artefact."""
         name = "{}-wasmtime-{}-{}".format(
             os.path.basename(command["module"]), command["version"], platform.machine()
@@ -45,18 +48,29 @@ class Wasmtime:
         path = os.path.join(command["artefacts"], name + ".cwasm")
         cached = os.path.exists(path + ".json")
         if not cached:
-            start = time.perf_counter_ns()
-            serialized = wasmtime.Module.from_file(self.engine, command["module"]).serialize()
-            compile_ns = time.perf_counter_ns() - start
-            write_whole(path, bytes(serialized))
-            write_whole(path + ".json", json.dumps({"compile_ns": compile_ns}).encode())
-        start = time.perf_counter_ns()
-        self.module = wasmtime.Module.deserialize_file(self.engine, path)
-        load_ns = time.perf_counter_ns() - start
+            self.compile_artefact(command["module"], path)
+        try:
+            load_ns = self.timed_load(path)
+        except wasmtime.WasmtimeError:  # damaged, or of another build of the same version
+            cached = False
+            self.compile_artefact(command["module"], path)
+            load_ns = self.timed_load(path)
         with open(path + ".json") as file:
             return {"compile_ns": json.load(file)["compile_ns"], "load_ns": load_ns, "cached": cached}
 
-    def execute(self, stdout):
+    def compile_artefact(self, module: str, path: str) -> None:
+        start = time.perf_counter_ns()
+        serialized = wasmtime.Module.from_file(self.engine, module).serialize()
+        compile_ns = time.perf_counter_ns() - start
+        write_whole(path, bytes(serialized))
+        write_whole(path + ".json", json.dumps({"compile_ns": compile_ns}).encode())
+
+    def timed_load(self, path: str) -> int:
+        start = time.perf_counter_ns()
+        self.module = wasmtime.Module.deserialize_file(self.engine, path)
+        return time.perf_counter_ns() - start
+
+    def execute(self, stdout: str) -> int:
         command = self.command
         wasi = wasmtime.WasiConfig()
         wasi.argv = command["argv"]
@@ -70,7 +84,8 @@ class Wasmtime:
         store.set_wasi(wasi)
         try:
             instance = self.linker.instantiate(store, self.module)
-            instance.exports(store)["_start"](store)
+            start: Any = instance.exports(store)["_start"]
+            start(store)
         except wasmtime.ExitTrap as leave:
             return leave.code
         except wasmtime.Trap as trap:
@@ -84,19 +99,19 @@ class Wasmtime:
         return 0
 
 
-def trap_reason(message):
+def trap_reason(message: str) -> str:
     found = re.search(r"wasm trap: (.*)", message)
     return found.group(1) if found else message.strip().splitlines()[-1]
 
 
-def write_whole(path, data):
+def write_whole(path: str, data: bytes) -> None:
     partial = "{}.{}".format(path, os.getpid())
     with open(partial, "wb") as file:
         file.write(data)
     os.replace(partial, path)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--mode", choices=["jit", "aot", "winch", "pulley"], default="jit")
     parser.add_argument("--detect", action="store_true")

@@ -21,6 +21,7 @@ from harness.errors import ModuleError
 from harness.opcodes.leb import read_unsigned, unsigned
 from harness.opcodes.reader import read_instruction
 from harness.opcodes.tables import OPCODES, Opcode
+from harness.opcodes.traps import REASONS
 
 ENTRY, EXIT = 0, 1
 
@@ -51,11 +52,13 @@ def _escape(numbers: Iterable[int]) -> bytes:
     return b"[" + b"".join(rb"\x%02x" % number for number in numbers) + b"]"
 
 
-def _straight_pattern() -> bytes:
+def _straight_pattern(*, trapping: bool = True) -> bytes:
     """One straight-line instruction in its usual encoding, the frequent ones first."""
     groups: dict[tuple[str, ...], list[int]] = {}
     prefixed: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for code, opcode in OPCODES.items():
+        if not trapping and REASONS[code]:
+            continue
         if code < 0x100 and _straight(opcode):
             groups.setdefault(opcode.immediates, []).append(code)
         elif code >= 0x100:
@@ -79,6 +82,7 @@ def _straight_pattern() -> bytes:
 
 _INSTRUCTION = re.compile(_straight_pattern(), re.DOTALL)
 _RUN = re.compile(_straight_pattern() + b"*+", re.DOTALL)
+_SAFE_RUN = re.compile(_straight_pattern(trapping=False) + b"*+", re.DOTALL)
 assert unsigned(0x80) == b"\x80\x01"
 
 
@@ -91,6 +95,7 @@ class Blocks:
     heads: list[int] = field(default_factory=list)  # junction the block starts at
     tails: list[int] = field(default_factory=list)  # junction the block ends at
     weights: list[float] = field(default_factory=list)  # a guess at how often the block runs
+    doomed: set[int] = field(default_factory=set)  # blocks that end in `unreachable`
     loops: list[tuple[int, int, int]] = field(default_factory=list)
     # Innermost loops without calls: offset of the `loop` opcode, first block inside, block after the last
     # inside.
@@ -122,18 +127,21 @@ class _Frame:
     leaf: bool = True  # no calls and no loops inside so far
 
 
-def find_blocks(data: bytes, start: int, end: int) -> Blocks:
-    """The blocks of the function body at `start` to `end`; `ModuleError` if its bytes are not well-formed."""
+def find_blocks(data: bytes, start: int, end: int, *, split_traps: bool = False) -> Blocks:
+    """The blocks of the function body at `start` to `end`; `ModuleError` if its bytes are not well-formed.
+
+    With `split_traps` a block also ends after each instruction that can trap.
+    """
     try:
-        return _find_blocks(data, start, end)
+        return _find_blocks(data, start, end, _SAFE_RUN if split_traps else _RUN)
     except IndexError:
         raise ModuleError(f"the function body at offset {start} is malformed") from None
 
 
-def _find_blocks(data: bytes, start: int, end: int) -> Blocks:
+def _find_blocks(data: bytes, start: int, end: int, pattern: re.Pattern[bytes]) -> Blocks:
     blocks = Blocks()
     starts, ends, heads, tails = blocks.starts, blocks.ends, blocks.heads, blocks.tails
-    weights, junction, run = blocks.weights, blocks.junction, _RUN.match
+    weights, junction, run = blocks.weights, blocks.junction, pattern.match
     frames = [_Frame(_FUNCTION, EXIT, True, 1.0)]
     live, head, block_start, weight = True, ENTRY, start, 1.0
 
@@ -252,7 +260,13 @@ def _find_blocks(data: bytes, start: int, end: int) -> Blocks:
             if found.name in ("return", "unreachable") or found.category == "call":
                 if live:
                     close(EXIT)
+                    if found.name == "unreachable":
+                        blocks.doomed.add(len(starts) - 1)
                 live = False
+            elif live and pattern is _SAFE_RUN and REASONS[found.code]:
+                inside = junction()
+                close(inside)
+                head, block_start = inside, pos
 
 
 def _after_block_type(data: bytes, pos: int, end: int) -> int:

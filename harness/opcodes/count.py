@@ -22,25 +22,25 @@ from typing import Any
 import wasmtime
 
 from harness.errors import ModuleError
+from harness.opcodes import traps
 from harness.opcodes.decode import check_module
-from harness.opcodes.instrument import BULK, Instrumented, instrument
+from harness.opcodes.instrument import BULK, Instrumented, Stop, instrument
 from harness.opcodes.invocation import TRAP_EXIT_CODE, Capture, Counts, FixedClock, FixedRandom, Invocation
 
 _FUEL = 1 << 62
 _EFAULT = 21  # WASI error number: a bad address
 _WASI = "wasi_snapshot_preview1"
-# The standard's words for each reason to trap (those of its reference interpreter).
 _TRAPS = {
-    "UNREACHABLE": "unreachable",
-    "MEMORY_OUT_OF_BOUNDS": "out of bounds memory access",
-    "TABLE_OUT_OF_BOUNDS": "out of bounds table access",
-    "INDIRECT_CALL_TO_NULL": "uninitialized element",
-    "BAD_SIGNATURE": "indirect call type mismatch",
-    "INTEGER_OVERFLOW": "integer overflow",
-    "INTEGER_DIVISION_BY_ZERO": "integer divide by zero",
-    "BAD_CONVERSION_TO_INTEGER": "invalid conversion to integer",
-    "STACK_OVERFLOW": "call stack exhausted",
-    "INTERRUPT": "time limit",
+    "UNREACHABLE": traps.UNREACHABLE,
+    "MEMORY_OUT_OF_BOUNDS": traps.OUT_OF_MEMORY,
+    "TABLE_OUT_OF_BOUNDS": traps.OUT_OF_TABLE,
+    "INDIRECT_CALL_TO_NULL": traps.NO_ELEMENT,
+    "BAD_SIGNATURE": traps.OTHER_TYPE,
+    "INTEGER_OVERFLOW": traps.OVERFLOW,
+    "INTEGER_DIVISION_BY_ZERO": traps.DIVIDE_BY_ZERO,
+    "BAD_CONVERSION_TO_INTEGER": traps.NOT_AN_INTEGER,
+    "STACK_OVERFLOW": traps.STACK_EXHAUSTED,
+    "INTERRUPT": traps.TIME_LIMIT,
 }
 
 
@@ -121,8 +121,8 @@ def _run(
     except wasmtime.Trap as error:
         name = error.trap_code.name if error.trap_code else ""
         exit_code, trap = TRAP_EXIT_CODE, _TRAPS.get(name, name.lower().replace("_", " ") or _sentence(error))
-        if error.frames and name != "STACK_OVERFLOW":
-            at = (error.frames[0].func_index, error.frames[0].module_offset)
+        if error.frames and trap != traps.STACK_EXHAUSTED:
+            at = Stop(error.frames[0].func_index, error.frames[0].module_offset, trap)
     except wasmtime.WasmtimeError as error:
         raise ModuleError(f"the module does not run: {_sentence(error)}") from None
     finally:
@@ -157,6 +157,7 @@ def _engine(invocation: Invocation, fuel: bool) -> Any:
     config.wasm_tail_call = True
     config.epoch_interruption = invocation.timeout_s is not None
     config.consume_fuel = fuel
+    config.cranelift_nan_canonicalization = invocation.fixed
     return wasmtime.Engine(config)
 
 

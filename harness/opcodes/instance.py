@@ -1,4 +1,6 @@
-"""A module instantiated for interpretation: its memories, tables, globals and functions (WebAssembly 2.0, 4.5.4)."""
+"""A module instantiated for interpretation: its memories, tables, globals and functions (WebAssembly 2.0,
+4.5.4).
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,11 @@ from harness.opcodes.decode import Module
 from harness.opcodes.memory_access import PAGE
 from harness.opcodes.numeric import Trap, float_of
 from harness.opcodes.prepare import Step, prepare
-from harness.opcodes.reader import FuncType, GlobalType, Instruction, Limits, TableType
+from harness.opcodes.reader import FuncType, Instruction, Limits, TableType
+from harness.opcodes.traps import OUT_OF_TABLE
 
 MEMORY_LIMIT = 1 << 30  # bytes: `memory.grow` beyond this gives -1
 TABLE_LIMIT = 10_000_000
-OUT_OF_TABLE = "out of bounds table access"
 Operation = tuple[Callable[[list[Any], Any], None], Any]
 
 
@@ -40,18 +42,24 @@ class Memory:
 class Table:
     def __init__(self, type_: TableType) -> None:
         if type_.limits.minimum > TABLE_LIMIT:
-            raise ModuleError(f"the module wants a table of {type_.limits.minimum}, the interpreter has {TABLE_LIMIT}")
+            raise ModuleError(
+                f"the module wants a table of {type_.limits.minimum}, the interpreter has {TABLE_LIMIT}"
+            )
         self.items: list[Any] = [None] * type_.limits.minimum
         most = TABLE_LIMIT if type_.limits.maximum is None else type_.limits.maximum
         self.maximum = min(most, TABLE_LIMIT)
 
 
 class Function:
-    """A function of the module, or of the host where `host` is set; its steps are prepared at the first call."""
+    """A function of the module, or of the host where `host` is set; its steps are prepared at the first
+    call.
+    """
 
     __slots__ = ("_steps", "host", "index", "instance", "params", "type", "zeros")
 
-    def __init__(self, type_: FuncType, instance: Instance, index: int, host: Callable[..., Any] | None) -> None:
+    def __init__(
+        self, type_: FuncType, instance: Instance, index: int, host: Callable[..., Any] | None
+    ) -> None:
         self.type, self.instance, self.index, self.host = type_, instance, index, host
         self.params = len(type_.params)
         self._steps: list[Step] | None = None
@@ -59,7 +67,9 @@ class Function:
         if host is None:
             for times, name in instance.module.codes[index].locals:
                 if times > 50_000:
-                    raise ModuleError(f"function {index} declares {times} locals of one type, more than 50000")
+                    raise ModuleError(
+                        f"function {index} declares {times} locals of one type, more than 50000"
+                    )
                 self.zeros += [_zero(name)] * times
 
     @property
@@ -78,7 +88,9 @@ def _zero(type_: str) -> Any:
 
 
 class Instance:
-    """`hosts` gives the imported functions by (module, name); `ModuleError` for an import that is not there."""
+    """`hosts` gives the imported functions by (module, name); `ModuleError` for an import that is not
+    there.
+    """
 
     def __init__(self, module: Module, hosts: Mapping[tuple[str, str], Callable[..., Any]]) -> None:
         self.module = module
@@ -103,7 +115,9 @@ class Instance:
         for number, element in enumerate(self.module.elements):
             if element.mode == "active":
                 table = self.tables[element.table].items
-                _copy_items(table, self.evaluate(element.offset), self.elements[number], 0, len(element.items))
+                _copy_items(
+                    table, self.evaluate(element.offset), self.elements[number], 0, len(element.items)
+                )
             if element.mode != "passive":
                 self.elements[number] = []
         for number, data in enumerate(self.module.datas):
@@ -133,13 +147,17 @@ class Instance:
             elif name[4:] in ("add", "sub", "mul"):
                 second, mask = stack.pop(), (1 << int(name[1:3])) - 1
                 first = stack.pop()
-                stack.append({"add": first + second, "sub": first - second, "mul": first * second}[name[4:]] & mask)
+                stack.append(
+                    {"add": first + second, "sub": first - second, "mul": first * second}[name[4:]] & mask
+                )
             else:
                 raise ModuleError(f"{name} in a constant expression")
         return stack[-1]
 
     def operation(self, name: str, immediates: tuple[Any, ...]) -> Operation:
-        """The function (stack, x) of an instruction on memories, tables, references or segments, and its x."""
+        """The function (stack, x) of an instruction on memories, tables, references or segments, and its
+        x.
+        """
         kind, _, rest = name.partition(".")
         if kind == "ref":
             return _REFERENCES[rest], self.functions[immediates[0]] if rest == "func" else None

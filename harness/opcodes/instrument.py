@@ -17,11 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from harness.opcodes import traps
 from harness.opcodes.blocks import Blocks, count_opcodes, find_blocks
 from harness.opcodes.decode import MAGIC, ORDER, VERSION, Module, decode
 from harness.opcodes.leb import read_unsigned, unsigned
 from harness.opcodes.probes import choose_probes, solve_counts
-from harness.opcodes.reader import FuncType, read_instruction
+from harness.opcodes.reader import FuncType, read_instruction, read_instructions
 
 MAX_CACHED = 4  # counters held in locals in one loop: more would crowd out the program's own registers
 _MAX_LOCALS = 50_000  # what engines accept in a function
@@ -32,6 +33,14 @@ BULK = frozenset(
     f"{kind}.{operation}" for kind in ("memory", "table") for operation in ("init", "copy", "fill", "grow")
 )
 _NO_FUEL = frozenset(("else", "end", "nop", "drop", "block", "loop", "unreachable", "return"))
+
+
+class Stop(NamedTuple):
+    """Where the engine says a run of the rewritten module trapped."""
+
+    function: int
+    offset: int  # in the rewritten module
+    reason: str  # one of traps.py
 
 
 class Insertion(NamedTuple):
@@ -74,13 +83,11 @@ class Instrumented:
     memory: str  # export: 64-bit little-endian counters
     start: str | None  # export to call after instantiation, where the original has a start function
 
-    def block_counts(
-        self, counters: Sequence[int], trap: tuple[int, int] | None = None
-    ) -> list[tuple[int, list[int]]]:
+    def block_counts(self, counters: Sequence[int], stop: Stop | None = None) -> list[tuple[int, list[int]]]:
         """For each defined function how often each block was entered, and the block in which execution
         trapped.
         """
-        stopped = self._stopped(trap)
+        stopped = self._stopped(stop)
         found = []
         for number, function in enumerate(self.functions):
             values = counters[function.first_counter : function.first_counter + len(function.probes)]
@@ -88,18 +95,18 @@ class Instrumented:
             found.append((number, solve_counts(function.blocks, function.probes, values, block)))
         return found
 
-    def opcode_counts(self, counters: Sequence[int], trap: tuple[int, int] | None = None) -> dict[str, int]:
+    def opcode_counts(self, counters: Sequence[int], stop: Stop | None = None) -> dict[str, int]:
         """Executed opcodes by name. `trap`: function and offset (in `data`) of the instruction that
         trapped.
         """
         data, total = self.module.data, Counter[str]()
-        for number, counts in self.block_counts(counters, trap):
+        for number, counts in self.block_counts(counters, stop):
             blocks = self.functions[number].blocks
             for block, times in enumerate(counts):
                 if times:
                     for name, static in count_opcodes(data, blocks.starts[block], blocks.ends[block]).items():
                         total[name] += static * times
-        stopped = self._stopped(trap)
+        stopped = self._stopped(stop)
         if stopped:
             number, block, offset = stopped
             blocks = self.functions[number].blocks
@@ -121,23 +128,53 @@ class Instrumented:
                 fuel += counts[insertion.block] * insertion.instructions
         return fuel
 
-    def _stopped(self, trap: tuple[int, int] | None) -> tuple[int, int, int] | None:
-        """Function, block and original offset of the trapping instruction."""
-        if trap is None:
+    def _stopped(self, stop: Stop | None) -> tuple[int, int, int] | None:
+        """Function, block and original offset of the last instruction that was executed."""
+        if stop is None:
             return None
-        number = trap[0] - len(self.module.imported("func"))
+        number = stop.function - len(self.module.imported("func"))
         if not 0 <= number < len(self.functions):
             return None
         function = self.functions[number]
-        offset = function.original_offset(trap[1])
-        block = bisect_right(function.blocks.starts, offset) - 1
-        if block < 0 or offset >= function.blocks.ends[block]:
+        blocks = function.blocks
+        offset = function.original_offset(stop.offset)
+        block = bisect_right(blocks.starts, offset) - 1
+        if block < 0 or offset >= blocks.ends[block]:
             return None
+        if (
+            stop.reason == traps.TIME_LIMIT
+        ):  # looked at on entering functions and loops, before their first block
+            opcode = read_instruction(self.module.data, offset, blocks.ends[block])[0]
+            return (number, block, offset) if opcode.name == "loop" else None
+        if stop.reason == traps.UNREACHABLE and block in blocks.doomed:
+            # The engine may report the instruction before, where that one ends in a branch of the engine's own.
+            *_, last = read_instructions(self.module.data, offset, blocks.ends[block])
+            return number, block, last.offset
         return number, block, offset
 
+    def located(self, stop: Stop) -> bool:
+        """Whether the place the engine reports is where the program trapped.
 
-def instrument(data: bytes) -> Instrumented:
-    """Rewrite a module; `ModuleError` where `decode` raises it."""
+        The engine's compiler moves loads into the instructions that use them and turns branches to code that only
+        traps into traps. It then reports another instruction, or none: one that cannot trap for this reason gives
+        that away, except for a store, which may stand for a load from the same address.
+        """
+        stopped = self._stopped(stop)
+        if stop.reason == traps.TIME_LIMIT:
+            return True
+        if stopped is None:
+            return False
+        number, block, offset = stopped
+        opcode = read_instruction(self.module.data, offset, self.functions[number].blocks.ends[block])[0]
+        return stop.reason in traps.REASONS[opcode.code] and "store" not in opcode.name
+
+
+def instrument(data: bytes, *, every_block: bool = False) -> Instrumented:
+    """Rewrite a module; `ModuleError` where `decode` raises it.
+
+    With `every_block`, each block has a counter and ends where an instruction can trap: several times slower, and
+    exact without asking the engine where the program trapped.
+    """
     module = decode(data, bodies=False)
     first_global = len(module.imported("global")) + len(module.globals)
     first_function = len(module.imported("func")) + len(module.functions)
@@ -146,8 +183,8 @@ def instrument(data: bytes) -> Instrumented:
     bodies: list[bytes] = []
     counters = 0
     for code, type_index in zip(module.codes, module.functions, strict=True):
-        blocks = find_blocks(data, code.start, code.end)
-        probes = choose_probes(blocks)
+        blocks = find_blocks(data, code.start, code.end, split_traps=every_block)
+        probes = list(range(len(blocks.starts))) if every_block else choose_probes(blocks)
         declared = len(module.types[type_index].params) + sum(count for count, _ in code.locals)
         insertions, cached = _insertions(blocks, probes, first_global + counters, declared)
         head = data[code.body : code.start]

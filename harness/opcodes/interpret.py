@@ -14,14 +14,41 @@ from typing import Any
 
 from harness.errors import ModuleError
 from harness.opcodes.decode import check_module, decode
-from harness.opcodes.instance import OUT_OF_TABLE, Function, Instance
+from harness.opcodes.instance import Function, Instance
 from harness.opcodes.invocation import TRAP_EXIT_CODE, Capture, Counts, Invocation
 from harness.opcodes.numeric import Trap
 from harness.opcodes.prepare import (
-    BINARY, BR, BR_IF, BR_TABLE, CALL, CALL_INDIRECT, CONST, DROP, ELSE, END_FUNCTION, GET, GLOBAL_GET, GLOBAL_SET,
-    IF, LOAD, LOAD_LANE, MARK, NAMES, RETURN, RETURN_CALL, RETURN_CALL_INDIRECT, SELECT, SET, STORE, TEE, TERNARY,
-    UNARY, UNREACHABLE,
+    BINARY,
+    BR,
+    BR_IF,
+    BR_TABLE,
+    CALL,
+    CALL_INDIRECT,
+    CONST,
+    DROP,
+    ELSE,
+    END_FUNCTION,
+    GET,
+    GLOBAL_GET,
+    GLOBAL_SET,
+    IF,
+    LOAD,
+    LOAD_LANE,
+    MARK,
+    NAMES,
+    RETURN,
+    RETURN_CALL,
+    RETURN_CALL_INDIRECT,
+    SELECT,
+    SET,
+    STORE,
+    TEE,
+    TERNARY,
+    UNARY,
+    UNREACHABLE,
 )  # fmt: skip
+from harness.opcodes.traps import NO_ELEMENT, OTHER_TYPE, OUT_OF_TABLE, STACK_EXHAUSTED, TIME_LIMIT
+from harness.opcodes.traps import UNREACHABLE as UNREACHABLE_REASON
 from harness.opcodes.wasi import Exit, Wasi
 
 MAX_CALL_DEPTH = 50_000
@@ -41,7 +68,8 @@ def interpret(
 ) -> Counts:
     """Like `count`, one instruction at a time: about a thousand times slower, and simple enough to trust.
 
-    The module must be valid (wasmtime, or `count`, says whether it is). Raises `ModuleError` where it cannot run.
+    The module must be valid (wasmtime, or `count`, says whether it is). Raises `ModuleError` where it cannot
+    run.
     """
     check_module(module, "the module")
     return interpret_invocation(
@@ -103,7 +131,9 @@ def _memory_sha256(instance: Instance) -> str:
 
 
 def execute(function: Function, counts: list[int], deadline: float | None = None) -> list[Any]:
-    """Call a function without parameters; its results. Raises `Trap`, or `Exit` where the program asks for it."""
+    """Call a function without parameters; its results. Raises `Trap`, or `Exit` where the program asks for
+    it.
+    """
     stack: list[Any] = []
     push, pop = stack.append, stack.pop
     callers: list[tuple[Any, int, Any]] = []
@@ -162,7 +192,7 @@ def execute(function: Function, counts: list[int], deadline: float | None = None
             if x.host is None:
                 callers.append((steps, at, local))
                 if len(callers) > MAX_CALL_DEPTH:
-                    raise Trap("call stack exhausted")
+                    raise Trap(STACK_EXHAUSTED)
                 if params:
                     local = stack[-params:] + x.zeros
                     del stack[-params:]
@@ -216,7 +246,7 @@ def execute(function: Function, counts: list[int], deadline: float | None = None
             if not ticks:
                 ticks = _look_at_clock(deadline)
         elif kind == UNREACHABLE:
-            raise Trap("unreachable")
+            raise Trap(UNREACHABLE_REASON)
         else:
             run(stack, x)
 
@@ -227,9 +257,9 @@ def _indirect(x: Any, choice: int) -> Function:
         raise Trap(OUT_OF_TABLE)
     function: Function | None = table[choice]
     if function is None:
-        raise Trap("uninitialized element")
+        raise Trap(NO_ELEMENT)
     if function.type != type_:
-        raise Trap("indirect call type mismatch")
+        raise Trap(OTHER_TYPE)
     return function
 
 
@@ -244,5 +274,5 @@ def _call_host(function: Function, stack: list[Any]) -> None:
 
 def _look_at_clock(deadline: float | None) -> int:
     if deadline is not None and time.monotonic() > deadline:
-        raise Trap("time limit")
+        raise Trap(TIME_LIMIT)
     return _TICKS

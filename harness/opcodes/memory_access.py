@@ -11,14 +11,14 @@ from typing import Any
 
 from harness.opcodes.numeric import Nan, Trap, bits_of
 from harness.opcodes.simd import SHAPES
+from harness.opcodes.traps import OUT_OF_MEMORY
 
 PAGE = 65536
-OUT_OF_BOUNDS = "out of bounds memory access"
 
 
 def check(memory: bytearray, at: int, size: int) -> None:
     if at + size > len(memory):
-        raise Trap(OUT_OF_BOUNDS)
+        raise Trap(OUT_OF_MEMORY)
 
 
 def _integer_load(size: int, width: int, is_signed: bool) -> Callable[[bytearray, int], int]:
@@ -29,7 +29,7 @@ def _integer_load(size: int, width: int, is_signed: bool) -> Callable[[bytearray
         try:
             value: int = unpack(memory, at)[0]
         except (struct.error, OverflowError):
-            raise Trap(OUT_OF_BOUNDS) from None
+            raise Trap(OUT_OF_MEMORY) from None
         return value & mask
 
     return load
@@ -42,7 +42,7 @@ def _float_load(width: int) -> Callable[[bytearray, int], float]:
         try:
             value: float = unpack(memory, at)[0]
         except (struct.error, OverflowError):
-            raise Trap(OUT_OF_BOUNDS) from None
+            raise Trap(OUT_OF_MEMORY) from None
         if value != value:
             return Nan(int.from_bytes(memory[at : at + width // 8], "little"))
         return value
@@ -57,7 +57,7 @@ def _integer_store(size: int) -> Callable[[bytearray, int, int], None]:
         try:
             pack(memory, at, value & mask)
         except (struct.error, OverflowError):
-            raise Trap(OUT_OF_BOUNDS) from None
+            raise Trap(OUT_OF_MEMORY) from None
 
     return store
 
@@ -72,7 +72,7 @@ def _float_store(width: int) -> Callable[[bytearray, int, float], None]:
         try:
             pack(memory, at, value)
         except (struct.error, OverflowError):
-            raise Trap(OUT_OF_BOUNDS) from None
+            raise Trap(OUT_OF_MEMORY) from None
 
     return store
 
@@ -132,7 +132,7 @@ def fill(memory: bytearray, at: int, value: int, size: int) -> None:
 
 def copy(target: bytearray, at: int, source: bytes | bytearray, start: int, size: int) -> None:
     if start + size > len(source):
-        raise Trap(OUT_OF_BOUNDS)
+        raise Trap(OUT_OF_MEMORY)
     check(target, at, size)
     target[at : at + size] = source[start : start + size]
 

@@ -1,8 +1,8 @@
 """What each numeric instruction computes, as functions from operands to result (WebAssembly 2.0, 4.3).
 
-Integers are Python integers 0 ≤ n < 2^N. Floats are Python floats; a 32-bit float is one that 32 bits can hold.
-A NaN whose bits matter is a `Nan`, a float that knows its bits; any other NaN, such as arithmetic gives, stands
-for the canonical one: of the results the standard allows, this is the one chosen here.
+Integers are Python integers 0 ≤ n < 2^N. Floats are Python floats; a 32-bit float is one that 32 bits can
+hold. A NaN whose bits matter is a `Nan`, a float that knows its bits; any other NaN, such as arithmetic
+gives, stands for the canonical one: of the results the standard allows, this is the one chosen here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import struct
 from collections.abc import Callable
 from ctypes import c_float
 from typing import Any
+
+from harness.opcodes.tables import CODES
+from harness.opcodes.traps import DIVIDE_BY_ZERO, NOT_AN_INTEGER, OVERFLOW
 
 CANONICAL = {32: 0x7FC00000, 64: 0x7FF8000000000000}
 _FRACTION = {32: 0x007FFFFF, 64: 0x000FFFFFFFFFFFFF}
@@ -58,29 +61,29 @@ def integer_operations(width: int) -> dict[str, Callable[..., int]]:
 
     def div_s(a: int, b: int) -> int:
         if b == 0:
-            raise Trap("integer divide by zero")
+            raise Trap(DIVIDE_BY_ZERO)
         a, b = signed(a), signed(b)
         quotient = abs(a) // abs(b)
         quotient = quotient if (a < 0) == (b < 0) else -quotient
         if quotient == half:
-            raise Trap("integer overflow")
+            raise Trap(OVERFLOW)
         return quotient & mask
 
     def div_u(a: int, b: int) -> int:
         if b == 0:
-            raise Trap("integer divide by zero")
+            raise Trap(DIVIDE_BY_ZERO)
         return a // b
 
     def rem_s(a: int, b: int) -> int:
         if b == 0:
-            raise Trap("integer divide by zero")
+            raise Trap(DIVIDE_BY_ZERO)
         a, b = signed(a), signed(b)
         remainder = abs(a) % abs(b)
         return (remainder if a >= 0 else -remainder) & mask
 
     def rem_u(a: int, b: int) -> int:
         if b == 0:
-            raise Trap("integer divide by zero")
+            raise Trap(DIVIDE_BY_ZERO)
         return a % b
 
     def extend(bits: int) -> Callable[[int], int]:
@@ -227,9 +230,9 @@ def truncation(width: int, is_signed: bool) -> Callable[[float], int]:
 
     def trunc(a: float) -> int:
         if a != a:
-            raise Trap("invalid conversion to integer")
+            raise Trap(NOT_AN_INTEGER)
         if math.isinf(a) or not low <= (whole := math.trunc(a)) < high:
-            raise Trap("integer overflow")
+            raise Trap(OVERFLOW)
         return whole & mask
 
     return trunc
@@ -267,8 +270,6 @@ def conversion(source: int, is_signed: bool, target: int) -> Callable[[int], flo
 
 
 def _numeric() -> dict[str, Callable[..., Any]]:
-    from harness.opcodes.tables import CODES
-
     operations: dict[str, Callable[..., Any]] = {}
     for kind, width in (("i32", 32), ("i64", 64)):
         operations |= {f"{kind}.{name}": run for name, run in integer_operations(width).items()}

@@ -1,8 +1,9 @@
 """A function body made ready to interpret: branches know where they go and what they leave on the stack.
 
-Each instruction becomes a tuple (kind, number, run, x): `kind` says how the interpreter's loop treats it, `number`
-is where it is counted (-1: a step of the interpreter's own, not an opcode), `run` is the function that computes it and `x` its immediate. The module must be valid:
-types are not checked here. Code that nothing can reach is left out.
+Each instruction becomes a tuple (kind, number, run, x): `kind` says how the interpreter's loop treats it,
+`number` is where it is counted (-1: a step of the interpreter's own, not an opcode), `run` is the function
+that computes it and `x` its immediate. The module must be valid: types are not checked here. Code that
+nothing can reach is left out.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class _Preparation:
     steps: list[Any] = field(default_factory=list)
     labels: list[_Label] = field(default_factory=list)
     height: int = 0
-    dead: int = 0  # how many blocks opened in code that nothing reaches; the first is the unreachable rest itself
+    dead: int = (
+        0  # how many blocks opened in code that nothing reaches; the first is the unreachable rest itself
+    )
 
     def add(self, kind: int, name: str, run: Any = None, x: Any = None) -> None:
         self.steps.append((kind, NUMBERS[name], run, x))
@@ -97,7 +100,9 @@ def _jump(label: _Label, arity: int, drop: int) -> Jump:
 
 
 def _skip(work: _Preparation, instruction: Instruction) -> None:
-    """Pass over an instruction that cannot be reached, up to the `else` or `end` that ends the unreachable code."""
+    """Pass over an instruction that cannot be reached, up to the `else` or `end` that ends the unreachable
+    code.
+    """
     name = instruction.opcode.name
     if name in ("block", "loop", "if"):
         work.dead += 1
@@ -240,7 +245,13 @@ def _call(work: _Preparation, name: str, immediates: tuple[Any, ...]) -> None:
 
 
 def _variable(work: _Preparation, name: str, immediates: tuple[Any, ...]) -> None:
-    kind = {"local.get": GET, "local.set": SET, "local.tee": TEE, "global.get": GLOBAL_GET, "global.set": GLOBAL_SET}
+    kind = {
+        "local.get": GET,
+        "local.set": SET,
+        "local.tee": TEE,
+        "global.get": GLOBAL_GET,
+        "global.set": GLOBAL_SET,
+    }
     x = immediates[0] if name[0] == "l" else work.instance.globals[immediates[0]]
     work.add(kind[name], name, None, x)
     work.height += {"get": 1, "set": -1, "tee": 0}[name[-3:]]
@@ -275,6 +286,7 @@ _CONTROL: dict[str, Callable[[_Preparation, str, tuple[Any, ...]], None]] = {
     **dict.fromkeys(("local.get", "local.set", "local.tee", "global.get", "global.set"), _variable),
     **dict.fromkeys(("nop", "drop", "select"), _parametric),
     **dict.fromkeys(
-        ("ref.null", "ref.func", "ref.is_null", "table.get", "table.set", "table.grow", "table.fill"), _reference
+        ("ref.null", "ref.func", "ref.is_null", "table.get", "table.set", "table.grow", "table.fill"),
+        _reference,
     ),
 }

@@ -5,6 +5,9 @@ there and of those starting there have equal sums. Drawing each block as an edge
 one edge from exit to entry for the caller, counts behave as a flow: if the blocks without a counter form a
 forest, each of their counts follows from the others. The heaviest forest leaves the fewest and coldest
 counters (Knuth and Stevenson, Optimal measurement points for program frequency counts, 1973).
+
+Blocks that end in `unreachable` have a counter in any case, which costs nothing as they run once at most: without one
+the engine turns the branch to such a block into a conditional trap and reports the trap at the branch.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ def choose_probes(blocks: Blocks) -> list[int]:
     probes = []
     for block in sorted(range(len(heads)), key=weights.__getitem__, reverse=True):
         one, other = root(find(heads[block])), root(find(tails[block]))
-        if one == other:
+        if one == other or block in blocks.doomed:
             probes.append(block)
         else:
             parents[one] = other

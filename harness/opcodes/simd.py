@@ -1,7 +1,7 @@
 """What each vector instruction computes, lane by lane from the scalar functions (WebAssembly 2.0, 4.3.5).
 
-A v128 is 16 bytes. Integer lanes are unsigned, as scalars are. Relaxed instructions, whose result the standard
-leaves open in corner cases, do what the strict instruction of the same kind does.
+A v128 is 16 bytes. Integer lanes are unsigned, as scalars are. Relaxed instructions, whose result the
+standard leaves open in corner cases, do what the strict instruction of the same kind does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ from harness.opcodes.numeric import (
 from harness.opcodes.tables import CODES
 
 Lanes = Sequence[Any]
-_INTEGER = {8: struct.Struct("<16B"), 16: struct.Struct("<8H"), 32: struct.Struct("<4I"), 64: struct.Struct("<2Q")}
+_INTEGER = {
+    8: struct.Struct("<16B"),
+    16: struct.Struct("<8H"),
+    32: struct.Struct("<4I"),
+    64: struct.Struct("<2Q"),
+}
 
 
 class Shape:
@@ -161,7 +166,21 @@ def _float_shape(shape: Shape) -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     for name in ("eq", "ne", "lt", "gt", "le", "ge"):
         found[name] = _comparison(shape, scalar[name])
-    for name in ("abs", "neg", "ceil", "floor", "trunc", "nearest", "sqrt", "add", "sub", "mul", "div", "min", "max"):
+    for name in (
+        "abs",
+        "neg",
+        "ceil",
+        "floor",
+        "trunc",
+        "nearest",
+        "sqrt",
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "min",
+        "max",
+    ):
         found[name] = _lanewise(shape, scalar[name])
     found["pmin"] = _lanewise(shape, lambda a, b: b if b < a else a)
     found["pmax"] = _lanewise(shape, lambda a, b: b if a < b else a)

@@ -60,7 +60,9 @@ class Session:
             if event.event != "busy":
                 raise DeviceError(device, f"expected the agent's greeting and got {event.event!r}")
             if time.monotonic() > deadline:
-                raise DeviceError(device, f"another agent (process {event.holder}) has held it for {wait_s:g} s")
+                raise DeviceError(
+                    device, f"another agent (process {event.holder}) has held it for {wait_s:g} s"
+                )
             if on_busy:
                 on_busy(event.holder)
         if event.agent != AGENT_VERSION:
@@ -99,7 +101,9 @@ class Session:
             if event.event == "result":
                 result = self._result(event)
                 if result.job != spec["id"]:
-                    raise DeviceError(self._device, f"sent job {result.job!r} when {spec['id']!r} was asked for")
+                    raise DeviceError(
+                        self._device, f"sent job {result.job!r} when {spec['id']!r} was asked for"
+                    )
                 return result
             raise DeviceError(self._device, f"answered {event.event!r} to a job")
 

@@ -1,0 +1,37 @@
+"""Which instructions can trap for which reason, in the words of the standard's reference interpreter."""
+
+from __future__ import annotations
+
+from harness.opcodes.tables import OPCODES, Opcode
+
+UNREACHABLE = "unreachable"
+OUT_OF_MEMORY = "out of bounds memory access"
+OUT_OF_TABLE = "out of bounds table access"
+NO_ELEMENT = "uninitialized element"
+OTHER_TYPE = "indirect call type mismatch"
+OVERFLOW = "integer overflow"
+DIVIDE_BY_ZERO = "integer divide by zero"
+NOT_AN_INTEGER = "invalid conversion to integer"
+STACK_EXHAUSTED = "call stack exhausted"
+TIME_LIMIT = "time limit"
+
+
+def reasons(opcode: Opcode) -> frozenset[str]:
+    """Why this instruction may trap; empty for one that cannot."""
+    name, operation = opcode.name, opcode.name.partition(".")[2]
+    if name == "unreachable":
+        return frozenset((UNREACHABLE,))
+    if name.endswith("call_indirect"):
+        return frozenset((OUT_OF_TABLE, NO_ELEMENT, OTHER_TYPE))
+    if "memarg" in opcode.immediates or name in ("memory.init", "memory.copy", "memory.fill"):
+        return frozenset((OUT_OF_MEMORY,))
+    if name in ("table.get", "table.set", "table.init", "table.copy", "table.fill"):
+        return frozenset((OUT_OF_TABLE,))
+    if opcode.category == "int" and operation[:3] in ("div", "rem"):
+        return frozenset((DIVIDE_BY_ZERO, OVERFLOW) if operation == "div_s" else (DIVIDE_BY_ZERO,))
+    if opcode.category == "convert" and operation.startswith("trunc_f"):
+        return frozenset((OVERFLOW, NOT_AN_INTEGER))
+    return frozenset()
+
+
+REASONS: dict[int, frozenset[str]] = {code: reasons(opcode) for code, opcode in OPCODES.items()}

@@ -1,0 +1,398 @@
+"""WASI preview 1 for the interpreter: arguments, environment, clocks, random bytes, streams and preopened
+directories.
+
+Each function takes the integers the program passed and gives the error number WASI defines (0: done). What is
+not offered (sockets, links, changing times) answers ENOSYS. Files are reached through `wasi_files.py` only.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.opcodes.invocation import Capture, FixedClock, FixedRandom, Invocation
+from harness.opcodes.wasi_files import RIGHT_READ, RIGHT_WRITE, Directory, Escape, File, Stream, errno_of
+
+MODULE = "wasi_snapshot_preview1"
+EBADF, EFAULT, EINVAL, ENAMETOOLONG, ENOSYS, EPERM = 8, 21, 28, 37, 52, 63
+_NAMES = [
+    "args_get",
+    "args_sizes_get",
+    "environ_get",
+    "environ_sizes_get",
+    "clock_res_get",
+    "clock_time_get",
+    "fd_advise",
+    "fd_allocate",
+    "fd_close",
+    "fd_datasync",
+    "fd_fdstat_get",
+    "fd_fdstat_set_flags",
+    "fd_fdstat_set_rights",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_filestat_set_times",
+    "fd_pread",
+    "fd_prestat_get",
+    "fd_prestat_dir_name",
+    "fd_pwrite",
+    "fd_read",
+    "fd_readdir",
+    "fd_renumber",
+    "fd_seek",
+    "fd_sync",
+    "fd_tell",
+    "fd_write",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_filestat_set_times",
+    "path_link",
+    "path_open",
+    "path_readlink",
+    "path_remove_directory",
+    "path_rename",
+    "path_symlink",
+    "path_unlink_file",
+    "poll_oneoff",
+    "proc_exit",
+    "proc_raise",
+    "sched_yield",
+    "random_get",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
+]
+_CREATE, _DIRECTORY, _EXCLUSIVE, _TRUNCATE = 1, 2, 4, 8  # oflags
+_APPEND = 1  # fdflags
+_SYMLINK_FOLLOW = 1  # lookupflags
+
+
+class Exit(Exception):
+    """The program called proc_exit."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Fault(Exception):
+    """An address outside the memory."""
+
+
+class Wasi:
+    def __init__(self, invocation: Invocation, outputs: tuple[Capture, Capture]) -> None:
+        self.memory = bytearray()
+        self.args = [argument.encode() + b"\0" for argument in invocation.argv]
+        self.environ = [f"{name}={value}".encode() + b"\0" for name, value in invocation.env.items()]
+        clock, random = FixedClock(), FixedRandom()
+        self.random: Callable[[int], bytes] = random.read if invocation.fixed else secrets.token_bytes
+        self.clock: Callable[[int], int] = (lambda _: clock.read_ns()) if invocation.fixed else _real_clock
+        self.files: dict[int, Stream | File | Directory] = {
+            0: Stream(source=invocation.stdin),
+            1: Stream(sink=outputs[0]),
+            2: Stream(sink=outputs[1]),
+        }
+        for guest, host in invocation.preopens.items():
+            self.files[len(self.files)] = Directory(os.open(Path(host), os.O_RDONLY | os.O_DIRECTORY), guest)
+
+    def functions(self) -> dict[tuple[str, str], Callable[..., Any]]:
+        """Every function of preview 1 by (module, name)."""
+        return {(MODULE, name): self._guarded(getattr(self, name, None)) for name in _NAMES}
+
+    def close(self) -> None:
+        for file in self.files.values():
+            file.close()
+
+    def _guarded(self, function: Callable[..., int] | None) -> Callable[..., int]:
+        def call(*arguments: int) -> int:
+            if function is None:
+                return ENOSYS
+            try:
+                return function(*arguments)
+            except _Fault:
+                return EFAULT
+            except Escape:
+                return EPERM
+            except OSError as error:
+                return errno_of(error)
+
+        return call
+
+    # Memory of the program.
+
+    def _read(self, at: int, size: int) -> bytes:
+        if at + size > len(self.memory):
+            raise _Fault
+        return bytes(self.memory[at : at + size])
+
+    def _write(self, at: int, content: bytes) -> None:
+        if at + len(content) > len(self.memory):
+            raise _Fault
+        self.memory[at : at + len(content)] = content
+
+    def _write_int(self, at: int, value: int, size: int = 4) -> None:
+        self._write(at, value.to_bytes(size, "little"))
+
+    def _vector(self, at: int, count: int) -> tuple[int, int]:
+        """Address and size of the first buffer that is not empty: one call moves no more, as in wasmtime."""
+        for start, size in struct.iter_unpack("<II", self._read(at, 8 * count)):
+            if size:
+                if start + size > len(self.memory):
+                    raise _Fault
+                return start, size
+        return 0, 0
+
+    def _path(self, at: int, size: int) -> str:
+        return self._read(at, size).decode()
+
+    # Arguments, environment, clocks, random bytes, the process.
+
+    def _strings(self, strings: list[bytes], pointers: int, buffer: int) -> int:
+        for string in strings:
+            self._write_int(pointers, buffer)
+            self._write(buffer, string)
+            pointers, buffer = pointers + 4, buffer + len(string)
+        return 0
+
+    def _sizes(self, strings: list[bytes], count_at: int, size_at: int) -> int:
+        self._write_int(count_at, len(strings))
+        self._write_int(size_at, sum(map(len, strings)))
+        return 0
+
+    def args_get(self, pointers: int, buffer: int) -> int:
+        return self._strings(self.args, pointers, buffer)
+
+    def args_sizes_get(self, count_at: int, size_at: int) -> int:
+        return self._sizes(self.args, count_at, size_at)
+
+    def environ_get(self, pointers: int, buffer: int) -> int:
+        return self._strings(self.environ, pointers, buffer)
+
+    def environ_sizes_get(self, count_at: int, size_at: int) -> int:
+        return self._sizes(self.environ, count_at, size_at)
+
+    def clock_res_get(self, clock: int, at: int) -> int:
+        if clock > 1:
+            return EBADF
+        self._write_int(at, 1, 8)
+        return 0
+
+    def clock_time_get(self, clock: int, precision: int, at: int) -> int:
+        if clock > 1:
+            return EBADF
+        self._write_int(at, self.clock(clock), 8)
+        return 0
+
+    def random_get(self, at: int, size: int) -> int:
+        if at + size > len(self.memory):
+            raise _Fault
+        self._write(at, self.random(size))
+        return 0
+
+    def proc_exit(self, code: int) -> int:
+        raise Exit(code)
+
+    def sched_yield(self) -> int:
+        return 0
+
+    # Open files.
+
+    def _file(self, fd: int) -> Stream | File:
+        file = self.files.get(fd)
+        if file is None:
+            raise OSError(9, "not open")
+        if isinstance(file, Directory):
+            raise OSError(9, "a directory")
+        return file
+
+    def _directory(self, fd: int) -> Directory:
+        file = self.files.get(fd)
+        if file is None:
+            raise OSError(9, "not open")
+        if not isinstance(file, Directory):
+            raise NotADirectoryError(20, "not a directory")
+        return file
+
+    def fd_read(self, fd: int, vectors: int, count: int, size_at: int) -> int:
+        file = self._file(fd)
+        at, size = self._vector(vectors, count)
+        content = file.read(size)
+        self._write(at, content)
+        self._write_int(size_at, len(content))
+        return 0
+
+    def fd_pread(self, fd: int, vectors: int, count: int, offset: int, size_at: int) -> int:
+        file, before = self._file(fd), self._file(fd).seek(0, 1)
+        file.seek(offset, 0)
+        try:
+            return self.fd_read(fd, vectors, count, size_at)
+        finally:
+            file.seek(before, 0)
+
+    def fd_write(self, fd: int, vectors: int, count: int, size_at: int) -> int:
+        file = self._file(fd)
+        self._write_int(size_at, file.write(self._read(*self._vector(vectors, count))))
+        return 0
+
+    def fd_pwrite(self, fd: int, vectors: int, count: int, offset: int, size_at: int) -> int:
+        file, before = self._file(fd), self._file(fd).seek(0, 1)
+        file.seek(offset, 0)
+        try:
+            return self.fd_write(fd, vectors, count, size_at)
+        finally:
+            file.seek(before, 0)
+
+    def fd_seek(self, fd: int, offset: int, whence: int, at: int) -> int:
+        if whence > 2:
+            return EINVAL
+        signed = (offset ^ 1 << 63) - (1 << 63)
+        self._write_int(at, self._file(fd).seek(signed, whence), 8)
+        return 0
+
+    def fd_tell(self, fd: int, at: int) -> int:
+        self._write_int(at, self._file(fd).seek(0, 1), 8)
+        return 0
+
+    def fd_close(self, fd: int) -> int:
+        if fd not in self.files:
+            return EBADF
+        self.files.pop(fd).close()
+        return 0
+
+    def fd_sync(self, fd: int) -> int:
+        return 0 if fd in self.files else EBADF
+
+    fd_datasync = fd_sync
+
+    def fd_advise(self, fd: int, offset: int, size: int, advice: int) -> int:
+        return 0 if fd in self.files else EBADF
+
+    def fd_fdstat_get(self, fd: int, at: int) -> int:
+        file = self.files.get(fd)
+        if file is None:
+            return EBADF
+        self._write(at, struct.pack("<BxHxxxxQQ", file.filetype(), file.flags, *file.rights()))
+        return 0
+
+    def fd_fdstat_set_flags(self, fd: int, flags: int) -> int:
+        file = self._file(fd)
+        file.set_flags(flags)
+        return 0
+
+    def fd_filestat_get(self, fd: int, at: int) -> int:
+        if fd not in self.files:
+            return EBADF
+        self._write(at, self.files[fd].filestat())
+        return 0
+
+    def fd_filestat_set_size(self, fd: int, size: int) -> int:
+        file = self._file(fd)
+        if isinstance(file, Stream):
+            return EINVAL
+        os.ftruncate(file.fd, size)
+        return 0
+
+    def fd_renumber(self, fd: int, target: int) -> int:
+        if fd not in self.files or target not in self.files:
+            return EBADF
+        if fd != target:
+            self.files[target].close()
+            self.files[target] = self.files.pop(fd)
+        return 0
+
+    # Directories.
+
+    def fd_prestat_get(self, fd: int, at: int) -> int:
+        file = self.files.get(fd)
+        if not isinstance(file, Directory) or file.guest is None:
+            return EBADF
+        self._write(at, struct.pack("<II", 0, len(file.guest.encode())))
+        return 0
+
+    def fd_prestat_dir_name(self, fd: int, at: int, size: int) -> int:
+        file = self.files.get(fd)
+        if not isinstance(file, Directory) or file.guest is None:
+            return EBADF
+        name = file.guest.encode()
+        if size < len(name):
+            return ENAMETOOLONG
+        self._write(at, name)
+        return 0
+
+    def fd_readdir(self, fd: int, at: int, size: int, cookie: int, size_at: int) -> int:
+        found = b""
+        for place, (name, number, filetype) in enumerate(self._directory(fd).entries()):
+            if place >= cookie:
+                found += struct.pack("<QQIBxxx", place + 1, number, len(name), filetype) + name
+                if len(found) >= size:
+                    break
+        self._write(at, found[:size])
+        self._write_int(size_at, len(found[:size]))
+        return 0
+
+    def path_open(
+        self,
+        fd: int,
+        lookup: int,
+        path: int,
+        size: int,
+        oflags: int,
+        rights: int,
+        inheriting: int,
+        fdflags: int,
+        fd_at: int,
+    ) -> int:
+        reading, writing = rights & RIGHT_READ, rights & RIGHT_WRITE
+        flags = os.O_RDWR if reading and writing else os.O_WRONLY if writing else os.O_RDONLY
+        flags |= os.O_CREAT if oflags & _CREATE else 0
+        flags |= os.O_EXCL if oflags & _EXCLUSIVE else 0
+        flags |= os.O_TRUNC if oflags & _TRUNCATE else 0
+        flags |= os.O_APPEND if fdflags & _APPEND else 0
+        flags |= os.O_DIRECTORY if oflags & _DIRECTORY else 0
+        self._read(fd_at, 4)
+        opened = self._directory(fd).open(
+            self._path(path, size), flags, follow=bool(lookup & _SYMLINK_FOLLOW), fdflags=fdflags
+        )
+        number = next(n for n in range(3, len(self.files) + 4) if n not in self.files)
+        self.files[number] = opened
+        self._write_int(fd_at, number)
+        return 0
+
+    def path_filestat_get(self, fd: int, lookup: int, path: int, size: int, at: int) -> int:
+        follow = bool(lookup & _SYMLINK_FOLLOW)
+        self._write(at, self._directory(fd).filestat_of(self._path(path, size), follow=follow))
+        return 0
+
+    def path_create_directory(self, fd: int, path: int, size: int) -> int:
+        with self._directory(fd).place(self._path(path, size)) as (parent, name):
+            os.mkdir(name, dir_fd=parent)
+        return 0
+
+    def path_remove_directory(self, fd: int, path: int, size: int) -> int:
+        with self._directory(fd).place(self._path(path, size)) as (parent, name):
+            os.rmdir(name, dir_fd=parent)
+        return 0
+
+    def path_unlink_file(self, fd: int, path: int, size: int) -> int:
+        with self._directory(fd).place(self._path(path, size)) as (parent, name):
+            os.unlink(name, dir_fd=parent)
+        return 0
+
+    def path_rename(self, fd: int, path: int, size: int, to_fd: int, to_path: int, to_size: int) -> int:
+        source, target = self._directory(fd), self._directory(to_fd)
+        with (
+            source.place(self._path(path, size)) as (parent, name),
+            target.place(self._path(to_path, to_size)) as (to_parent, to_name),
+        ):
+            os.rename(name, to_name, src_dir_fd=parent, dst_dir_fd=to_parent)
+        return 0
+
+
+def _real_clock(clock: int) -> int:
+    return time.time_ns() if clock == 0 else time.monotonic_ns()

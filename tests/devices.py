@@ -1,0 +1,79 @@
+"""A real agent on this machine, and the fake engine, for tests of measuring."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness.engines import Engine
+from harness.records import JobResult
+from harness.remote import LocalTransport, Session
+
+FAKE = Engine(
+    name="fake",
+    family="fake",
+    kind="interpreter",
+    ahead_of_time=False,
+    program="python",
+    entry="fake_run.py",
+    files=(str(Path(__file__).with_name("fake_run.py")), "runner.py"),
+    how_to_get="it is part of the tests",
+)
+
+
+@contextmanager
+def session(root: Path, **options: Any) -> Iterator[Session]:
+    """An agent with its files under ``root``."""
+    opened = Session(LocalTransport(root), "local", **options)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def member(name: str, script: dict[str, Any], **changes: Any) -> tuple[dict[str, Any], bytes]:
+    """A workload of the fake engine: what the agent is told, and the module's bytes."""
+    module = json.dumps(script).encode()
+    spec = {
+        "workload": name,
+        "module": hashlib.sha256(module).hexdigest(),
+        "argv": [name],
+        "stdin": None,
+        "files": {},
+        "expect": {"exit_code": 0, "stdout_sha256": None},
+    }
+    return spec | changes, module
+
+
+def job_spec(*specs: dict[str, Any], engine: Engine = FAKE, **changes: Any) -> dict[str, Any]:
+    spec = {
+        "id": "job1",
+        "engine": engine.spec("1.0"),
+        "members": list(specs),
+        "report": 5,
+        "least": 3,
+        "window_ns": 200_000_000,
+        "limit_ns": 2_000_000_000,
+        "memory_bytes": 1 << 30,
+        "cpus": None,
+    }
+    return spec | changes
+
+
+def run(agent: Session, *members: tuple[dict[str, Any], bytes], engine: Engine = FAKE, **changes: Any) -> JobResult:
+    """Push what is needed and run one job."""
+    push(agent, *(module for _, module in members), engine=engine)
+    result = agent.run("dataset", job_spec(*(spec for spec, _ in members), engine=engine, **changes), 60)
+    assert result is not None
+    return result
+
+
+def push(agent: Session, *contents: bytes, engine: Engine = FAKE) -> None:
+    wanted: dict[str, Callable[[], bytes]] = {hashlib.sha256(data).hexdigest(): partial(bytes, data) for data in contents}
+    wanted |= {digest: partial(bytes, data) for digest, data in engine.contents.items()}
+    agent.push(wanted)

@@ -1,0 +1,53 @@
+"""A runner whose module is a JSON object that says what to do: sleep, burn, print, exit, trap, die, hang, lie."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+import runner
+
+
+class Fake:
+    def load(self, command):
+        with open(command["module"]) as file:
+            self.script = json.load(file)
+        self.argv, self.preopens = command["argv"], command["preopens"]
+        if self.script.get("refuse"):
+            raise runner.Fail("does not compile: " + self.script["refuse"])
+        return {"compile_ns": 1000, "load_ns": 0, "cached": False}
+
+    def execute(self, stdout):
+        script = self.script
+        if "sleep_s" in script:
+            time.sleep(script["sleep_s"])
+        until = time.perf_counter() + script.get("burn_s", 0)
+        while time.perf_counter() < until:
+            pass
+        if "lines" in script:
+            os.write(int(os.environ.get("CHANNEL", "1")), b"not for the channel\n")
+        with open(stdout, "w") as file:
+            file.write(script.get("stdout", ""))
+            if "read" in script:
+                with open(os.path.join(self.preopens[0][1], script["read"])) as given:
+                    file.write(given.read())
+        if stdout == os.devnull and "later" in script:
+            self.script = script = {**script, **script["later"]}
+        if script.get("trap"):
+            raise runner.Trap(script["trap"])
+        if "die" in script:
+            if script["die"] == "signal":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            sys.exit("the engine broke")
+        return script.get("exit_code", 0)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--detect", action="store_true")
+    if parser.parse_args().detect:
+        print(json.dumps({"version": "1.0"}))
+    else:
+        runner.serve(Fake())

@@ -1,0 +1,128 @@
+"""The command line: bad input in one sentence with exit code 2 and nothing written, and a README that is true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.dataset import Dataset
+from tests.conftest import ROOT
+from tests.test_dataset import entry
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory to work in, with the project's benchmarks at hand."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("suites")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["collect", "-o", "data"], "no devices.yaml; create one with"),
+        (["collect", "-o", "data", "--devices-file", "bad.yaml"], "bad.yaml, line 2, devices.a.speed"),
+        (["collect", "-o", "data", "--devices-file", "good.yaml", "-d", "lokal"], "no device named 'lokal'"),
+        (
+            ["collect", "-o", "data", "--devices-file", "good.yaml", "-e", "wasmtime-x"],
+            "no engine named 'wasmtime-x'; did you mean wasmtime-",
+        ),
+        (
+            ["collect", "-o", "data", "--devices-file", "good.yaml", "-s", "polybench/mini/gem"],
+            "no workload named 'polybench/mini/gem'; did you mean polybench/mini/gem",
+        ),
+        (["collect", "-o", "data", "--degrees", "5"], "--degrees 5 must list numbers from 2 to 4"),
+        (["collect", "-o", "taken", "--devices-file", "good.yaml", "-s", "polybench/mini/gemm"], "taken exists and is not"),
+        (["build", "polybnch"], "no suite named 'polybnch'; did you mean polybench"),
+        (["count", "polybench/mini/gemmm"], "no workload named 'polybench/mini/gemmm'; did you mean"),
+        (["count", "not.wasm"], "not.wasm"),
+        (["count", "missing.wasm"], "missing.wasm cannot be read"),
+        (["status", "nowhere"], "nowhere is not a dataset"),
+        (["train", "nowhere", "-o", "m.npz"], "nowhere is not a dataset"),
+        (["report", "nowhere"], "nowhere is not a dataset"),
+        (["import", "nowhere"], "no data.npz in nowhere"),
+    ],
+)
+def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(
+    options: list[str], told: str, harness, inside: Path
+) -> None:
+    (inside / "good.yaml").write_text(f"devices:\n  local: {{transport: local, cache: {inside / 'cache'}}}\n")
+    (inside / "bad.yaml").write_text("devices:\n  a: {transport: local, speed: 3}\n")
+    (inside / "not.wasm").write_bytes(b"#!/bin/sh\n")
+    (inside / "taken").mkdir()
+    (inside / "taken" / "file").touch()
+    before = sorted(path for path in inside.iterdir() if path.name != "cache")
+    ran = harness(*options)
+    assert (ran.code, ran.out) == (2, ""), ran.err
+    assert told in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
+    assert sorted(path for path in inside.iterdir() if path.name != "cache") == before
+
+
+def test_a_damaged_dataset_is_refused_by_every_command_that_reads_one(harness, tmp_path: Path) -> None:
+    dataset = Dataset.create(tmp_path / "data")
+    with dataset.journal("local") as journal:
+        journal.append(entry(1))
+    dataset.compact()
+    [part] = (dataset.root / "observations").iterdir()
+    part.write_bytes(part.read_bytes()[:200])
+    for command in (["status"], ["train", "-o", str(tmp_path / "m.npz")], ["report"]):
+        ran = harness(*command, dataset.root)
+        assert ran.code == 2
+        assert f"{part.name} is damaged" in ran.err
+    assert not (tmp_path / "m.npz").exists()
+
+
+def test_a_report_is_one_file_that_fetches_nothing_and_escapes_what_devices_say(harness, tmp_path: Path) -> None:
+    dataset = Dataset.create(tmp_path / "data")
+    with dataset.journal("local") as journal:
+        journal.append(entry(1, "s/small/<script>alert(1)</script>"))
+        journal.append(entry(2, status="trap"))
+    ran = harness("report", dataset.root, "-o", tmp_path / "r.html")
+    assert ran.code == 0, ran.err
+    page = (tmp_path / "r.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert not re.search(r'(src|href)="', page)
+    assert "trap" in page
+
+
+def test_counting_a_module_of_ones_own_needs_only_its_path(harness, tmp_path: Path) -> None:
+    import wasmtime
+
+    text = '(module (memory (export "memory") 1) (func (export "_start") (drop (i32.add (i32.const 1) (i32.const 2)))))'
+    (tmp_path / "own.wasm").write_bytes(wasmtime.wat2wasm(text))
+    ran = harness("count", tmp_path / "own.wasm", "--csv")
+    assert ran.code == 0
+    assert set(ran.out.split("\r\n")[1:-1]) == {
+        f"{tmp_path}/own.wasm,{opcode},{count}"
+        for opcode, count in (("i32.const", 2), ("i32.add", 1), ("drop", 1), ("end", 1))
+    }
+
+
+def test_the_console_script_tells_its_version() -> None:
+    ran = subprocess.run([sys.executable, "-m", "harness.cli", "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("harness ")
+
+
+def commands_in(text: str) -> list[list[str]]:
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", text, re.S)
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line.split() for line in lines if line.startswith("harness ")]
+
+
+def test_every_command_and_option_the_readme_shows_exists(harness) -> None:
+    shown = commands_in((ROOT / "README.md").read_text())
+    assert len(shown) >= 6
+    for _, command, *words in shown:
+        told = re.sub(r"\s+", " ", harness(command, "--help").out)
+        assert "Example" in told
+        for word in words:
+            if word.startswith("-"):
+                assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", told), f"harness {command} has no {word}"

@@ -1,0 +1,111 @@
+"""Every engine of this machine runs real modules through a real agent."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import wasmtime
+
+from harness.devices import Device
+from harness.engines import ENGINES
+from harness.reach import Reached, reach
+from harness.records import JobResult
+from harness.suites import Suite
+from tests.devices import job_spec
+
+NEEDS = {"node": "node"}
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reached]:
+    root = tmp_path_factory.mktemp("device")
+    reached = reach(Device(transport="local", name="local", cache=str(root)), lambda text: None)
+    yield reached
+    reached.session.close()
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, device: Reached) -> str:
+    program = ENGINES[request.param].program
+    if program != "python" and not shutil.which(program):
+        pytest.skip(f"no {program} on this machine")
+    assert request.param in device.versions, device.absent
+    return str(request.param)
+
+
+def run_module(device: Reached, engine: str, module: bytes, stdout_sha256: str | None = None, **changes) -> JobResult:
+    digest = hashlib.sha256(module).hexdigest()
+    device.session.push({digest: partial(bytes, module)})
+    spec = {
+        "workload": "w", "module": digest, "argv": ["w"], "stdin": None, "files": {},
+        "expect": {"exit_code": 0, "stdout_sha256": stdout_sha256},
+    }  # fmt: skip
+    engine_spec = ENGINES[engine].spec(device.versions[engine])
+    result = device.session.run("d", job_spec(spec) | {"engine": engine_spec} | changes, 60)
+    assert result is not None
+    return result
+
+
+def wat(text: str) -> bytes:
+    return bytes(wasmtime.wat2wasm(f'(module (memory (export "memory") 1) {text})'))
+
+
+def test_a_kernel_runs_and_prints_what_its_suite_expects(engine: str, device: Reached, suites: dict[str, Suite]) -> None:
+    [gemm] = [w for w in suites["polybench"].workloads if w.name == "polybench/mini/gemm"]
+    [found] = run_module(device, engine, gemm.module.read_bytes(), gemm.expect.stdout_sha256).members
+    assert (found.status, found.reason) == ("ok", "")
+    assert len(found.samples) == 5
+    assert found.compile_ns > 0
+    assert found.warmup_ns > 0
+
+
+def test_a_wrong_output_is_caught(engine: str, device: Reached, suites: dict[str, Suite]) -> None:
+    module = suites["polybench"].workloads[0].module.read_bytes()
+    [found] = run_module(device, engine, module, "0" * 64).members
+    assert found.status == "wrong_output"
+
+
+def test_a_trap_is_a_row_with_the_engines_words(engine: str, device: Reached) -> None:
+    [found] = run_module(device, engine, wat('(func (export "_start") unreachable)')).members
+    assert found.status == "trap"
+    assert "unreachable" in found.reason
+
+
+def test_an_endless_module_is_stopped_at_the_limit(engine: str, device: Reached) -> None:
+    endless = wat('(func (export "_start") (loop (br 0)))')
+    [found] = run_module(device, engine, endless, limit_ns=300_000_000).members
+    assert found.status == "timeout"
+
+
+def test_an_exit_code_is_not_a_trap(engine: str, device: Reached) -> None:
+    leaving = bytes(
+        wasmtime.wat2wasm(
+            '(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1)'
+            ' (func (export "_start") (call $exit (i32.const 7))))'
+        )
+    )
+    [found] = run_module(device, engine, leaving).members
+    assert (found.status, found.reason) == ("wrong_output", "exit code 7 instead of 0")
+
+
+def test_bytes_that_are_no_module_are_refused(engine: str, device: Reached) -> None:
+    [found] = run_module(device, engine, b"not wasm").members
+    assert found.status == "refused"
+
+
+def test_ahead_of_time_artefacts_are_made_once_and_again_when_damaged(device: Reached, suites: dict[str, Suite]) -> None:
+    module = suites["polybench"].workloads[3].module.read_bytes()
+    first = run_module(device, "wasmtime-a", module).members[0]
+    second = run_module(device, "wasmtime-a", module).members[0]
+    assert (first.cached, second.cached, second.compile_ns) == (False, True, first.compile_ns)
+    assert 0 < second.load_ns < second.compile_ns
+    digest = hashlib.sha256(module).hexdigest()
+    [artefact] = Path(device.device.cache, "artefacts").glob(f"{digest}*.cwasm")
+    artefact.write_bytes(artefact.read_bytes()[:500])
+    third = run_module(device, "wasmtime-a", module).members[0]
+    assert (third.status, third.cached) == ("ok", False)

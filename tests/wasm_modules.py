@@ -1,0 +1,482 @@
+"""Random valid modules that use every opcode, trap and exit early now and then, and always end.
+
+`random_module(seed)` gives the same bytes for the same seed. Loops and calls use up a counter in global 0; when it is
+spent the program exits or traps. Everything computed ends up in globals and memory, and the globals are written to
+memory at the end, so equal memories mean equal computation.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections import Counter
+
+from harness.opcodes.leb import signed, unsigned
+from harness.opcodes.tables import CODES, OPCODES, Opcode
+
+LETTERS = {"i": "i32", "I": "i64", "f": "f32", "F": "f64", "v": "v128"}
+TYPE_BYTES = {
+    "i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C, "v128": 0x7B, "funcref": 0x70, "externref": 0x6F,
+}  # fmt: skip
+NUMBERS = ("i32", "i64", "f32", "f64")
+VALUES = (*NUMBERS, "v128")
+TYPES = (*VALUES, "funcref", "externref")
+Signature = tuple[tuple[str, ...], tuple[str, ...]]
+
+PROC_EXIT, FIRST_FUNCTION = 0, 1
+FUEL, TABLE_SIZE, PAGES = 0, 8, 1
+_PLAIN = [opcode for opcode in OPCODES.values() if opcode.signature not in ("*", ":")]
+_MAKING = {
+    name: [opcode for opcode in _PLAIN if opcode.signature.endswith(f":{letter}")] for letter, name in LETTERS.items()
+}
+_DOING = [opcode for opcode in _PLAIN if opcode.signature.endswith(":")]
+_F32 = [0x00000000, 0x80000000, 0x3F800000, 0xBFC00000, 0x7F800000, 0xFF800000, 0x7FC00000, 0xFFA00001, 1, 0x4F000000]
+_F64 = [
+    0, 1 << 63, 0x3FF0000000000000, 0xBFF8000000000000, 0x7FF0000000000000, 0xFFF0000000000000,
+    0x7FF8000000000000, 0xFFF4000000000001, 1, 0x41E0000000000000, 0x43E0000000000000, 0x380FFFFFE0000000,
+]  # fmt: skip
+
+
+def encode(opcode: Opcode) -> bytes:
+    return bytes([opcode.prefix]) + (b"" if opcode.number is None else unsigned(opcode.number))
+
+
+def vector(entries: list[bytes]) -> bytes:
+    return unsigned(len(entries)) + b"".join(entries)
+
+
+def sized(content: bytes) -> bytes:
+    return unsigned(len(content)) + content
+
+
+def section(number: int, content: bytes) -> bytes:
+    return bytes([number]) + sized(content)
+
+
+class Maker:
+    def __init__(self, seed: int, used: Counter[str] | None = None) -> None:
+        self.random = random.Random(seed)
+        self.used: Counter[str] = Counter() if used is None else used  # opcodes emitted, rare ones are preferred
+        self.types: list[Signature] = []
+        self.memories = self.random.choice((1, 1, 2))
+        self.signatures: list[Signature] = [self.signature() for _ in range(self.random.randint(1, 4))]
+        self.code = bytearray()
+        self.locals: list[str] = []
+        self.labels: list[tuple[str, ...]] = []
+        self.results: tuple[str, ...] = ()
+        self.left = 0  # instructions this function may still grow by
+
+    def signature(self) -> Signature:
+        pick = self.random.choice
+        params = tuple(pick(TYPES) for _ in range(self.random.randint(0, 3)))
+        results = tuple(pick(TYPES) for _ in range(pick((0, 1, 1, 1, 2))))
+        return params, results
+
+    def type_index(self, signature: Signature) -> int:
+        if signature not in self.types:
+            self.types.append(signature)
+        return self.types.index(signature)
+
+    # Emitting.
+
+    def op(self, name: str, *immediates: bytes) -> None:
+        self.used[name] += 1
+        self.left -= 1
+        self.code += encode(OPCODES[CODES[name]]) + b"".join(immediates)
+
+    def i32(self, value: int) -> None:
+        self.op("i32.const", signed(value))
+
+    def chance(self, probability: float) -> bool:
+        return self.random.random() < probability
+
+    def choose(self, opcodes: list[Opcode]) -> Opcode:
+        """One of three drawn at random: the one used least so far."""
+        return min(self.random.choices(opcodes, k=3), key=lambda opcode: self.used[opcode.name])
+
+    def constant(self, type_: str) -> None:
+        pick, bits = self.random.choice, self.random.getrandbits
+        if type_ == "i32":
+            self.i32(pick((0, 1, -1, 7, 2**31 - 1, -(2**31), bits(16), bits(31))))
+        elif type_ == "i64":
+            self.op("i64.const", signed(pick((0, 1, -1, 63, 2**63 - 1, -(2**63), bits(33), bits(62)))))
+        elif type_ == "f32":
+            small = struct.unpack("<I", struct.pack("<f", self.random.uniform(-1000, 1000)))[0]
+            self.op("f32.const", struct.pack("<I", pick((*_F32, small, small, small, bits(32)))))
+        elif type_ == "f64":
+            small = struct.unpack("<Q", struct.pack("<d", self.random.uniform(-1000, 1000)))[0]
+            self.op("f64.const", struct.pack("<Q", pick((*_F64, small, small, small, bits(64)))))
+        elif type_ == "v128":
+            self.op("v128.const", bits(128).to_bytes(16, "little"))
+        elif type_ == "funcref" and self.chance(0.6):
+            self.op("ref.func", unsigned(FIRST_FUNCTION + self.random.randrange(len(self.signatures))))
+        else:
+            self.op("ref.null", bytes([TYPE_BYTES[type_]]))
+
+    def expression(self, type_: str, depth: int) -> None:
+        """Leave one value of the type on the stack."""
+        places = [number for number, local in enumerate(self.locals) if local == type_]
+        if depth <= 0 or self.left <= 0 or self.chance(0.15):
+            if places and self.chance(0.6):
+                self.op("local.get", unsigned(self.random.choice(places)))
+            elif self.chance(0.3):
+                self.op("global.get", unsigned(1 + TYPES.index(type_)))
+            else:
+                self.constant(type_)
+            return
+        choice = self.random.random()
+        if choice < 0.5 and type_ in VALUES:
+            self.operation(self.choose(_MAKING[type_]), depth)
+        elif choice < 0.55 and places:
+            self.expression(type_, depth - 1)
+            self.op("local.tee", unsigned(self.random.choice(places)))
+        elif choice < 0.62:
+            self.expression(type_, depth - 1)
+            self.expression(type_, depth - 1)
+            self.expression("i32", depth - 1)
+            if type_ in VALUES and self.chance(0.5):
+                self.op("select")
+            else:
+                self.used["select"] += 1
+                self.code += b"\x1c\x01" + bytes([TYPE_BYTES[type_]])
+        elif choice < 0.75:
+            self.block((type_,), depth)
+        elif choice < 0.85:
+            self.call((type_,), depth)
+        elif choice < 0.9 and type_ in ("funcref", "externref"):
+            self.index(TABLE_SIZE, depth)
+            self.op("table.get", unsigned(("funcref", "externref").index(type_)))
+        elif type_ == "i32":
+            kind = self.random.choice(("funcref", "externref"))
+            self.expression(kind, depth - 1)
+            if self.chance(0.5):
+                self.op("ref.is_null")
+            else:
+                self.i32(self.random.randint(0, 2))
+                self.op("table.grow", unsigned(("funcref", "externref").index(kind)))
+        else:
+            self.constant(type_)
+
+    def index(self, size: int, depth: int, *, safe: float = 0.97) -> None:
+        """An i32 below `size` (a power of two), nearly always."""
+        self.expression("i32", depth - 1)
+        if self.chance(safe):
+            self.i32(size - 1)
+            self.op("i32.and")
+
+    def memarg(self, opcode: Opcode) -> bytes:
+        memory = self.random.randrange(self.memories)
+        offset = self.random.choice((0, 0, 1, 8, 100, 60000 if self.chance(0.1) else 4))
+        return (bytes([0x40]) + unsigned(memory) if memory else b"\0") + unsigned(offset)
+
+    def operation(self, opcode: Opcode, depth: int) -> None:
+        """Operands and the instruction."""
+        name = opcode.name
+        operands = opcode.signature.partition(":")[0]
+        category = opcode.category
+        immediates: list[bytes] = []
+        if "const" in name:
+            self.constant(LETTERS[opcode.signature[-1]])
+            return
+        if "memarg" in opcode.immediates:
+            self.index(4096, depth)
+            for letter in operands[1:]:
+                self.expression(LETTERS[letter], depth - 1)
+            immediates.append(self.memarg(opcode))
+        elif operands == "iii":
+            for size in (64, 8 if "init" in name or "table" in name else 256, 8):
+                self.index(size if "table" not in name else 4, depth)
+        elif name == "memory.grow":
+            self.index(2, depth, safe=0.9)
+        elif "div" in name or "rem" in name:
+            for letter in operands:
+                self.expression(LETTERS[letter], depth - 1)
+            if category == "int" and self.chance(0.9):
+                kind = name[:3]
+                self.op(f"{kind}.const", b"\1")
+                self.op(f"{kind}.or")
+        elif ".trunc_f" in name and category == "convert" and self.chance(0.95):
+            self.index(128, depth)
+            self.op(f"f{name[11:13]}.convert_i32_s")
+        else:
+            for letter in operands:
+                self.expression(LETTERS[letter], depth - 1)
+        for kind in opcode.immediates:
+            if kind == "lane":
+                digits = "".join(filter(str.isdigit, name[5:])) if name.startswith("v128") else ""
+                lanes = 128 // int(digits) if digits else int(name[name.index("x") + 1 :].split(".")[0])
+                immediates.append(bytes([self.random.randrange(lanes)]))
+            elif kind == "lanes":
+                immediates.append(bytes(self.random.randrange(32) for _ in range(16)))
+            elif kind == "memory":
+                immediates.append(unsigned(self.random.randrange(self.memories)))
+            elif kind == "table":
+                immediates.append(b"\0")
+            elif kind in ("data", "elem"):
+                immediates.append(b"\1")
+        self.op(name, *immediates)
+        if "relaxed" in name:  # its result may differ between implementations
+            self.op("drop")
+            self.constant(LETTERS[opcode.signature[-1]])
+
+    def call(self, results: tuple[str, ...], depth: int) -> None:
+        """A call, direct or through the table, whose results are these; else constants."""
+        fitting = [number for number, (_, made) in enumerate(self.signatures) if made == results]
+        if not fitting:
+            for type_ in results:
+                self.constant(type_)
+            return
+        number = self.random.choice(fitting)
+        for type_ in self.signatures[number][0]:
+            self.expression(type_, depth - 1)
+        if self.chance(0.6):
+            self.op("call", unsigned(FIRST_FUNCTION + number))
+        else:
+            self.table_place(number)
+            self.op("call_indirect", unsigned(self.type_index(self.signatures[number])), b"\0")
+
+    def table_place(self, number: int) -> None:
+        """Where function `number` stands in table 0 (it may have been overwritten: then the call traps)."""
+        if self.chance(0.95):
+            self.i32(number)
+        else:
+            self.expression("i32", 1)
+
+    def block(self, results: tuple[str, ...], depth: int) -> None:
+        """A block, loop or if that leaves these results, perhaps with parameters."""
+        kind = self.random.choice(("block", "loop", "if"))
+        params = tuple(self.random.choice(TYPES) for _ in range(self.random.choice((0, 0, 1, 2))))
+        for type_ in params:
+            self.expression(type_, depth - 1)
+        if kind == "if":
+            self.expression("i32", depth - 1)
+        if not params and len(results) < 2 and self.chance(0.7):
+            type_bytes = bytes([TYPE_BYTES[results[0]] if results else 0x40])
+        else:
+            type_bytes = signed(self.type_index((params, results)))
+        self.op(kind, type_bytes)
+        self.labels.append(params if kind == "loop" else results)
+        self.arm(params, results, depth, is_loop=kind == "loop")
+        if kind == "if" and (params != results or self.chance(0.5)):
+            self.op("else")
+            self.arm(params, results, depth, is_loop=False)
+        self.labels.pop()
+        self.op("end")
+
+    def arm(self, params: tuple[str, ...], results: tuple[str, ...], depth: int, *, is_loop: bool) -> None:
+        for type_ in reversed(params):
+            places = [number for number, local in enumerate(self.locals) if local == type_]
+            if places and self.chance(0.7):
+                self.op("local.set", unsigned(self.random.choice(places)))
+            else:
+                self.op("drop")
+        if is_loop:
+            self.use_fuel()
+        for _ in range(self.random.randint(0, 2)):
+            self.statement(depth - 1)
+        if is_loop and self.chance(0.7):
+            self.branch_if(0, depth)
+        for type_ in results:
+            self.expression(type_, depth - 1)
+
+    def use_fuel(self) -> None:
+        self.op("global.get", unsigned(FUEL))
+        self.op("i32.eqz")
+        self.op("if", b"\x40")
+        if self.chance(0.7):
+            self.i32(self.random.randrange(100))
+            self.op("call", unsigned(PROC_EXIT))
+        self.op("unreachable")
+        self.op("end")
+        self.op("global.get", unsigned(FUEL))
+        self.i32(1)
+        self.op("i32.sub")
+        self.op("global.set", unsigned(FUEL))
+
+    def branch_values(self, label: int, depth: int) -> tuple[str, ...]:
+        types = self.labels[-1 - label]
+        for type_ in types:
+            self.expression(type_, depth - 1)
+        return types
+
+    def branch_if(self, label: int, depth: int) -> None:
+        junk = self.chance(0.3)
+        if junk:
+            self.constant("i64")
+        types = self.branch_values(label, depth)
+        self.expression("i32", depth - 1)
+        self.op("br_if", unsigned(label))
+        for _ in range(len(types) + junk):
+            self.op("drop")
+
+    def statement(self, depth: int) -> None:
+        """Something that leaves the stack as it was."""
+        if depth <= 0 or self.left <= 0:
+            self.op("nop")
+            return
+        choice = self.random.random()
+        if choice < 0.2:
+            type_ = self.random.choice(TYPES)
+            self.expression(type_, depth)
+            places = [number for number, local in enumerate(self.locals) if local == type_]
+            if places and self.chance(0.7):
+                self.op("local.set", unsigned(self.random.choice(places)))
+            else:
+                self.op("global.set", unsigned(1 + TYPES.index(type_)))
+        elif choice < 0.45:
+            self.operation(self.choose(_DOING), depth)
+        elif choice < 0.6:
+            results = tuple(self.random.choice(TYPES) for _ in range(self.random.choice((0, 0, 1, 2))))
+            self.block(results, depth)
+            for _ in results:
+                self.op("drop")
+        elif choice < 0.7:
+            results = self.random.choice(self.signatures)[1]
+            self.call(results, depth)
+            for _ in results:
+                self.op("drop")
+        elif choice < 0.8:
+            self.branch_if(self.random.randrange(len(self.labels)), depth)
+        elif choice < 0.87:
+            self.leave(depth)
+        elif choice < 0.92:
+            kind = self.random.choice((0, 1))
+            self.index(4, depth)
+            self.expression(TYPES[5 + kind], depth - 1)
+            if self.chance(0.5):
+                self.op("table.set", unsigned(kind))
+            else:
+                self.index(4, depth)
+                self.op("table.fill", unsigned(kind))
+        else:
+            self.expression(self.random.choice(VALUES), depth)
+            self.op("drop")
+
+    def leave(self, depth: int) -> None:
+        """A block that something unconditional leaves, with code after it that nothing reaches."""
+        self.op("block", b"\x40")
+        self.labels.append(())
+        label = self.random.randrange(len(self.labels))
+        if self.chance(0.3):
+            self.constant("f32")
+        kind = self.random.random()
+        if kind < 0.5:
+            self.branch_values(label, depth)
+            self.op("br", unsigned(label))
+        elif kind < 0.7:
+            same = [n for n in range(len(self.labels)) if self.labels[-1 - n] == self.labels[-1 - label]]
+            self.branch_values(label, depth)
+            self.index(4, depth)
+            targets = [self.random.choice(same) for _ in range(self.random.randint(0, 4))]
+            self.op("br_table", vector([unsigned(n) for n in targets]), unsigned(label))
+        elif kind < 0.8:
+            for type_ in self.results:
+                self.expression(type_, depth - 1)
+            self.op("return")
+        elif kind < 0.95:
+            fitting = [n for n, (_, made) in enumerate(self.signatures) if made == self.results]
+            if fitting:
+                number = self.random.choice(fitting)
+                for type_ in self.signatures[number][0]:
+                    self.expression(type_, depth - 1)
+                if self.chance(0.5):
+                    self.op("return_call", unsigned(FIRST_FUNCTION + number))
+                else:
+                    self.table_place(number)
+                    self.op("return_call_indirect", unsigned(self.type_index(self.signatures[number])), b"\0")
+            else:
+                self.op("br", unsigned(0))
+        elif self.chance(0.3):
+            self.op("unreachable")
+        else:
+            self.op("br", unsigned(0))
+        if self.chance(0.3):  # operands come from nowhere here
+            self.op("i32.add")
+            self.op("drop")
+        if self.chance(0.3):
+            self.statement(depth - 1)
+        self.labels.pop()
+        self.op("end")
+
+    # Functions and the module around them.
+
+    def function(self, signature: Signature, size: int) -> bytes:
+        params, self.results = signature
+        extra = [self.random.choice(TYPES) for _ in range(self.random.randint(1, 6))]
+        self.locals = [*params, *extra]
+        self.labels, self.code, self.left = [self.results], bytearray(), size
+        self.use_fuel()
+        for _ in range(self.random.randint(1, 6)):
+            self.statement(self.random.randint(2, 5))
+        for type_ in self.results:
+            self.expression(type_, 3)
+        self.op("end")
+        return sized(vector([b"\1" + bytes([TYPE_BYTES[type_]]) for type_ in extra]) + bytes(self.code))
+
+    def start(self) -> bytes:
+        """`_start`: call every function a few times, then write the globals to memory."""
+        self.locals, self.labels, self.code, self.results = [], [()], bytearray(), ()
+        for _ in range(self.random.randint(1, 3)):
+            for number, (params, results) in enumerate(self.signatures):
+                for type_ in params:
+                    self.constant(type_)
+                self.op("call", unsigned(FIRST_FUNCTION + number))
+                for _ in results:
+                    self.op("drop")
+        for place, type_ in enumerate(VALUES):
+            self.i32(16 * place)
+            self.op("global.get", unsigned(1 + place))
+            self.op(f"{type_}.store", b"\0\0")
+        self.op("end")
+        return sized(b"\0" + bytes(self.code))
+
+    def module(self) -> bytes:
+        exit_type = self.type_index((("i32",), ()))
+        nothing = self.type_index(((), ()))
+        type_indices = [self.type_index(signature) for signature in self.signatures]
+        size = self.random.choice((50, 200, 600))
+        bodies = [self.function(signature, size) for signature in self.signatures]
+        bodies.append(self.start())
+        count = len(self.signatures)
+        name = b"".join(sized(text) for text in (b"wasi_snapshot_preview1", b"proc_exit"))
+        types = [
+            b"\x60" + vector([bytes([TYPE_BYTES[t]]) for t in params]) + vector([bytes([TYPE_BYTES[t]]) for t in results])
+            for params, results in self.types
+        ]
+        globals_ = [b"\x7f\1\x41" + signed(self.random.choice((5, 50, 300))) + b"\x0b"]
+        for type_ in TYPES:
+            self.code = bytearray()
+            self.constant(type_)
+            globals_.append(bytes([TYPE_BYTES[type_], 1]) + bytes(self.code) + b"\x0b")
+        references = [unsigned(FIRST_FUNCTION + number) for number in range(count)]
+        exports = [sized(b"_start") + b"\0" + unsigned(FIRST_FUNCTION + count)]
+        exports += [sized(b"memory" + b"2" * number) + b"\2" + unsigned(number) for number in range(self.memories)]
+        content = self.random.randbytes(200)
+        return b"\0asm\1\0\0\0" + b"".join(
+            (
+                section(1, vector(types)),
+                section(2, vector([name + b"\0" + unsigned(exit_type)])),
+                section(3, vector([unsigned(n) for n in [*type_indices, nothing]])),
+                section(4, vector([b"\x70\1" + unsigned(TABLE_SIZE) + unsigned(20), b"\x6f\0" + unsigned(TABLE_SIZE)])),
+                section(5, vector([b"\1\1\3", b"\0\1"][: self.memories])),
+                section(6, vector(globals_)),
+                section(7, vector(exports)),
+                section(
+                    9,
+                    vector(
+                        [
+                            b"\0\x41\0\x0b" + vector(references),
+                            b"\5\x70" + vector([b"\xd2" + reference + b"\x0b" for reference in references] * 2),
+                        ]
+                    ),
+                ),
+                section(12, b"\2"),
+                section(10, vector(bodies)),
+                section(11, vector([b"\0\x41\5\x0b" + sized(content), b"\1" + sized(content)])),
+            )
+        )
+
+
+def random_module(seed: int, used: Counter[str] | None = None) -> bytes:
+    """A valid module; with `used`, opcodes that were rare in it so far become likely."""
+    return Maker(seed, used).module()
