@@ -45,7 +45,11 @@ def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 @pytest.fixture(scope="session")
 def suites() -> dict[str, Suite]:
     """The suites that measuring tests use, built."""
-    chosen = {name: suite for name, suite in load_suites(ROOT / "benchmarks").items() if name in ("polybench", "startup")}
+    chosen = {
+        name: suite
+        for name, suite in load_suites(ROOT / "benchmarks").items()
+        if name in ("polybench", "startup")
+    }
     build(chosen.values())
     return chosen
 

@@ -65,7 +65,9 @@ def job_spec(*specs: dict[str, Any], engine: Engine = FAKE, **changes: Any) -> d
     return spec | changes
 
 
-def run(agent: Session, *members: tuple[dict[str, Any], bytes], engine: Engine = FAKE, **changes: Any) -> JobResult:
+def run(
+    agent: Session, *members: tuple[dict[str, Any], bytes], engine: Engine = FAKE, **changes: Any
+) -> JobResult:
     """Push what is needed and run one job."""
     push(agent, *(module for _, module in members), engine=engine)
     result = agent.run("dataset", job_spec(*(spec for spec, _ in members), engine=engine, **changes), 60)
@@ -74,6 +76,8 @@ def run(agent: Session, *members: tuple[dict[str, Any], bytes], engine: Engine =
 
 
 def push(agent: Session, *contents: bytes, engine: Engine = FAKE) -> None:
-    wanted: dict[str, Callable[[], bytes]] = {hashlib.sha256(data).hexdigest(): partial(bytes, data) for data in contents}
+    wanted: dict[str, Callable[[], bytes]] = {
+        hashlib.sha256(data).hexdigest(): partial(bytes, data) for data in contents
+    }
     wanted |= {digest: partial(bytes, data) for digest, data in engine.contents.items()}
     agent.push(wanted)

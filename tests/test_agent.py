@@ -41,7 +41,9 @@ def test_sleeping_takes_time_but_no_cpu(tmp_path: Path) -> None:
         [found] = run(agent, member("sleeper", {"sleep_s": 0.05})).members
     assert found.status == "ok"
     assert len(found.samples) == 5
-    assert all(sample.wall_ns >= 50 * MS and sample.user_ns + sample.sys_ns < 25 * MS for sample in found.samples)
+    assert all(
+        sample.wall_ns >= 50 * MS and sample.user_ns + sample.sys_ns < 25 * MS for sample in found.samples
+    )
 
 
 def test_burning_is_measured_as_cpu_time(tmp_path: Path) -> None:
@@ -92,7 +94,8 @@ def test_a_workload_without_a_whole_execution_is_censored(tmp_path: Path) -> Non
 def test_covered_samples_lie_within_every_co_runners_loop(tmp_path: Path) -> None:
     with session(tmp_path) as agent:
         result = run(
-            agent, member("fast", {"burn_s": 0.002}), member("slow", {"burn_s": 0.05}), member("sleeper", {"sleep_s": 0.01}),
+            agent, member("fast", {"burn_s": 0.002}), member("slow", {"burn_s": 0.05}),
+            member("sleeper", {"sleep_s": 0.01}),
             report=30, window_ns=300 * MS,
         )  # fmt: skip
     assert [found.status for found in result.members] == ["ok"] * 3
@@ -100,7 +103,8 @@ def test_covered_samples_lie_within_every_co_runners_loop(tmp_path: Path) -> Non
         others = [other for other in result.members if other is not found]
         for sample in found.samples:
             within = all(
-                other.loop_start_ns <= sample.start_ns and sample.start_ns + sample.wall_ns <= other.loop_end_ns
+                other.loop_start_ns <= sample.start_ns
+                and sample.start_ns + sample.wall_ns <= other.loop_end_ns
                 for other in others
             )
             assert sample.covered == within
@@ -110,7 +114,11 @@ def test_covered_samples_lie_within_every_co_runners_loop(tmp_path: Path) -> Non
 def test_a_workload_with_time_for_one_execution_beside_others_is_covered(tmp_path: Path) -> None:
     with session(tmp_path) as agent:
         result = run(
-            agent, member("long", {"sleep_s": 0.5}), member("short", {"sleep_s": 0.01}), window_ns=700 * MS, limit_ns=800 * MS
+            agent,
+            member("long", {"sleep_s": 0.5}),
+            member("short", {"sleep_s": 0.01}),
+            window_ns=700 * MS,
+            limit_ns=800 * MS,
         )
     long, short = result.members
     assert [sample.covered for sample in long.samples] == [True]
@@ -119,7 +127,13 @@ def test_a_workload_with_time_for_one_execution_beside_others_is_covered(tmp_pat
 
 def test_executions_beyond_the_reported_samples_are_summed(tmp_path: Path) -> None:
     with session(tmp_path) as agent:
-        result = run(agent, member("a", {"sleep_s": 0.005}), member("b", {"sleep_s": 0.005}), report=4, window_ns=500 * MS)
+        result = run(
+            agent,
+            member("a", {"sleep_s": 0.005}),
+            member("b", {"sleep_s": 0.005}),
+            report=4,
+            window_ns=500 * MS,
+        )
     for found in result.members:
         assert len(found.samples) == 4
         assert found.more_count > 20
@@ -128,7 +142,9 @@ def test_executions_beyond_the_reported_samples_are_summed(tmp_path: Path) -> No
 
 def test_a_co_runner_that_fails_spoils_only_its_own_job(tmp_path: Path) -> None:
     with session(tmp_path) as agent:
-        good, bad = run(agent, member("good", {"sleep_s": 0.01}), member("bad", {"trap": "unreachable"})).members
+        good, bad = run(
+            agent, member("good", {"sleep_s": 0.01}), member("bad", {"trap": "unreachable"})
+        ).members
         assert run(agent, member("good", {"sleep_s": 0.01})).members[0].status == "ok"
     assert (bad.status, bad.reason) == ("trap", "unreachable")
     assert (good.status, good.reason) == ("co_runner_failed", "bad: trap, unreachable")
@@ -136,7 +152,12 @@ def test_a_co_runner_that_fails_spoils_only_its_own_job(tmp_path: Path) -> None:
 
 def test_nothing_runs_on_after_a_job(tmp_path: Path) -> None:
     with session(tmp_path) as agent:
-        run(agent, member("a", {"sleep_s": 0.01}), member("hanging", {"later": {"sleep_s": 60}}), limit_ns=300 * MS)
+        run(
+            agent,
+            member("a", {"sleep_s": 0.01}),
+            member("hanging", {"later": {"sleep_s": 60}}),
+            limit_ns=300 * MS,
+        )
         assert children(agent._transport.pid) == []
 
 
@@ -195,7 +216,10 @@ def test_runners_die_with_their_agent(tmp_path: Path) -> None:
 def test_a_second_agent_waits_and_is_told_who_holds_the_device(tmp_path: Path) -> None:
     holders: list[str] = []
     with session(tmp_path) as first:
-        with pytest.raises(Exception, match="has held it for"), session(tmp_path, wait_s=0.8, on_busy=holders.append):
+        with (
+            pytest.raises(Exception, match="has held it for"),
+            session(tmp_path, wait_s=0.8, on_busy=holders.append),
+        ):
             pass
         assert holders
         assert set(holders) == {str(first._transport.pid)}
@@ -220,4 +244,6 @@ def test_facts_name_the_machine(tmp_path: Path) -> None:
         facts = agent.facts()
     assert facts["machine"] == os.uname().machine
     assert facts["cores"] == os.cpu_count()
-    assert facts["memory_bytes"] == pytest.approx(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), rel=0.01)
+    assert facts["memory_bytes"] == pytest.approx(
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), rel=0.01
+    )

@@ -38,7 +38,10 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "no workload named 'polybench/mini/gem'; did you mean polybench/mini/gem",
         ),
         (["collect", "-o", "data", "--degrees", "5"], "--degrees 5 must list numbers from 2 to 4"),
-        (["collect", "-o", "taken", "--devices-file", "good.yaml", "-s", "polybench/mini/gemm"], "taken exists and is not"),
+        (
+            ["collect", "-o", "taken", "--devices-file", "good.yaml", "-s", "polybench/mini/gemm"],
+            "taken exists and is not",
+        ),
         (["build", "polybnch"], "no suite named 'polybnch'; did you mean polybench"),
         (["count", "polybench/mini/gemmm"], "no workload named 'polybench/mini/gemmm'; did you mean"),
         (["count", "not.wasm"], "not.wasm"),
@@ -79,7 +82,9 @@ def test_a_damaged_dataset_is_refused_by_every_command_that_reads_one(harness, t
     assert not (tmp_path / "m.npz").exists()
 
 
-def test_a_report_is_one_file_that_fetches_nothing_and_escapes_what_devices_say(harness, tmp_path: Path) -> None:
+def test_a_report_is_one_file_that_fetches_nothing_and_escapes_what_devices_say(
+    harness, tmp_path: Path
+) -> None:
     dataset = Dataset.create(tmp_path / "data")
     with dataset.journal("local") as journal:
         journal.append(entry(1, "s/small/<script>alert(1)</script>"))
@@ -107,7 +112,9 @@ def test_counting_a_module_of_ones_own_needs_only_its_path(harness, tmp_path: Pa
 
 
 def test_the_console_script_tells_its_version() -> None:
-    ran = subprocess.run([sys.executable, "-m", "harness.cli", "--version"], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "--version"], capture_output=True, text=True, check=True
+    )
     assert ran.stdout.startswith("harness ")
 
 
@@ -125,4 +132,6 @@ def test_every_command_and_option_the_readme_shows_exists(harness) -> None:
         assert "Example" in told
         for word in words:
             if word.startswith("-"):
-                assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", told), f"harness {command} has no {word}"
+                assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", told), (
+                    f"harness {command} has no {word}"
+                )

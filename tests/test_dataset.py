@@ -21,9 +21,15 @@ from harness.records import Entry, Job, JobResult, MemberResult, Sample, State
 def entry(number: int, *workloads: str, status: str = "ok") -> Entry:
     names = workloads or ("s/small/a",)
     job = Job(f"job{number}", "local", "wasmtime-j", names, "measure", 0, 50, 30.0, 30.0)
-    samples = [Sample(10, 100, 90, 5, 2000, True), Sample(200, 300, 90, 5, 2000, True), Sample(600, 999, 0, 0, 0, False)]
+    samples = [
+        Sample(10, 100, 90, 5, 2000, True),
+        Sample(200, 300, 90, 5, 2000, True),
+        Sample(600, 999, 0, 0, 0, False),
+    ]
     members = [MemberResult(name, status, "", samples, more_count=2, more_wall_ns=400) for name in names]  # type: ignore[arg-type]
-    return Entry(job, JobResult(job.id, 1_790_000_000_000_000_000, State(load_1m=0.5), members), "50.0", "0.1.0")
+    return Entry(
+        job, JobResult(job.id, 1_790_000_000_000_000_000, State(load_1m=0.5), members), "50.0", "0.1.0"
+    )
 
 
 @pytest.fixture
@@ -43,7 +49,11 @@ def test_a_journaled_job_is_an_observation_before_and_after_compaction(dataset: 
     assert dataset.observations().to_pylist() == before
     assert list((dataset.root / "journal").iterdir()) == []
     row = before[0]
-    assert (row["workload"], row["co_runners"], row["platform"]) == ("s/small/a", ["s/small/b"], "wasmtime-j:local")
+    assert (row["workload"], row["co_runners"], row["platform"]) == (
+        "s/small/a",
+        ["s/small/b"],
+        "wasmtime-j:local",
+    )
     assert (row["wall_ns_mean"], row["n_covered"], len(row["samples"])) == ((100 + 300 + 400) / 4, 4, 3)
 
 
@@ -86,7 +96,9 @@ def test_a_crash_between_the_two_steps_of_compaction_doubles_nothing(dataset: Da
         journal.append(entry(2))
     kept = (dataset.root / "journal" / "local.jsonl").read_bytes()
     dataset.compact()
-    (dataset.root / "journal" / "local.jsonl").write_bytes(kept)  # the part was renamed, the journal not yet removed
+    (dataset.root / "journal" / "local.jsonl").write_bytes(
+        kept
+    )  # the part was renamed, the journal not yet removed
     with dataset.journal("local") as journal:
         journal.append(entry(3))
     assert jobs(dataset) == ["job1", "job2", "job3"]
@@ -107,7 +119,11 @@ def test_parts_of_two_datasets_merge_by_copying(dataset: Dataset, tmp_path: Path
 
 
 def test_a_second_collection_is_kept_out(dataset: Dataset) -> None:
-    with dataset.locked(), pytest.raises(DatasetError, match="another `harness` is collecting"), dataset.locked():
+    with (
+        dataset.locked(),
+        pytest.raises(DatasetError, match="another `harness` is collecting"),
+        dataset.locked(),
+    ):
         pass
 
 
@@ -127,9 +143,13 @@ def test_duckdb_pandas_and_polars_read_it_as_it_is(dataset: Dataset) -> None:
     dataset.put_workloads([{"workload": "s/small/a", "argv": ["a"], "opcodes": [("f64.add", 3)]}])
     dataset.put_platforms([{"platform": "wasmtime-j:local", "facts": [("cores", "2")]}])
     parts = str(dataset.root / "observations" / "*.parquet")
-    counted = duckdb.sql(f"select count(*), avg(wall_ns_mean), max(samples[1].wall_ns) from '{parts}'").fetchall()
+    counted = duckdb.sql(
+        f"select count(*), avg(wall_ns_mean), max(samples[1].wall_ns) from '{parts}'"
+    ).fetchall()
     assert counted == [(2, 200.0, 100)]
-    assert duckdb.sql(f"select opcodes['f64.add'] from '{dataset.root}/workloads.parquet'").fetchall() == [(3,)]
+    assert duckdb.sql(f"select opcodes['f64.add'] from '{dataset.root}/workloads.parquet'").fetchall() == [
+        (3,)
+    ]
     assert pd.read_parquet(dataset.root / "observations")["workload"].tolist() == ["s/small/a", "s/small/b"]
     frame = pl.read_parquet(parts)
     assert frame.explode("samples").unnest("samples")["wall_ns"].to_list() == [100, 300, 999] * 2
@@ -150,7 +170,9 @@ def test_every_file_has_exactly_the_documented_columns(dataset: Dataset) -> None
         (lambda root: (root / "dataset.json").unlink(), "is not a dataset"),
         (lambda root: (root / "dataset.json").write_text("{"), r"dataset\.json is damaged"),
         (
-            lambda root: (root / "dataset.json").write_text((root / "dataset.json").read_text().replace('": 1,', '": 99,')),
+            lambda root: (root / "dataset.json").write_text(
+                (root / "dataset.json").read_text().replace('": 1,', '": 99,')
+            ),
             "schema version 99",
         ),
     ],

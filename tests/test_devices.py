@@ -18,7 +18,9 @@ def load(tmp_path: Path, text: str):
 
 
 def test_the_project_comes_with_the_one_device_local() -> None:
-    assert {name: device.transport for name, device in load_devices(ROOT / "devices.yaml").items()} == {"local": "local"}
+    assert {name: device.transport for name, device in load_devices(ROOT / "devices.yaml").items()} == {
+        "local": "local"
+    }
 
 
 def test_every_field_is_read(tmp_path: Path) -> None:
@@ -34,7 +36,10 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     [
         ("devices:\n  a:\n    transport: carrier-pigeon\n", "line 3, devices.a.transport: invalid enum value"),
         ("devices:\n  a:\n    transport: local\n    cpus: [0, x]\n", "line 4, devices.a.cpus.1: expected `int`"),
-        ("devices:\n  a: {transport: local}\n  b:\n    tranport: local\n", "line 4, devices.b.tranport: object contains unk"),
+        (
+            "devices:\n  a: {transport: local}\n  b:\n    tranport: local\n",
+            "line 4, devices.b.tranport: object contains unknown field `tranport`",
+        ),
         ("devices:\n  a: [\n", "line 3: not valid YAML"),
         ("devices:\n  'a b':\n    transport: local\n", "line 2, devices.a b: a device's name takes"),
         ("devices:\n  a:\n", "line 2, devices.a: expected `object`, got `null`"),

@@ -38,7 +38,9 @@ def engine(request: pytest.FixtureRequest, device: Reached) -> str:
     return str(request.param)
 
 
-def run_module(device: Reached, engine: str, module: bytes, stdout_sha256: str | None = None, **changes) -> JobResult:
+def run_module(
+    device: Reached, engine: str, module: bytes, stdout_sha256: str | None = None, **changes
+) -> JobResult:
     digest = hashlib.sha256(module).hexdigest()
     device.session.push({digest: partial(bytes, module)})
     spec = {
@@ -55,7 +57,9 @@ def wat(text: str) -> bytes:
     return bytes(wasmtime.wat2wasm(f'(module (memory (export "memory") 1) {text})'))
 
 
-def test_a_kernel_runs_and_prints_what_its_suite_expects(engine: str, device: Reached, suites: dict[str, Suite]) -> None:
+def test_a_kernel_runs_and_prints_what_its_suite_expects(
+    engine: str, device: Reached, suites: dict[str, Suite]
+) -> None:
     [gemm] = [w for w in suites["polybench"].workloads if w.name == "polybench/mini/gemm"]
     [found] = run_module(device, engine, gemm.module.read_bytes(), gemm.expect.stdout_sha256).members
     assert (found.status, found.reason) == ("ok", "")
@@ -85,7 +89,8 @@ def test_an_endless_module_is_stopped_at_the_limit(engine: str, device: Reached)
 def test_an_exit_code_is_not_a_trap(engine: str, device: Reached) -> None:
     leaving = bytes(
         wasmtime.wat2wasm(
-            '(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1)'
+            '(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))'
+            ' (memory (export "memory") 1)'
             ' (func (export "_start") (call $exit (i32.const 7))))'
         )
     )
@@ -98,7 +103,9 @@ def test_bytes_that_are_no_module_are_refused(engine: str, device: Reached) -> N
     assert found.status == "refused"
 
 
-def test_ahead_of_time_artefacts_are_made_once_and_again_when_damaged(device: Reached, suites: dict[str, Suite]) -> None:
+def test_ahead_of_time_artefacts_are_made_once_and_again_when_damaged(
+    device: Reached, suites: dict[str, Suite]
+) -> None:
     module = suites["polybench"].workloads[3].module.read_bytes()
     first = run_module(device, "wasmtime-a", module).members[0]
     second = run_module(device, "wasmtime-a", module).members[0]

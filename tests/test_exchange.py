@@ -16,7 +16,9 @@ from harness.features import load_training
 from tests.conftest import ROOT
 
 PUBLISHED = ROOT.parent / "shared" / "data" / "pitot-dev"
-needs_published = pytest.mark.skipif(not PUBLISHED.exists(), reason="the published rows are not beside this checkout")
+needs_published = pytest.mark.skipif(
+    not PUBLISHED.exists(), reason="the published rows are not beside this checkout"
+)
 
 
 def write(folder: Path, **changes) -> Path:
@@ -27,7 +29,11 @@ def write(folder: Path, **changes) -> Path:
         "n_workload": np.array(["s/a", "s/b", "s/c"]), "f_workload": np.array(["xA0", "xA2"]),
         "d_workload": np.array([[1, 2], [3, 4], [5, 6]], np.float32),
     }  # fmt: skip
-    rows = {"t": np.array([10.0, 20.5], np.float32), "i_platform": np.array([0, 1]), "i_workload": np.array([2, 0])}
+    rows = {
+        "t": np.array([10.0, 20.5], np.float32),
+        "i_platform": np.array([0, 1]),
+        "i_workload": np.array([2, 0]),
+    }
     pairs = {
         "t": np.array([1.0, 2.0, 1.0, 3.0]), "i_platform": np.array([1, 1, 1, 1]),
         "i_workload": np.array([0, 2, 0, 1]), "i_interference0": np.array([2, 0, 2, 0]),
@@ -41,11 +47,17 @@ def write(folder: Path, **changes) -> Path:
 def test_microseconds_become_nanoseconds_and_names_and_features_are_kept(tmp_path: Path) -> None:
     dataset, rows = import_published(write(tmp_path / "in"), tmp_path / "out")
     assert rows == {0: 2, 1: 4}
-    table = dataset.observations(["platform", "engine", "device", "workload", "co_runners", "wall_ns_mean"]).to_pylist()
+    table = dataset.observations(
+        ["platform", "engine", "device", "workload", "co_runners", "wall_ns_mean"]
+    ).to_pylist()
     assert table[1] == {
-        "platform": "e:two", "engine": "e", "device": "two", "workload": "s/a", "co_runners": [], "wall_ns_mean": 20500.0,
+        "platform": "e:two", "engine": "e", "device": "two", "workload": "s/a", "co_runners": [],
+        "wall_ns_mean": 20500.0,
     }  # fmt: skip
-    assert [(row["workload"], row["co_runners"]) for row in table[2:4]] == [("s/a", ["s/c"]), ("s/c", ["s/a"])]
+    assert [(row["workload"], row["co_runners"]) for row in table[2:4]] == [
+        ("s/a", ["s/c"]),
+        ("s/c", ["s/a"]),
+    ]
     assert dict(dataset.workloads().to_pylist()[2]["features"]) == {"xA0": 5.0, "xA2": 6.0}
     assert dict(dataset.platforms().to_pylist()[0]["features"]) == {"cpufreq": 0.5}
 
@@ -66,7 +78,9 @@ def test_a_row_and_its_mirror_are_one_job_and_a_repetition_is_another(tmp_path: 
         ({"n_platform": np.array(["one", "two"])}, "a platform is not named engine:device"),
     ],
 )
-def test_files_that_are_not_of_the_layout_are_refused_and_nothing_is_written(changes, told: str, tmp_path: Path) -> None:
+def test_files_that_are_not_of_the_layout_are_refused_and_nothing_is_written(
+    changes, told: str, tmp_path: Path
+) -> None:
     with pytest.raises(DatasetError, match=told):
         import_published(write(tmp_path / "in", **changes), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -89,7 +103,9 @@ def test_every_published_row_arrives(tmp_path: Path) -> None:
     found = table["wall_ns_mean"].to_numpy()[table["n_co_runners"].to_numpy() == 1]
     assert np.array_equal(np.sort(found), expected)
     observations, features = load_training(dataset)
-    sizes = Counter(np.unique(observations.job[observations.n_co_runners == 1], return_counts=True)[1].tolist())
+    sizes = Counter(
+        np.unique(observations.job[observations.n_co_runners == 1], return_counts=True)[1].tolist()
+    )
     assert sizes[2] > 0.8 * sum(sizes.values())
     assert (features.workloads.shape, features.platforms.shape) == ((249, 141), (231, 39))
 

@@ -26,7 +26,9 @@ def workloads(tmp_path: Path) -> list[Workload]:
 
 @pytest.mark.parametrize("degree", [2, 3, 4])
 @pytest.mark.parametrize("count", [4, 5, 30])
-def test_every_workload_is_in_as_many_sets_as_the_degree_and_never_beside_itself(degree: int, count: int) -> None:
+def test_every_workload_is_in_as_many_sets_as_the_degree_and_never_beside_itself(
+    degree: int, count: int
+) -> None:
     names = [f"w{number}" for number in range(count)]
     for seed in range(20):
         sets = co_runner_sets(names, degree, str(seed))

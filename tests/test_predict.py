@@ -16,7 +16,18 @@ from tests.conftest import synthetic
 
 
 def test_one_question_gets_a_mean_and_a_bound_with_units(harness, model_path: Path) -> None:
-    ran = harness("predict", model_path, "-w", "s/small/w3", "-p", "engine1:device0", "--with", "s/small/w4", "--eps", "0.1")
+    ran = harness(
+        "predict",
+        model_path,
+        "-w",
+        "s/small/w3",
+        "-p",
+        "engine1:device0",
+        "--with",
+        "s/small/w4",
+        "--eps",
+        "0.1",
+    )
     assert ran.code == 0
     head, row = ran.out.strip().splitlines()
     assert "stays below (ε = 0.1)" in head
@@ -67,7 +78,9 @@ def test_the_order_of_co_runners_does_not_matter(harness, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
-def test_a_batch_keeps_its_columns_and_gains_two(suffix: str, harness, model_path: Path, tmp_path: Path) -> None:
+def test_a_batch_keeps_its_columns_and_gains_two(
+    suffix: str, harness, model_path: Path, tmp_path: Path
+) -> None:
     rows = [
         {"note": "first", "workload": "s/small/w1", "platform": "engine0:device1", "with": "s/small/w2"},
         {"note": "second", "workload": "s/small/w1", "platform": "engine0:device1", "with": ""},
@@ -108,10 +121,19 @@ def test_a_bound_that_cannot_be_promised_is_infinite_and_explained(harness, mode
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["-w", "s/small/w33"], "no workload named 's/small/w33' in the model (it was never observed); did you mean"),
+        (
+            ["-w", "s/small/w33"],
+            "no workload named 's/small/w33' in the model (it was never observed); did you mean",
+        ),
         (["-w", "s/small/w3", "--with", "s/small/x9"], "no workload named 's/small/x9'"),
-        (["-d", "device7"], "no device named 'device7' in the model (it was never observed); did you mean device"),
-        (["-e", "engin0"], "no engine named 'engin0' in the model (it was never observed); did you mean engine0"),
+        (
+            ["-d", "device7"],
+            "no device named 'device7' in the model (it was never observed); did you mean device",
+        ),
+        (
+            ["-e", "engin0"],
+            "no engine named 'engin0' in the model (it was never observed); did you mean engine0",
+        ),
         (["-p", "engine0"], "no platform named 'engine0'"),
         (["-p", "engine0:device0", "-d", "device0"], "give either -p ENGINE:DEVICE or -d and -e, not both"),
         (["-w", "s/small/w1", "--eps", "0"], "--eps 0 is not between 0 and 1"),
@@ -127,7 +149,9 @@ def test_a_bound_that_cannot_be_promised_is_infinite_and_explained(harness, mode
         (["--json", "--csv"], "give either --json or --csv, not both"),
     ],
 )
-def test_a_bad_question_is_one_sentence_and_exit_code_2(options: list[str], told: str, harness, model_path: Path) -> None:
+def test_a_bad_question_is_one_sentence_and_exit_code_2(
+    options: list[str], told: str, harness, model_path: Path
+) -> None:
     ran = harness("predict", model_path, *options)
     assert (ran.code, ran.out) == (2, "")
     assert told in ran.err

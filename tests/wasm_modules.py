@@ -27,10 +27,22 @@ PROC_EXIT, FIRST_FUNCTION = 0, 1
 FUEL, TABLE_SIZE, PAGES = 0, 8, 1
 _PLAIN = [opcode for opcode in OPCODES.values() if opcode.signature not in ("*", ":")]
 _MAKING = {
-    name: [opcode for opcode in _PLAIN if opcode.signature.endswith(f":{letter}")] for letter, name in LETTERS.items()
+    name: [opcode for opcode in _PLAIN if opcode.signature.endswith(f":{letter}")]
+    for letter, name in LETTERS.items()
 }
 _DOING = [opcode for opcode in _PLAIN if opcode.signature.endswith(":")]
-_F32 = [0x00000000, 0x80000000, 0x3F800000, 0xBFC00000, 0x7F800000, 0xFF800000, 0x7FC00000, 0xFFA00001, 1, 0x4F000000]
+_F32 = [
+    0x00000000,
+    0x80000000,
+    0x3F800000,
+    0xBFC00000,
+    0x7F800000,
+    0xFF800000,
+    0x7FC00000,
+    0xFFA00001,
+    1,
+    0x4F000000,
+]
 _F64 = [
     0, 1 << 63, 0x3FF0000000000000, 0xBFF8000000000000, 0x7FF0000000000000, 0xFFF0000000000000,
     0x7FF8000000000000, 0xFFF4000000000001, 1, 0x41E0000000000000, 0x43E0000000000000, 0x380FFFFFE0000000,
@@ -54,9 +66,9 @@ def section(number: int, content: bytes) -> bytes:
 
 
 class Maker:
-    def __init__(self, seed: int, used: Counter[str] | None = None) -> None:
+    def __init__(self, seed: int, executed: Counter[str] | None = None) -> None:
         self.random = random.Random(seed)
-        self.used: Counter[str] = Counter() if used is None else used  # opcodes emitted, rare ones are preferred
+        self.executed = executed  # the opcodes executed least so far are preferred
         self.types: list[Signature] = []
         self.memories = self.random.choice((1, 1, 2))
         self.signatures: list[Signature] = [self.signature() for _ in range(self.random.randint(1, 4))]
@@ -80,7 +92,6 @@ class Maker:
     # Emitting.
 
     def op(self, name: str, *immediates: bytes) -> None:
-        self.used[name] += 1
         self.left -= 1
         self.code += encode(OPCODES[CODES[name]]) + b"".join(immediates)
 
@@ -91,8 +102,10 @@ class Maker:
         return self.random.random() < probability
 
     def choose(self, opcodes: list[Opcode]) -> Opcode:
-        """One of three drawn at random: the one used least so far."""
-        return min(self.random.choices(opcodes, k=3), key=lambda opcode: self.used[opcode.name])
+        if self.executed is None:
+            return self.random.choice(opcodes)
+        executed = self.executed
+        return min(self.random.choices(opcodes, k=6), key=lambda opcode: executed[opcode.name])
 
     def constant(self, type_: str) -> None:
         pick, bits = self.random.choice, self.random.getrandbits
@@ -137,7 +150,6 @@ class Maker:
             if type_ in VALUES and self.chance(0.5):
                 self.op("select")
             else:
-                self.used["select"] += 1
                 self.code += b"\x1c\x01" + bytes([TYPE_BYTES[type_]])
         elif choice < 0.75:
             self.block((type_,), depth)
@@ -440,7 +452,9 @@ class Maker:
         count = len(self.signatures)
         name = b"".join(sized(text) for text in (b"wasi_snapshot_preview1", b"proc_exit"))
         types = [
-            b"\x60" + vector([bytes([TYPE_BYTES[t]]) for t in params]) + vector([bytes([TYPE_BYTES[t]]) for t in results])
+            b"\x60"
+            + vector([bytes([TYPE_BYTES[t]]) for t in params])
+            + vector([bytes([TYPE_BYTES[t]]) for t in results])
             for params, results in self.types
         ]
         globals_ = [b"\x7f\1\x41" + signed(self.random.choice((5, 50, 300))) + b"\x0b"]
@@ -450,14 +464,21 @@ class Maker:
             globals_.append(bytes([TYPE_BYTES[type_], 1]) + bytes(self.code) + b"\x0b")
         references = [unsigned(FIRST_FUNCTION + number) for number in range(count)]
         exports = [sized(b"_start") + b"\0" + unsigned(FIRST_FUNCTION + count)]
-        exports += [sized(b"memory" + b"2" * number) + b"\2" + unsigned(number) for number in range(self.memories)]
+        exports += [
+            sized(b"memory" + b"2" * number) + b"\2" + unsigned(number) for number in range(self.memories)
+        ]
         content = self.random.randbytes(200)
         return b"\0asm\1\0\0\0" + b"".join(
             (
                 section(1, vector(types)),
                 section(2, vector([name + b"\0" + unsigned(exit_type)])),
                 section(3, vector([unsigned(n) for n in [*type_indices, nothing]])),
-                section(4, vector([b"\x70\1" + unsigned(TABLE_SIZE) + unsigned(20), b"\x6f\0" + unsigned(TABLE_SIZE)])),
+                section(
+                    4,
+                    vector(
+                        [b"\x70\1" + unsigned(TABLE_SIZE) + unsigned(20), b"\x6f\0" + unsigned(TABLE_SIZE)]
+                    ),
+                ),
                 section(5, vector([b"\1\1\3", b"\0\1"][: self.memories])),
                 section(6, vector(globals_)),
                 section(7, vector(exports)),
@@ -466,7 +487,8 @@ class Maker:
                     vector(
                         [
                             b"\0\x41\0\x0b" + vector(references),
-                            b"\5\x70" + vector([b"\xd2" + reference + b"\x0b" for reference in references] * 2),
+                            b"\5\x70"
+                            + vector([b"\xd2" + reference + b"\x0b" for reference in references] * 2),
                         ]
                     ),
                 ),
@@ -477,6 +499,6 @@ class Maker:
         )
 
 
-def random_module(seed: int, used: Counter[str] | None = None) -> bytes:
-    """A valid module; with `used`, opcodes that were rare in it so far become likely."""
-    return Maker(seed, used).module()
+def random_module(seed: int, executed: Counter[str] | None = None) -> bytes:
+    """A valid module; with `executed`, opcodes that are rare in it become likely."""
+    return Maker(seed, executed).module()

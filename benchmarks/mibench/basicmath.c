@@ -1,5 +1,5 @@
-/* Three small computations that processors often lack an instruction for: the real roots of cubic polynomials, whole
-   square roots, and angles between degrees and radians. */
+/* Three small computations that processors often lack an instruction for: the real roots of cubic polynomials, square
+   roots, and angles between degrees and radians. */
 #include "maths.h"
 #include "program.h"
 
@@ -22,12 +22,12 @@ APART int solve_cubic(double a, double b, double c, double d, double roots[3])
     return 1;
 }
 
-/* The largest whole number whose square is at most x, one bit after the other. */
-APART unsigned whole_root(unsigned x)
+/* The square root with 16 binary digits after the point, rounded down, one digit after the other. */
+APART unsigned digit_root(unsigned x)
 {
     u64 rest = 0;
     unsigned root = 0;
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 32; i++) {
         rest = rest << 2 | x >> 30;
         x <<= 2;
         root <<= 1;
@@ -66,11 +66,11 @@ static void run(void)
                 for (int k = 0; -1 - k * D_STEP > -11; k++)
                     put_roots(a, 10 - i * B_STEP, 5 + j * C_STEP, -1 - k * D_STEP);
 
-    unsigned sum = 0;
+    u64 sum = 0;
     for (unsigned x = 0; x < ROOTS; x++)
-        sum += whole_root(x * ROOT_STEP);
+        sum += digit_root(x * ROOT_STEP);
     for (unsigned x = 0x3fed0169; x < 0x3fed0169 + MORE_ROOTS; x++)
-        sum += whole_root(x);
+        sum += digit_root(x);
     put_whole(sum);
     put('\n');
 

@@ -6,6 +6,9 @@ count when control passes over them: `block` and `if` each time, `loop` when it 
 when a branch returns to it), `else` when the first arm runs into it, `end` when the code before it runs into
 it. A branch, a `return` or a false `if` without `else` jumps past the `end`, which is then not counted.
 Constant expressions of globals and segments are evaluated at instantiation and not counted.
+
+A run that traps where the engine cannot say at which instruction is repeated with counters that need no such
+report (its files are written twice then); all of the result is the second run's.
 """
 
 from __future__ import annotations
@@ -64,91 +67,115 @@ def count(
     """
     check_module(module, "the module")
     invocation = Invocation(argv, stdin, preopens or {}, env or {}, timeout_s, entry, fixed)
-    return count_instrumented(instrument(module), invocation, fuel_check=fuel_check)
+    instrumented = instrument(module)
+    run = _Run(instrumented, invocation, fuel_check)
+    if run.stop is not None and not instrumented.located(run.stop):
+        instrumented = instrument(module, every_block=True)
+        run = _Run(instrumented, invocation, fuel_check)
+    return run.counts()
 
 
-def count_instrumented(
-    instrumented: Instrumented, invocation: Invocation, *, fuel_check: bool = False
-) -> Counts:
-    """Like `count`, for a module rewritten before."""
-    engine = _engine(invocation, fuel_check)
-    try:
-        compiled = wasmtime.Module(engine, instrumented.data)
-    except wasmtime.WasmtimeError as error:
-        raise ModuleError(f"wasmtime refuses the module: {_sentence(error)}") from None
-    store = wasmtime.Store(engine)
-    if fuel_check:
-        store.set_fuel(_FUEL)
-    with tempfile.NamedTemporaryFile(prefix="harness-stdin-") as stdin:
-        stdin.write(invocation.stdin)
-        stdin.flush()
-        outputs = _set_wasi(store, invocation, stdin.name)
-        linker = wasmtime.Linker(engine)
+class _Run:
+    """One execution of a rewritten module; afterwards its outcome and counters."""
+
+    def __init__(self, instrumented: Instrumented, invocation: Invocation, fuel_check: bool) -> None:
+        self.instrumented, self.invocation, self.fuel_check = instrumented, invocation, fuel_check
+        self.exit_code, self.wall_ns = 0, 0
+        self.trap: str | None = None
+        self.stop: Stop | None = None
+        self.results: Any = None
+        self.exports: Any = {}
+        self.outputs = Capture(), Capture()
+        self.engine = _engine(invocation, fuel_check)
+        try:
+            compiled = wasmtime.Module(self.engine, instrumented.data)
+        except wasmtime.WasmtimeError as error:
+            raise ModuleError(f"wasmtime refuses the module: {_sentence(error)}") from None
+        self.store = wasmtime.Store(self.engine)
+        if fuel_check:
+            self.store.set_fuel(_FUEL)
+        linker = wasmtime.Linker(self.engine)
         linker.define_wasi()
         if invocation.fixed:
             _fix(linker)
-        return _run(instrumented, compiled, engine, store, linker, invocation, outputs, fuel_check)
+        with tempfile.NamedTemporaryFile(prefix="harness-stdin-") as stdin:
+            stdin.write(invocation.stdin)
+            stdin.flush()
+            _set_wasi(self.store, invocation, stdin.name, self.outputs)
+            self._execute(linker, compiled)
+        self.fuel = _FUEL - self.store.get_fuel() if fuel_check else 0
+        self.counters = self._read_counters()
 
+    def _execute(self, linker: Any, compiled: Any) -> None:
+        timer = None
+        if self.invocation.timeout_s is not None:
+            self.store.set_epoch_deadline(1)
+            timer = threading.Timer(self.invocation.timeout_s, self.engine.increment_epoch)
+            timer.daemon = True
+            timer.start()
+        start_ns = time.perf_counter_ns()
+        try:
+            self.exports = linker.instantiate(self.store, compiled).exports(self.store)
+            if self.instrumented.start is not None:
+                self.exports[self.instrumented.start](self.store)
+            if self.invocation.entry not in self.exports:
+                raise ModuleError(f"the module exports no function {self.invocation.entry!r} to run")
+            self.results = self.exports[self.invocation.entry](self.store)
+        except wasmtime.ExitTrap as error:
+            self.exit_code = error.code
+        except wasmtime.Trap as error:
+            self._trapped(error)
+        except wasmtime.WasmtimeError as error:
+            raise ModuleError(f"the module does not run: {_sentence(error)}") from None
+        finally:
+            self.wall_ns = time.perf_counter_ns() - start_ns
+            if timer is not None:
+                timer.cancel()
 
-def _run(
-    instrumented: Instrumented,
-    compiled: Any,
-    engine: Any,
-    store: Any,
-    linker: Any,
-    invocation: Invocation,
-    outputs: tuple[Capture, Capture],
-    fuel_check: bool,
-) -> Counts:
-    exit_code, trap, at, results = 0, None, None, None
-    exports: Any = {}
-    timer = None
-    if invocation.timeout_s is not None:
-        store.set_epoch_deadline(1)
-        timer = threading.Timer(invocation.timeout_s, engine.increment_epoch)
-        timer.daemon = True
-        timer.start()
-    start_ns = time.perf_counter_ns()
-    try:
-        exports = linker.instantiate(store, compiled).exports(store)
-        if instrumented.start is not None:
-            exports[instrumented.start](store)
-        if invocation.entry not in exports:
-            raise ModuleError(f"the module exports no function {invocation.entry!r} to run")
-        results = exports[invocation.entry](store)
-    except wasmtime.ExitTrap as error:
-        exit_code = error.code
-    except wasmtime.Trap as error:
+    def _trapped(self, error: Any) -> None:
         name = error.trap_code.name if error.trap_code else ""
-        exit_code, trap = TRAP_EXIT_CODE, _TRAPS.get(name, name.lower().replace("_", " ") or _sentence(error))
-        if error.frames and trap != traps.STACK_EXHAUSTED:
-            at = Stop(error.frames[0].func_index, error.frames[0].module_offset, trap)
-    except wasmtime.WasmtimeError as error:
-        raise ModuleError(f"the module does not run: {_sentence(error)}") from None
-    finally:
-        wall_ns = time.perf_counter_ns() - start_ns
-        if timer is not None:
-            timer.cancel()
-    fuel = _FUEL - store.get_fuel() if fuel_check else 0
-    counters = _read_counters(instrumented, exports, store, invocation)
-    if fuel_check and trap is None:
-        expected = instrumented.expected_fuel(counters)
-        bulk = not BULK.isdisjoint(instrumented.opcode_counts(counters))
-        if fuel < expected or (fuel > expected and not bulk):
-            raise ModuleError(f"the engine used {fuel} units of fuel, the counts explain {expected}")
-    opcodes = instrumented.opcode_counts(counters, at)
-    return Counts(
-        opcodes=opcodes,
-        total=sum(opcodes.values()),
-        wall_ns=wall_ns,
-        exit_code=exit_code,
-        trap=trap,
-        stdout=bytes(outputs[0].kept),
-        stderr=bytes(outputs[1].kept),
-        stdout_sha256=outputs[0].sha256.hexdigest(),
-        results=() if results is None else tuple(results) if isinstance(results, list) else (results,),
-        memory_sha256=_memory_sha256(instrumented, exports, store),
-    )
+        self.exit_code = TRAP_EXIT_CODE
+        self.trap = _TRAPS.get(name, name.lower().replace("_", " ") or _sentence(error))
+        if error.frames and self.trap != traps.STACK_EXHAUSTED:
+            self.stop = Stop(error.frames[0].func_index, error.frames[0].module_offset, self.trap)
+
+    def _read_counters(self) -> tuple[int, ...]:
+        size = self.instrumented.counters
+        if not self.exports or not size:  # no counters, or instantiation itself trapped: nothing was executed
+            return (0,) * size
+        if self.invocation.timeout_s is not None:
+            self.store.set_epoch_deadline(1 << 60)
+        self.exports[self.instrumented.dump](self.store)
+        content = self.exports[self.instrumented.memory].read(self.store, 0, 8 * size)
+        return struct.unpack(f"<{size}Q", content)
+
+    def counts(self) -> Counts:
+        opcodes = self.instrumented.opcode_counts(self.counters, self.stop)
+        if self.fuel_check and self.trap is None:
+            expected = self.instrumented.expected_fuel(self.counters)
+            if self.fuel < expected or (self.fuel > expected and BULK.isdisjoint(opcodes)):
+                raise ModuleError(f"the engine used {self.fuel} units of fuel, the counts explain {expected}")
+        results = self.results if isinstance(self.results, list) else [self.results]
+        return Counts(
+            opcodes=opcodes,
+            total=sum(opcodes.values()),
+            wall_ns=self.wall_ns,
+            exit_code=self.exit_code,
+            trap=self.trap,
+            stdout=bytes(self.outputs[0].kept),
+            stderr=bytes(self.outputs[1].kept),
+            stdout_sha256=self.outputs[0].sha256.hexdigest(),
+            results=() if self.results is None else tuple(results),
+            memory_sha256=self._memory_sha256(),
+        )
+
+    def _memory_sha256(self) -> str:
+        sha256 = hashlib.sha256()
+        exports = self.instrumented.module.exports
+        for name in sorted(export.name for export in exports if export.kind == "memory"):
+            if self.exports:
+                sha256.update(bytes(self.exports[name].get_buffer_ptr(self.store)))
+        return sha256.hexdigest()
 
 
 def _engine(invocation: Invocation, fuel: bool) -> Any:
@@ -161,8 +188,7 @@ def _engine(invocation: Invocation, fuel: bool) -> Any:
     return wasmtime.Engine(config)
 
 
-def _set_wasi(store: Any, invocation: Invocation, stdin: str) -> tuple[Capture, Capture]:
-    outputs = Capture(), Capture()
+def _set_wasi(store: Any, invocation: Invocation, stdin: str, outputs: tuple[Capture, Capture]) -> None:
     wasi = wasmtime.WasiConfig()
     wasi.argv = list(invocation.argv)
     wasi.env = list(invocation.env.items())
@@ -172,7 +198,6 @@ def _set_wasi(store: Any, invocation: Invocation, stdin: str) -> tuple[Capture, 
     for guest, host in invocation.preopens.items():
         wasi.preopen_dir(str(host), guest)
     store.set_wasi(wasi)
-    return outputs
 
 
 def _fix(linker: Any) -> None:
@@ -202,26 +227,6 @@ def _fix(linker: Any) -> None:
     linker.define_func(_WASI, "clock_time_get", clock_type, clock_time_get, access_caller=True)
     random_type = wasmtime.FuncType([i32, i32], [i32])
     linker.define_func(_WASI, "random_get", random_type, random_get, access_caller=True)
-
-
-def _read_counters(
-    instrumented: Instrumented, exports: Any, store: Any, invocation: Invocation
-) -> tuple[int, ...]:
-    if not exports or not instrumented.counters:  # instantiation itself trapped: nothing was executed
-        return (0,) * instrumented.counters
-    if invocation.timeout_s is not None:
-        store.set_epoch_deadline(1 << 60)
-    exports[instrumented.dump](store)
-    content = exports[instrumented.memory].read(store, 0, 8 * instrumented.counters)
-    return struct.unpack(f"<{instrumented.counters}Q", content)
-
-
-def _memory_sha256(instrumented: Instrumented, exports: Any, store: Any) -> str:
-    sha256 = hashlib.sha256()
-    for name in sorted(export.name for export in instrumented.module.exports if export.kind == "memory"):
-        if exports:
-            sha256.update(bytes(exports[name].get_buffer_ptr(store)))
-    return sha256.hexdigest()
 
 
 def _sentence(error: Exception) -> str:

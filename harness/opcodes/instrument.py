@@ -82,6 +82,7 @@ class Instrumented:
     dump: str  # export that copies the counters into the memory below; () -> ()
     memory: str  # export: 64-bit little-endian counters
     start: str | None  # export to call after instantiation, where the original has a start function
+    every_block: bool = False  # so that counts need no solving and no place of a trap
 
     def block_counts(self, counters: Sequence[int], stop: Stop | None = None) -> list[tuple[int, list[int]]]:
         """For each defined function how often each block was entered, and the block in which execution
@@ -130,7 +131,7 @@ class Instrumented:
 
     def _stopped(self, stop: Stop | None) -> tuple[int, int, int] | None:
         """Function, block and original offset of the last instruction that was executed."""
-        if stop is None:
+        if stop is None or self.every_block:
             return None
         number = stop.function - len(self.module.imported("func"))
         if not 0 <= number < len(self.functions):
@@ -147,7 +148,8 @@ class Instrumented:
             opcode = read_instruction(self.module.data, offset, blocks.ends[block])[0]
             return (number, block, offset) if opcode.name == "loop" else None
         if stop.reason == traps.UNREACHABLE and block in blocks.doomed:
-            # The engine may report the instruction before, where that one ends in a branch of the engine's own.
+            # The engine may report the instruction before, where that one ends in a branch of the engine's
+            # own.
             *_, last = read_instructions(self.module.data, offset, blocks.ends[block])
             return number, block, last.offset
         return number, block, offset
@@ -155,9 +157,9 @@ class Instrumented:
     def located(self, stop: Stop) -> bool:
         """Whether the place the engine reports is where the program trapped.
 
-        The engine's compiler moves loads into the instructions that use them and turns branches to code that only
-        traps into traps. It then reports another instruction, or none: one that cannot trap for this reason gives
-        that away, except for a store, which may stand for a load from the same address.
+        The engine's compiler moves loads into the instructions that use them and turns branches to code that
+        only traps into traps. It then reports another instruction, or none: one that cannot trap for this
+        reason gives that away, except for a store, which may stand for a load from the same address.
         """
         stopped = self._stopped(stop)
         if stop.reason == traps.TIME_LIMIT:
@@ -172,8 +174,8 @@ class Instrumented:
 def instrument(data: bytes, *, every_block: bool = False) -> Instrumented:
     """Rewrite a module; `ModuleError` where `decode` raises it.
 
-    With `every_block`, each block has a counter and ends where an instruction can trap: several times slower, and
-    exact without asking the engine where the program trapped.
+    With `every_block`, each block has a counter and ends where an instruction can trap: several times slower,
+    and exact without asking the engine where the program trapped.
     """
     module = decode(data, bodies=False)
     first_global = len(module.imported("global")) + len(module.globals)
@@ -223,7 +225,9 @@ def instrument(data: bytes, *, every_block: bool = False) -> Instrumented:
         moved.append(replace(function, new_start=code_at + size_bytes + function.new_start))
         code_at += len(body)
     start = names["start"] if module.start is not None else None
-    return Instrumented(rewritten, module, moved, counters, names["dump"], names["counters"], start)
+    return Instrumented(
+        rewritten, module, moved, counters, names["dump"], names["counters"], start, every_block
+    )
 
 
 def _insertions(

@@ -52,6 +52,10 @@ from harness.opcodes.traps import UNREACHABLE as UNREACHABLE_REASON
 from harness.opcodes.wasi import Exit, Wasi
 
 MAX_CALL_DEPTH = 50_000
+BRANCHES = (BR_IF, BR, BR_TABLE)
+CALLS = (CALL, CALL_INDIRECT)
+RETURNS = (END_FUNCTION, RETURN)
+TAIL_CALLS = (RETURN_CALL, RETURN_CALL_INDIRECT)
 _TICKS = 20_000  # branches and calls between two looks at the clock
 
 
@@ -167,7 +171,7 @@ def execute(function: Function, counts: list[int], deadline: float | None = None
             run(memory, pop() + offset, value)
         elif kind == MARK:  # block, loop, end, nop: control passes over them
             pass
-        elif kind == BR_IF or kind == BR or kind == BR_TABLE:
+        elif kind in BRANCHES:
             if kind == BR_IF:
                 if not pop():
                     continue
@@ -185,7 +189,7 @@ def execute(function: Function, counts: list[int], deadline: float | None = None
                 at = x
         elif kind == ELSE:
             at = x
-        elif kind == CALL or kind == CALL_INDIRECT:
+        elif kind in CALLS:
             if kind == CALL_INDIRECT:
                 x = _indirect(x, pop())
             params = x.params
@@ -204,7 +208,7 @@ def execute(function: Function, counts: list[int], deadline: float | None = None
             ticks -= 1
             if not ticks:
                 ticks = _look_at_clock(deadline)
-        elif kind == END_FUNCTION or kind == RETURN:
+        elif kind in RETURNS:
             if kind == RETURN:
                 _, arity, drop = x
                 if drop:
@@ -229,7 +233,7 @@ def execute(function: Function, counts: list[int], deadline: float | None = None
             vector = pop()
             memory, offset = x
             stack[-1] = run(memory, stack[-1] + offset, vector)
-        elif kind == RETURN_CALL or kind == RETURN_CALL_INDIRECT:
+        elif kind in TAIL_CALLS:
             if kind == RETURN_CALL_INDIRECT:
                 x = _indirect(x, pop())
             arguments = stack[len(stack) - x.params :]

@@ -6,8 +6,9 @@ one edge from exit to entry for the caller, counts behave as a flow: if the bloc
 forest, each of their counts follows from the others. The heaviest forest leaves the fewest and coldest
 counters (Knuth and Stevenson, Optimal measurement points for program frequency counts, 1973).
 
-Blocks that end in `unreachable` have a counter in any case, which costs nothing as they run once at most: without one
-the engine turns the branch to such a block into a conditional trap and reports the trap at the branch.
+Blocks that end in `unreachable` have a counter in any case, which costs nothing as they run once at most:
+without one the engine turns the branch to such a block into a conditional trap and reports the trap at the
+branch.
 """
 
 from __future__ import annotations
