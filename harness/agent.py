@@ -1,9 +1,11 @@
 """The one file that runs on a device. Standard library only, Python 3.8+; imports nothing of the project.
 
-The controller starts ``python3 agent.py`` and speaks JSON lines with it. One agent holds a device at a time
-(a lock file); it knows nothing of engines: a job names the runner files and the program that starts them.
+The controller starts ``python3 agent.py`` and speaks JSON lines with it. One agent holds a device at a time (a
+lock file that names its controller); it knows nothing of engines: a job names the runner files and the program
+that starts them.
 
 op      what it does                                     answer
+ping    tell that it is there, also during a job         alive
 facts   describe the machine                             facts
 have    which hashes are not stored yet                  missing
 put     store bytes under their SHA-256, in chunks       stored
@@ -12,9 +14,11 @@ run     run a job to its end, spool the result, send it  result
 spool   send what was spooled for a dataset              result..., spool_end
 ack     forget a spooled result                          (none)
 cancel  kill the running job                             cancelled
+install unpack stored wheels for the runners to import   installed
 
-If the controller goes away, the running job is finished and spooled, and the agent ends. If the agent dies, the
-kernel kills its runners.
+If the controller goes away (end of file, or nothing heard for a while), the running job is finished and spooled, and
+the agent ends. A second agent of the same controller asks the first to do so; one of another controller waits
+and tells who holds the device. If the agent dies, the kernel kills its runners.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ import os
 import platform
 import re
 import resource
+import select
 import selectors
 import shutil
 import signal
@@ -37,14 +42,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Any, Callable, Deque, Dict, List, Optional
 
 VERSION = 1
+START_LIMIT_NS = 30 * 10**9
 COMPILE_LIMIT_NS = 120 * 10**9
 BARRIER_NS = 5 * 10**6  # how far ahead the common start is set
 MAX_FILE_BYTES = 256 << 20  # what one runner may write to one file
 MAX_LINE_BYTES = 8 << 20
+SILENCE_NS = 60 * 10**9  # after this long without a word the controller counts as gone
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}\Z")
 _LIBC = ctypes.CDLL(None)
@@ -144,6 +152,17 @@ def state() -> Message:
     return {key: value for key, value in told.items() if value is not None}
 
 
+def cpu_times() -> List[int]:
+    """Jiffies of all processors: user, nice, system, idle, iowait, …"""
+    first = (read("/proc/stat") or "cpu 0 0 0 0 0").split("\n", 1)[0]
+    return [int(word) for word in first.split()[1:9]]
+
+
+def busy_share(before: List[int], after: List[int]) -> float:
+    spent = [after[i] - before[i] for i in range(min(len(before), len(after)))]
+    return 1 - sum(spent[3:5]) / max(1, sum(spent))
+
+
 # ---------------------------------------------------------------------------------------------- files on the device
 
 
@@ -192,6 +211,21 @@ class Files:
             os.replace(str(partial), str(folder))
         return folder
 
+    def install(self, wheels: List[str]) -> None:
+        """Unpack stored wheels where runners import from; a wheel that is there already is left alone."""
+        for digest in wheels:
+            target = self.root / "python" / digest[:16]
+            if target.exists():
+                continue
+            partial = Path(tempfile.mkdtemp(dir=str(self.root)))
+            with zipfile.ZipFile(str(self.stored(digest))) as wheel:
+                wheel.extractall(str(partial))
+            target.parent.mkdir(exist_ok=True)
+            os.replace(str(partial), str(target))
+
+    def import_path(self) -> str:
+        return os.pathsep.join(str(path) for path in sorted((self.root / "python").glob("*")))
+
     def spool(self, dataset: str, job: str) -> Path:
         if not NAME.match(dataset) or not NAME.match(job):
             raise ValueError("not a dataset or job id: %r, %r" % (dataset[:80], job[:80]))
@@ -238,6 +272,7 @@ class Member:
             stdout=subprocess.PIPE,
             stderr=self.stderr,
             cwd=str(folder),
+            env=environment(files),
             start_new_session=True,
             preexec_fn=limiter(job.get("cpus")),
         )
@@ -371,6 +406,15 @@ def command_line(engine: Message, files: Files) -> List[str]:
     return [program, *engine["program_args"], str(folder / engine["entry"]), *engine["args"]]
 
 
+def environment(files: Files) -> Dict[str, str]:
+    """A runner's environment: what finding programs needs, and the installed wheels."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ
+    }
+    path = files.import_path()
+    return dict(kept, PYTHONPATH=path) if path else kept
+
+
 def limiter(cpus: Optional[List[int]]) -> Callable[[], None]:
     def limit() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -393,14 +437,31 @@ class Agent:
         self.inbox: List[Message] = []
         self.buffer = b""
         self.controller_gone = False
+        self.heard_ns = now_ns()
+        os.set_blocking(1, False)
+        woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        self.selector.register(woken, selectors.EVENT_READ, None)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGTERM, self.dismiss)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def dismiss(self, *_: Any) -> None:
+        """Finish the running job, spool it and end."""
+        self.controller_gone = True
 
     def say(self, **message: Any) -> None:
+        """Send a line; a controller that does not take it for too long is gone."""
         data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
-        try:
-            while data:
+        deadline = now_ns() + SILENCE_NS
+        while data and not self.controller_gone:
+            try:
                 data = data[os.write(1, data) :]
-        except OSError:
-            self.controller_gone = True
+            except BlockingIOError:
+                select.select([], [1], [], 1.0)
+                self.controller_gone |= now_ns() > deadline
+            except OSError:
+                self.controller_gone = True
 
     def listen(self) -> None:
         """Take what the controller sent; its end of file is noticed here."""
@@ -408,57 +469,88 @@ class Agent:
         if not data:
             self.controller_gone = True
             self.selector.unregister(0)
-        self.buffer += data
-        *lines, self.buffer = self.buffer.split(b"\n")
-        self.inbox += [json.loads(line) for line in lines if line]
+        self.heard_ns = now_ns()
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        if len(self.buffer) > MAX_LINE_BYTES:
+            raise ValueError("a line of more than %d bytes" % MAX_LINE_BYTES)
+        for line in lines:
+            message = json.loads(line)
+            if message["op"] == "ping":
+                self.say(event="alive")
+            else:
+                self.inbox.append(message)
+
+    def wait(self, deadline: int) -> List[Any]:
+        """Members with something to read, and meanwhile the controller's words; at most until the deadline."""
+        if now_ns() - self.heard_ns > SILENCE_NS:
+            self.controller_gone = True
+        readable = []
+        for key, _ in self.selector.select(max(0, min(deadline - now_ns(), 10**9)) / 1e9):
+            if key.data is not None:
+                readable.append(key.data)
+            elif key.fd == 0:
+                self.listen()
+            else:
+                os.read(key.fd, 1 << 10)
+        return readable
 
     def serve(self) -> None:
         self.say(event="hello", agent=VERSION, pid=os.getpid())
         while not self.controller_gone:
-            while self.inbox:
+            self.wait(now_ns() + 10**9)
+            while self.inbox and not self.controller_gone:
                 self.answer(self.inbox.pop(0))
-            if not self.controller_gone:
-                self.selector.select()
-                self.listen()
 
     def answer(self, message: Message) -> None:
-        op = message.get("op")
         try:
-            if op == "facts":
-                self.say(event="facts", facts=facts(), state=state())
-            elif op == "have":
-                self.say(
-                    event="missing",
-                    digests=[d for d in message["digests"] if not self.files.stored(d).exists()],
-                )
-            elif op == "put":
-                self.files.put(message["sha256"], base64.b64decode(message["data"]), message["more"])
-                if not message["more"]:
-                    self.say(event="stored", sha256=message["sha256"])
-            elif op == "detect":
-                self.say(
-                    event="detected", engines={name: self.detect(e) for name, e in message["engines"].items()}
-                )
-            elif op == "run":
-                self.run(message["dataset"], message["job"])
-            elif op == "spool":
-                for path in sorted(self.files.spool(message["dataset"], "x").parent.glob("*.json")):
-                    self.say(event="result", result=json.loads(path.read_text()))
-                self.say(event="spool_end")
-            elif op == "ack":
-                path = self.files.spool(message["dataset"], message["job"])
-                if path.exists():
-                    path.unlink()
-            else:
-                self.say(event="error", reason="unknown op %r" % (op,))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            getattr(self, "on_" + message["op"])(message)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
             self.say(event="error", reason=("%s: %s" % (type(error).__name__, error))[:500])
+
+    def on_facts(self, message: Message) -> None:
+        free = shutil.disk_usage(str(self.files.root)).free
+        self.say(
+            event="facts", facts=dict(facts(), free_disk_bytes=free), state=state(), unix_ns=time.time_ns()
+        )
+
+    def on_have(self, message: Message) -> None:
+        self.say(
+            event="missing", digests=[d for d in message["digests"] if not self.files.stored(d).exists()]
+        )
+
+    def on_put(self, message: Message) -> None:
+        self.files.put(message["sha256"], base64.b64decode(message["data"]), message["more"])
+        if not message["more"]:
+            self.say(event="stored", sha256=message["sha256"])
+
+    def on_install(self, message: Message) -> None:
+        self.files.install(message["wheels"])
+        self.say(event="installed")
+
+    def on_detect(self, message: Message) -> None:
+        self.say(event="detected", engines={name: self.detect(e) for name, e in message["engines"].items()})
+
+    def on_run(self, message: Message) -> None:
+        self.run(message["dataset"], message["job"])
+
+    def on_spool(self, message: Message) -> None:
+        for path in sorted(self.files.spool(message["dataset"], "x").parent.glob("*.json")):
+            self.say(event="result", result=json.loads(path.read_text()))
+        self.say(event="spool_end")
+
+    def on_ack(self, message: Message) -> None:
+        path = self.files.spool(message["dataset"], message["job"])
+        if path.exists():
+            path.unlink()
+
+    def on_cancel(self, message: Message) -> None:
+        """Nothing runs: the job ended just before."""
 
     def detect(self, engine: Message) -> Message:
         try:
             argv = [*command_line(engine, self.files), "--detect"]
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, env=environment(self.files)
             )
             if done.returncode == 0:
                 return {"version": str(json.loads(done.stdout)["version"])}
@@ -487,7 +579,13 @@ class Agent:
         self.say(event="result", result=result)
 
     def measure(self, job: Message, scratch: Path) -> Message:
-        result: Message = {"job": job["id"], "started_unix_ns": time.time_ns(), "state_before": state()}
+        note = self.gate(job["gate"]) if job.get("gate") else ""
+        result: Message = {
+            "job": job["id"],
+            "started_unix_ns": time.time_ns(),
+            "state_before": state(),
+            "note": note,
+        }
         members: List[Member] = []
         try:
             for index, spec in enumerate(job["members"]):
@@ -507,6 +605,22 @@ class Agent:
         result.update(members=[m.result for m in members], state_after=state())
         return result
 
+    def gate(self, gate: Message) -> str:
+        """Wait until the device is cool and idle, or until the gate's limit; what is to be said of it."""
+        start = now_ns()
+        while True:
+            before = cpu_times()
+            self.pump(now_ns() + 10**9)
+            time.sleep(0.2)
+            busy, heat = busy_share(before, cpu_times()), state().get("temperature_c")
+            hot = heat is not None and gate.get("temperature_c") is not None and heat > gate["temperature_c"]
+            loaded = gate.get("busy") is not None and busy > gate["busy"]
+            waited_s = (now_ns() - start) / 1e9
+            if not hot and not loaded:
+                return "waited %.0f s to be cool and idle" % waited_s if waited_s >= 2 else ""
+            if waited_s > gate["limit_s"] or self.controller_gone:
+                return "not cool and idle after %.0f s: %s °C, %.0f %% busy" % (waited_s, heat, 100 * busy)
+
     def prepare(self, member: Member, members: List[Member], job: Message) -> None:
         """Load, compile and warm up one member while the others wait; a failure is left on the member."""
         if any(other.failure for other in members):
@@ -514,7 +628,10 @@ class Agent:
         preopens = [[".", str(member.own)]] if member.spec["files"] else []
         stdin = member.spec["stdin"] and str(self.files.stored(member.spec["stdin"]))
         try:
-            self.expect(member, "started", COMPILE_LIMIT_NS, "starting its engine")
+            try:
+                self.expect(member, "started", START_LIMIT_NS, "starting its engine")
+            except Failure as failure:
+                raise Failure("crash", failure.reason)
             member.tell(
                 cmd="load", module=str(self.files.stored(member.spec["module"])), argv=member.spec["argv"], stdin=stdin,
                 preopens=preopens, artefacts=str(self.files.root / "artefacts"), version=job["engine"]["version"],
@@ -583,44 +700,60 @@ class Agent:
 
     def pump(self, deadline: int) -> None:
         """Wait for a runner or the controller to say something, at most until the deadline."""
-        for key, _ in self.selector.select(max(0, deadline - now_ns()) / 1e9):
-            if key.data is not None:
-                key.data.absorb()
-                if key.data.failure:
-                    self.selector.unregister(key.fileobj)
-            else:
-                self.listen()
-                if any(message.get("op") == "cancel" for message in self.inbox):
-                    self.inbox = [message for message in self.inbox if message.get("op") != "cancel"]
-                    raise Cancelled
+        for member in self.wait(deadline):
+            member.absorb()
+            if member.failure:
+                self.selector.unregister(member.from_runner)
+        if any(message["op"] == "cancel" for message in self.inbox):
+            self.inbox = [message for message in self.inbox if message["op"] != "cancel"]
+            raise Cancelled
 
 
-def hold(root: Path) -> None:
-    """Take the device's lock, telling the controller who has it while waiting; ends with this process."""
+def hold(root: Path, controller: str) -> None:
+    """Take the device's lock until this process ends; while waiting, tell who has it.
+
+    The holder is asked to make room where it serves the same controller, which has lost its link to it.
+    """
     root.mkdir(parents=True, exist_ok=True)
     handle = os.open(str(root / "agent.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    asked = False
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except OSError:
-            holder = os.pread(handle, 32, 0).decode("ascii", "replace")
+            try:
+                holder = json.loads(os.pread(handle, 1 << 12, 0))
+            except ValueError:  # it is just being written
+                holder = {"pid": 0, "controller": "?"}
+            command = read("/proc/%d/cmdline" % holder["pid"]) or ""
+            if not asked and holder["controller"] == controller and controller in command.split("\0"):
+                os.kill(holder["pid"], signal.SIGTERM)
+                asked = True
+            holder = "%s (agent %d)" % (holder["controller"], holder["pid"])
             print(json.dumps({"event": "busy", "holder": holder}), flush=True)
             time.sleep(0.5)
     os.ftruncate(handle, 0)
-    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    os.pwrite(handle, json.dumps({"pid": os.getpid(), "controller": controller}).encode(), 0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The device side of harness; started by the controller.")
     parser.add_argument("--root", type=Path, default=Path.home() / ".cache" / "harness")
+    parser.add_argument("--controller", default="a controller without a name")
     arguments = parser.parse_args()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
-        hold(arguments.root)
+        hold(arguments.root, arguments.controller)
+        agent = Agent(arguments.root)
     except BrokenPipeError:
         return
-    Agent(arguments.root).serve()
+    except OSError as error:
+        print(
+            json.dumps({"event": "error", "reason": "cannot keep files in %s: %s" % (arguments.root, error)})
+        )
+        sys.exit(1)
+    agent.serve()
 
 
 if __name__ == "__main__":

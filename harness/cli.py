@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from harness import __version__
 from harness.errors import HarnessError, UsageError
-from harness.show import Column, Form, show, stderr
+from harness.show import Column, Form, show, stderr, watching
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,34 +94,22 @@ def build(
 @app.command(epilog="Example: harness devices --json")
 def devices(
     names: Annotated[list[str] | None, typer.Argument(help="Which devices; all of them by default.")] = None,
+    setup: Annotated[
+        bool,
+        typer.Option("--setup", help="Install the engines a device lacks, without root or internet there."),
+    ] = False,
     devices_file: DevicesFile = DEVICES_YAML,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Reach every device and list what it is and which engines it has."""
+    """Reach every device: what it is, which engines it has, and what would spoil measurements."""
     from harness.devices import choose, load_devices
-    from harness.engines import ENGINES
-    from harness.reach import reach_all
+    from harness.inspection import inspect_all, show_inspection
 
-    reached, failed = reach_all(choose(load_devices(devices_file), names or []), stderr().print)
-    rows: list[dict[str, Any]] = []
-    for device in reached:
-        device.session.close()
-        facts = {"machine": device.facts.get("machine"), "cpu": device.facts.get("model_name")}
-        facts |= {key: device.facts.get(key) for key in ("cores", "memory_bytes")}
-        for name, engine in ENGINES.items():
-            row = {"device": device.device.name, "engine": name, "version": device.versions.get(name)}
-            if name in device.versions:
-                rows.append(row | {"state": "ready"} | facts)
-            elif name in device.absent:
-                told = f"absent ({device.absent[name]}); {engine.how_to_get}"
-                rows.append(row | {"state": told} | facts)
-    rows += [{"device": error.device, "state": f"not reached: {error.reason}"} for error in failed]
-    columns = [
-        Column(key, key) for key in ("device", "engine", "version", "state", "machine", "cpu", "cores")
-    ]
-    show(rows, columns, _form(as_json, as_csv))
-    if failed:
+    form, console = _form(as_json, as_csv), stderr()
+    found = inspect_all(choose(load_devices(devices_file), names or []), console, setup=setup)
+    show_inspection(found, form)
+    if any(one.problem for one in found):
         raise typer.Exit(1)
 
 
@@ -169,6 +157,20 @@ def collect(
     anchors: Annotated[
         int, typer.Option(help="Workloads repeated at start and end, to see drift.", min=0)
     ] = 3,
+    hours: Annotated[float | None, typer.Option(help="Start no job after so many hours.", min=0.0001)] = None,
+    jobs: Annotated[int | None, typer.Option(help="Start no more than so many jobs.", min=1)] = None,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Only the I-th of N shares of the devices, one per controller.")
+    ] = "1/1",
+    cool: Annotated[
+        float | None,
+        typer.Option(metavar="CELSIUS", help="Before each job wait until the device is so cool."),
+    ] = None,
+    idle: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="Before each job wait until at most so much of it is busy."),
+    ] = None,
+    gate_limit: Annotated[float, typer.Option(metavar="SECONDS", help="Wait no longer for either.")] = 300.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")] = False,
     devices_file: DevicesFile = DEVICES_YAML,
     benchmarks: Benchmarks = None,
@@ -180,13 +182,17 @@ def collect(
     Ctrl-C ends after the running jobs; a second one at once.
     """
     from harness.collecting import Request, run_collection
-    from harness.plan import Settings
+    from harness.plan import Gate, Settings
 
     settings = Settings(
         seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run or limit, anchors=anchors,
         rounds=dict.fromkeys(_degrees(degrees), rounds),
+        gate=Gate(temperature_c=cool, busy=None if idle is None else idle / 100, limit_s=gate_limit),
     )  # fmt: skip
-    request = Request(output, devices_file, benchmarks, devices or [], engines or [], suites or [], settings)
+    request = Request(
+        output, devices_file, benchmarks, devices or [], engines or [], suites or [], settings,
+        hours=hours, jobs=jobs, shard=_shard(shard),
+    )  # fmt: skip
     rows, complete = run_collection(request, stderr(), dry_run=dry_run)
     columns = [
         Column("device", "device"), Column("engine", "engine"), Column("alone", "alone", True),
@@ -204,13 +210,27 @@ STATUS_COLUMNS = [
 ]  # fmt: skip
 
 
-@app.command(epilog="Example: harness status datasets/lab")
-def status(dataset: DatasetPath, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+@app.command(epilog="Example: harness status datasets/lab --watch")
+def status(
+    dataset: DatasetPath,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every two seconds until Ctrl-C.")
+    ] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
     """What is done, failed and left of a collection, per platform."""
     from harness.dataset import Dataset
     from harness.status import status_rows
 
-    show(status_rows(Dataset.open(dataset)), STATUS_COLUMNS, _form(as_json, as_csv))
+    form = _form(as_json, as_csv)
+    opened = Dataset.open(dataset)
+    if not watch:
+        show(status_rows(opened), STATUS_COLUMNS, form)
+        return
+    if form is not Form.table:
+        raise UsageError("--watch shows a table; leave out --json and --csv.")
+    watching(lambda: (status_rows(opened), STATUS_COLUMNS))
 
 
 @app.command(name="import", epilog="Example: harness import pitot/data -o datasets/published")
@@ -364,6 +384,13 @@ def _degrees(text: str) -> list[int]:
             f"--degrees {text} must list numbers from 2 to 4, such as 2,3; or 1 for none together."
         )
     return sorted({int(word) for word in words})
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of):
+        return int(number), int(of)
+    raise UsageError(f"--shard {text} must be I/N with I from 1 to N, such as 2/3.")
 
 
 if __name__ == "__main__":

@@ -11,21 +11,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from harness import __version__
 from harness.dataset import Dataset
 from harness.engines import ENGINES
 from harness.errors import DeviceError
 from harness.journal import Journal
-from harness.plan import Plan, Settings
+from harness.plan import Gate, Plan, Settings
 from harness.reach import Reached, reach
 from harness.records import Entry, Job, JobResult, MemberResult, State
-from harness.remote import LinkLost, Session
-from harness.remote.session import Refused
+from harness.remote import LinkLost, Refused, Session
 from harness.suites import Workload
 
 ATTEMPTS = 3
 COMPILE_LIMIT_S = 120.0
 LEAST_SAMPLES = 5  # of each member before a co-run may end
+NO_GATE = Gate()
 MAX_SAMPLES = 200  # kept of each member of a co-run; executions after them are only summed
 
 
@@ -47,10 +49,14 @@ class Outcome:
 
 
 class Stop:
-    """Asks a collection to end: the first time after the running jobs, the second time at once."""
+    """Asks a collection to end: the first time after the running jobs, the second time at once.
 
-    def __init__(self) -> None:
+    With ``most_jobs`` no more than that are started.
+    """
+
+    def __init__(self, most_jobs: int | None = None) -> None:
         self.asked = threading.Event()
+        self._jobs_left = most_jobs
         self._running: set[Session] = set()
         self._lock = threading.Lock()
 
@@ -61,6 +67,15 @@ class Stop:
         with self._lock:
             for session in self._running:
                 session.cancel()
+
+    def take_job(self) -> bool:
+        """Whether one more job may be run."""
+        with self._lock:
+            if self.asked.is_set() or self._jobs_left == 0:
+                return False
+            if self._jobs_left is not None:
+                self._jobs_left -= 1
+            return True
 
     def running(self, session: Session, yes: bool) -> None:
         with self._lock:
@@ -134,7 +149,7 @@ class Worker:
             job: Job | None = None
             try:
                 session = self._connected(journal)
-                if not self.left:
+                if not self.left or not self.stop.take_job():
                     return
                 job = self.left[0]
                 result = self._run(session, job)
@@ -146,8 +161,8 @@ class Worker:
                 failures += 1
                 self.listener.said(f"{self.device.name}: {error}")
                 self._hang_up()
-                if job:
-                    self._put_back(journal, job, str(error))
+                if job and self._put_back(journal, job, str(error)):
+                    failures = 0  # it was that job, not the device
                 if failures >= ATTEMPTS:
                     self.set_aside = str(error)
                     return
@@ -179,11 +194,14 @@ class Worker:
             "window_ns": round(job.co_run_s * 1e9),
             "limit_ns": round(job.limit_s * 1e9),
             "memory_bytes": self.settings.memory_bytes,
+            "gate": msgspec.to_builtins(self.settings.gate) if self.settings.gate != NO_GATE else None,
             "cpus": self.device.cpus,
         }
         for payload in payloads:
             session.push(payload.contents)
-        within_s = 60 + job.degree * (2 * COMPILE_LIMIT_S + job.limit_s) + job.limit_s
+        within_s = (
+            60 + self.settings.gate.limit_s + job.degree * (2 * COMPILE_LIMIT_S + job.limit_s) + job.limit_s
+        )
         self.stop.running(session, True)
         try:
             return session.run(self.dataset.info.id, spec, within_s)
@@ -194,7 +212,15 @@ class Worker:
         """Journal a result, and only then let the device forget it."""
         if tuple(member.workload for member in result.members) != job.workloads:
             raise DeviceError(self.device.name, f"sent other workloads than those of job {job.id}")
-        self._finish(journal, job, result)
+        crashed = next((member for member in result.members if member.status == "crash"), None)
+        if crashed and not self.attempts[job.id]:
+            # Once may be an accident (memory ran out, somebody killed it); twice is what the workload does.
+            self.listener.said(f"{job.platform}: {crashed.workload}: {crashed.reason}; it is repeated once")
+            self.attempts[job.id] += 1
+            self.left.remove(job)
+            self.left.append(job)
+        else:
+            self._finish(journal, job, result)
         session.ack(self.dataset.info.id, job.id)
 
     def _finish(self, journal: Journal, job: Job, result: JobResult) -> None:
@@ -204,16 +230,17 @@ class Worker:
         self.left.remove(job)
         self.listener.finished(entry)
 
-    def _put_back(self, journal: Journal, job: Job, reason: str) -> None:
-        """Try a failed job again after the others; after the last attempt it is a row with its reason."""
+    def _put_back(self, journal: Journal, job: Job, reason: str) -> bool:
+        """Try a failed job again after the others; after the last attempt it is a row with its reason: True."""
         if job not in self.left:
-            return  # it failed after it was journaled
+            return False  # it failed after it was journaled
         if self.attempts[job.id] + 1 < ATTEMPTS:
             self.attempts[job.id] += 1
             self.left.rotate(-1)
-            return
+            return False
         members = [MemberResult(name, "lost", reason[:1000], []) for name in job.workloads]
         self._finish(journal, job, JobResult(job.id, 0, State(), members))
+        return True
 
     def _hang_up(self) -> None:
         if self.session:

@@ -17,8 +17,8 @@ from harness.build import build
 from harness.collect import Outcome, Stop, collect
 from harness.counting import workload_rows
 from harness.dataset import Dataset
-from harness.devices import choose, load_devices
-from harness.errors import DeviceError, HarnessError
+from harness.devices import Device, choose, load_devices
+from harness.errors import DeviceError, HarnessError, UsageError
 from harness.plan import Plan, Settings, make_plan
 from harness.preparing import STARTUP
 from harness.progress import CollectionProgress, bar
@@ -37,6 +37,9 @@ class Request:
     engines: list[str]
     suites: list[str]
     settings: Settings
+    hours: float | None = None
+    jobs: int | None = None
+    shard: tuple[int, int] = (1, 1)
 
 
 def run_collection(
@@ -46,7 +49,7 @@ def run_collection(
 
     Every name is checked before anything is written.
     """
-    devices = choose(load_devices(request.devices_file), request.devices)
+    devices = share(choose(load_devices(request.devices_file), request.devices), request.shard)
     known = load_workloads(request.benchmarks)
     workloads = [w for w in select(known, request.suites) if w.name != STARTUP]
     startup = known[STARTUP]
@@ -75,7 +78,8 @@ def run_collection(
         dataset = Dataset.open_or_create(request.output)
         with dataset.locked():
             prepare(dataset, plan, reached, engines, [*workloads, startup], console)
-            outcome = measure(dataset, plan, reached, [*workloads, startup], console)
+            budget_s = request.hours and request.hours * 3600
+            outcome = measure(dataset, plan, reached, [*workloads, startup], console, budget_s, request.jobs)
         if outcome.left:
             console.print(f"{outcome.left:,} jobs are left; repeat the command to go on")
         return status_rows(dataset), not outcome.left and not failed
@@ -107,12 +111,13 @@ def measure(
     workloads: list[Workload],
     console: Console,
     budget_s: float | None = None,
+    most_jobs: int | None = None,
 ) -> Outcome:
-    """Collect under a progress bar, no new job after ``budget_s``.
+    """Collect under a progress bar, no new job after ``budget_s`` or ``most_jobs``.
 
     The first Ctrl-C or SIGTERM ends it after the running jobs, a second at once.
     """
-    stop = Stop()
+    stop = Stop(most_jobs)
     timer = threading.Timer(budget_s or 0, stop.asked.set)
     if budget_s:
         timer.start()
@@ -133,6 +138,15 @@ def measure(
     for name, reason in outcome.set_aside.items():
         console.print(f"{name} was set aside: {reason}", markup=False)
     return outcome
+
+
+def share(devices: list[Device], shard: tuple[int, int]) -> list[Device]:
+    """The devices of one of several controllers, dealt out by their order in the file. Raises UsageError."""
+    number, of = shard
+    mine = devices[number - 1 :: of]
+    if not mine:
+        raise UsageError(f"shard {number}/{of} has no device: there are only {len(devices)}.")
+    return mine
 
 
 def plan_rows(plan: Plan) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,17 +24,27 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A machine that runs modules, and how to reach it."""
 
-    transport: Literal["local"]
+    transport: Literal["local", "ssh"]
     name: str = ""
+    host: str | None = None
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    user: str | None = None
+    key: str | None = None
+    known_hosts: str | None = None
+    jump: str | None = None
     python: str | None = None
     engines: list[str] | None = None
     cpus: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=1)] | None = None
     cache: str = "~/.cache/harness"
 
-    def connect(self) -> Transport:
-        """Start an agent there. Raises LinkLost."""
-        root = Path(self.cache).expanduser()
-        return LocalTransport(root, self.python) if self.python else LocalTransport(root)
+    def connect(self, controller: str) -> Transport:
+        """Start an agent there. Raises LinkLost, and Unreachable where trying again will not help."""
+        if self.transport == "local":
+            return LocalTransport(Path(self.cache).expanduser(), controller, self.python or sys.executable)
+        from harness.remote.ssh import Address, SshTransport  # paramiko takes a fifth of a second to import
+
+        address = Address(self.host or self.name, self.port, self.user, self.key, self.known_hosts, self.jump)
+        return SshTransport(address, self.cache, self.python or "python3", controller)
 
 
 class _DevicesFile(msgspec.Struct, forbid_unknown_fields=True):

@@ -17,6 +17,14 @@ from harness.suites import Workload
 MAX_DEGREE = 4
 
 
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """Before each job wait until the device is as cool and idle as this, but not for longer than the limit."""
+
+    temperature_c: float | None = None
+    busy: float | None = None  # share of all processors, 0 to 1
+    limit_s: float = 300.0
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a user chooses about a collection; kept in ``dataset.json``.
 
@@ -32,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rounds: dict[int, int] = msgspec.field(default_factory=lambda: {2: 1, 3: 1, 4: 1})
     anchors: int = 3
     memory_bytes: int = 1 << 30
+    gate: Gate = Gate()
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from harness.devices import Device
 from harness.engines import ENGINES, Engine
 from harness.errors import DeviceError, UnknownName
-from harness.remote import LinkLost, Session
-from harness.remote.session import Refused
+from harness.remote import LinkLost, Refused, Session, Unreachable
 
 
 @dataclass
@@ -26,32 +29,47 @@ class Reached:
     absent: dict[str, str]
 
 
-def reach(device: Device, said: Callable[[str], None]) -> Reached:
-    """Start an agent on a device and ask what is there. Raises DeviceError."""
+CONTROLLER = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) -> Reached:
+    """Start an agent on a device and ask what is there.
+
+    Waits for another agent's running job to end. Raises DeviceError.
+    """
     told: set[str] = set()
 
     def on_busy(holder: str) -> None:
         if holder not in told:
-            said(f"{device.name}: waiting for the agent with process number {holder} to finish its job")
+            said(f"{device.name}: it is held by {holder}; waiting")
             told.add(holder)
 
     session: Session | None = None
     try:
-        session = Session(device.connect(), device.name, on_busy=on_busy)
-        facts = session.facts()
-        wanted = [ENGINES[name] for name in device.engines or ENGINES]
-        contents = {digest: data for engine in wanted for digest, data in engine.contents.items()}
-        session.push({digest: partial(bytes, data) for digest, data in contents.items()})
-        found = session.detect({engine.name: engine.spec() for engine in wanted})
-    except (LinkLost, Refused, DeviceError, OSError) as error:
+        session = Session(device.connect(CONTROLLER), device.name, wait_s=wait_s, on_busy=on_busy)
+        return detect(Reached(device, session, session.facts(), {}, {}))
+    except (LinkLost, Refused, DeviceError, Unreachable, OSError) as error:
         if session:
             session.close()
         raise error if isinstance(error, DeviceError) else DeviceError(device.name, str(error)) from error
-    versions = {
-        name: answer["version"] for name, answer in found.items() if "version" in answer and name in ENGINES
-    }
-    absent = {name: answer.get("absent", "") for name, answer in found.items() if "version" not in answer}
-    return Reached(device, session, facts, versions, absent)
+
+
+def detect(reached: Reached) -> Reached:
+    """The same device with the engines it has now. Raises LinkLost, Refused, DeviceError."""
+    wanted = [ENGINES[name] for name in reached.device.engines or ENGINES]
+    contents = {digest: data for engine in wanted for digest, data in engine.contents.items()}
+    reached.session.push({digest: partial(bytes, data) for digest, data in contents.items()})
+    found = reached.session.detect({engine.name: engine.spec() for engine in wanted})
+    told = {engine.name: found.get(engine.name, {}) for engine in wanted}
+    return replace(
+        reached,
+        versions={name: answer["version"] for name, answer in told.items() if "version" in answer},
+        absent={
+            name: answer.get("absent", "no answer")
+            for name, answer in told.items()
+            if "version" not in answer
+        },
+    )
 
 
 def reach_all(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from rich.console import Console, JustifyMethod
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -51,14 +54,30 @@ def show(
         writer.writerow([c.key for c in columns])
         writer.writerows([[_cell(_plain(row.get(c.key))) for c in columns] for row in rows])
     else:
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for column in columns:
-            justify: JustifyMethod = "right" if column.number else "left"
-            table.add_column(column.title, justify=justify, overflow="fold", no_wrap=column.number)
-        for row in rows:
-            table.add_row(*(Text(_words(row.get(c.key), c.key)) for c in columns))
         # Into a pipe or a file, rows are as long as they are.
-        Console(highlight=False, width=None if sys.stdout.isatty() else 10_000).print(table)
+        width = None if sys.stdout.isatty() else 10_000
+        Console(highlight=False, width=width).print(_table(rows, columns, title))
+
+
+def watching(rows_and_columns: Callable[[], tuple[Sequence[Mapping[str, Any]], Sequence[Column]]]) -> None:
+    """Show a table anew every two seconds, until Ctrl-C."""
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Live(console=Console(highlight=False), auto_refresh=False) as live,
+    ):
+        while True:
+            live.update(_table(*rows_and_columns(), None), refresh=True)
+            time.sleep(2)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: str | None) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        justify: JustifyMethod = "right" if column.number else "left"
+        table.add_column(column.title, justify=justify, overflow="fold", no_wrap=column.number)
+    for row in rows:
+        table.add_row(*(Text(_words(row.get(c.key), c.key)) for c in columns))
+    return table
 
 
 def duration(ns: float | None) -> str:

@@ -29,7 +29,7 @@ FAKE = Engine(
 @contextmanager
 def session(root: Path, **options: Any) -> Iterator[Session]:
     """An agent with its files under ``root``."""
-    opened = Session(LocalTransport(root), "local", **options)
+    opened = Session(LocalTransport(root, options.pop("controller", "tests")), "local", **options)
     try:
         yield opened
     finally:

@@ -215,14 +215,14 @@ def test_runners_die_with_their_agent(tmp_path: Path) -> None:
 
 def test_a_second_agent_waits_and_is_told_who_holds_the_device(tmp_path: Path) -> None:
     holders: list[str] = []
-    with session(tmp_path) as first:
+    with session(tmp_path, controller="first") as first:
         with (
-            pytest.raises(Exception, match="has held it for"),
-            session(tmp_path, wait_s=0.8, on_busy=holders.append),
+            pytest.raises(Exception, match="it is held by first"),
+            session(tmp_path, wait_s=0.8, on_busy=holders.append, controller="second"),
         ):
             pass
         assert holders
-        assert set(holders) == {str(first._transport.pid)}
+        assert set(holders) == {f"first (agent {first._transport.pid})"}
 
 
 def test_cancelling_ends_a_job_at_once_and_leaves_nothing(tmp_path: Path) -> None:

@@ -129,7 +129,8 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(tmp_path: Path, devices: Pa
     process = start(tmp_path / "data", devices, "--dry-run")
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert {row["engine"]: (row["alone"], row["together"]) for row in json.loads(out)} == dict.fromkeys(("wasmtime-j", "wasmtime-a", "wasmtime-p"), (4 + 1 + 2, 4 + 4))
+    planned = {row["engine"]: (row["alone"], row["together"]) for row in json.loads(out)}
+    assert planned == dict.fromkeys(("wasmtime-j", "wasmtime-a", "wasmtime-p"), (4 + 1 + 2, 4 + 4))
     assert not (tmp_path / "data").exists()
 
 

@@ -31,6 +31,7 @@ class Engine:
     entry: str
     files: tuple[str, ...]
     how_to_get: str
+    wheels: tuple[str, ...] = ()  # packages from which a device without it can be given it
     program_args: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     wall_contains: WallContains = "instance"

@@ -14,6 +14,7 @@ def _engine(letter: str, mode: str, kind: Kind, ahead_of_time: bool = False) -> 
         files=("wasmtime_run.py", "runner.py"),
         args=("--mode", mode),
         how_to_get="pip install wasmtime",
+        wheels=("wasmtime",),
     )
 
 

@@ -16,9 +16,9 @@ from harness.remote.transport import MAX_LINE_BYTES, LinkLost
 class LocalTransport:
     """Starts the agent in a session of its own, so that Ctrl-C at the terminal does not reach it."""
 
-    def __init__(self, root: Path, python: str = sys.executable) -> None:
+    def __init__(self, root: Path, controller: str, python: str = sys.executable) -> None:
         self._process = subprocess.Popen(
-            [python, harness.agent.__file__, "--root", str(root)],
+            [python, harness.agent.__file__, "--root", str(root), "--controller", controller],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

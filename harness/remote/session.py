@@ -11,11 +11,14 @@ from typing import Annotated, Any
 import msgspec
 
 from harness.errors import DeviceError
-from harness.records import JobResult, Name, Text
+from harness.records import JobResult, Name, Nanoseconds, State, Text
 from harness.remote.transport import LinkLost, Transport
 
 CHUNK_BYTES = 1 << 20
 ANSWER_S = 60.0
+PING_EVERY_S = 10.0
+SILENT_S = 35.0  # an agent that answered no ping for so long cannot be heard
+MOST_PREAMBLE_LINES = 100  # what a login shell may print before the agent's greeting
 AGENT_VERSION = 1
 
 
@@ -30,6 +33,8 @@ class _Event(msgspec.Struct):
     sha256: Name = ""
     job: Name = ""
     digests: list[Name] = []
+    state: State = State()
+    unix_ns: Nanoseconds = 0
     facts: dict[Name, Annotated[str, msgspec.Meta(max_length=300)] | float | bool] = {}
     engines: dict[Name, dict[Name, Text]] = {}
     result: msgspec.Raw = msgspec.Raw(b"")
@@ -54,22 +59,31 @@ class Session:
         self._has: set[str] = set()
         deadline = time.monotonic() + wait_s
         while True:
-            event = self._next(ANSWER_S)
+            event = self._greeting()
             if event.event == "hello":
                 break
             if event.event != "busy":
                 raise DeviceError(device, f"expected the agent's greeting and got {event.event!r}")
             if time.monotonic() > deadline:
-                raise DeviceError(
-                    device, f"another agent (process {event.holder}) has held it for {wait_s:g} s"
-                )
+                raise DeviceError(device, f"it is held by {event.holder}; waited {wait_s:g} s for it")
             if on_busy:
                 on_busy(event.holder)
         if event.agent != AGENT_VERSION:
             raise DeviceError(device, f"its agent speaks version {event.agent}, this harness {AGENT_VERSION}")
 
     def facts(self) -> dict[str, str | float | bool]:
-        return self._ask("facts", op="facts").facts
+        """What the machine is, and ``clock_skew_s``: how far its clock is ahead of ours."""
+        before = time.time()
+        answer = self._ask("facts", op="facts")
+        skew_s = answer.unix_ns / 1e9 - (before + time.time()) / 2
+        return answer.facts | {"clock_skew_s": round(skew_s, 3)}
+
+    def state(self) -> State:
+        return self._ask("facts", op="facts").state
+
+    def install(self, wheels: list[str]) -> None:
+        """Unpack wheels that were pushed, for runners to import from."""
+        self._ask("installed", op="install", wheels=wheels, within_s=300)
 
     def detect(self, engines: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
         """Per engine either ``{"version": …}`` or ``{"absent": reason}``; its runner files must have been pushed."""
@@ -95,7 +109,7 @@ class Session:
         self._send(op="run", dataset=dataset, job=spec)
         deadline = time.monotonic() + within_s
         while True:
-            event = self._next(deadline - time.monotonic())
+            event = self._next_while_working(deadline)
             if event.event == "cancelled":
                 return None
             if event.event == "result":
@@ -139,10 +153,45 @@ class Session:
     def _send(self, **message: Any) -> None:
         self._transport.send(json.dumps(message).encode())
 
-    def _next(self, timeout_s: float) -> _Event:
+    def _next_while_working(self, deadline: float) -> _Event:
+        """The next event but `alive`; pings meanwhile, so that a dead link is noticed whatever the job's length."""
+        heard = time.monotonic()
+        while True:
+            line = self._transport.receive(PING_EVERY_S)
+            now = time.monotonic()
+            if line is None:
+                if now > deadline:
+                    raise LinkLost("the job is long over and the agent has not answered")
+                if now - heard > SILENT_S:
+                    raise LinkLost(f"the agent has not been heard for {SILENT_S:g} s")
+                self._send(op="ping")
+                continue
+            heard = now
+            event = self._event(line)
+            if event.event != "alive":
+                return event
+
+    def _greeting(self) -> _Event:
+        """The first event, after whatever a login shell prints."""
+        for _ in range(MOST_PREAMBLE_LINES):
+            line = self._line(ANSWER_S)
+            if line.startswith(b'{"event"'):
+                return self._event(line)
+        raise DeviceError(self._device, "its login shell prints on and on before the agent's greeting")
+
+    def _line(self, timeout_s: float) -> bytes:
         line = self._transport.receive(max(0.0, timeout_s))
         if line is None:
             raise LinkLost(f"the agent did not answer within {timeout_s:.0f} s")
+        return line
+
+    def _next(self, timeout_s: float) -> _Event:
+        deadline = time.monotonic() + timeout_s
+        while (event := self._event(self._line(deadline - time.monotonic()))).event == "alive":
+            continue
+        return event
+
+    def _event(self, line: bytes) -> _Event:
         try:
             event = msgspec.json.decode(line, type=_Event)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

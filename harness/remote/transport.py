@@ -11,6 +11,10 @@ class LinkLost(Exception):
     """The agent cannot be heard any more; the text says what was seen."""
 
 
+class Unreachable(Exception):
+    """The device cannot be used as it is described, and trying again will not help; the text says what to do."""
+
+
 class Transport(Protocol):
     def send(self, line: bytes) -> None:
         """Send one line (without its newline). Raises LinkLost."""

@@ -1,0 +1,68 @@
+"""Installing on a device the engines that come as Python wheels, without root and without internet there.
+
+The controller fetches wheels for the device's processor and Python, pushes them like any other file, and the agent
+unpacks them where its runners import from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.engines import ENGINES
+from harness.errors import DeviceError
+from harness.reach import Reached, detect
+
+GLIBC = ("2_17", "2_28", "2_31", "2_34")
+
+
+def provision(reached: Reached, console: Console) -> Reached:
+    """Install what can be installed of the engines that are absent; the device with what it has then.
+
+    Raises DeviceError where no wheel fits, LinkLost and Refused.
+    """
+    name = reached.device.name
+    wanted = sorted(
+        {wheel for engine in reached.absent if engine in ENGINES for wheel in ENGINES[engine].wheels}
+    )
+    if not wanted:
+        return reached
+    with tempfile.TemporaryDirectory(prefix="harness-wheels-") as scratch:
+        console.print(f"{name}: fetching {', '.join(wanted)}", markup=False)
+        wheels = fetch_wheels(name, wanted, reached.facts, Path(scratch))
+        by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in wheels}
+        size = sum(path.stat().st_size for path in wheels)
+        console.print(f"{name}: pushing {len(wheels)} wheels, {size / 1e6:.0f} MB", markup=False)
+        reached.session.push({digest: path.read_bytes for digest, path in by_hash.items()})
+        reached.session.install(list(by_hash))
+    return detect(reached)
+
+
+def fetch_wheels(device: str, packages: list[str], facts: dict[str, Any], folder: Path) -> list[Path]:
+    """Download wheels of the packages, and of what they need, that fit the device's processor and Python."""
+    machine, python = str(facts.get("machine", "")), str(facts.get("python", ""))
+    if not re.fullmatch(r"[a-z0-9_]{1,20}", machine) or not re.fullmatch(r"3\.\d{1,2}(\.\w{1,8})?", python):
+        raise DeviceError(
+            device, f"tells neither its processor nor its Python in a known way: {machine!r}, {python!r}"
+        )
+    version = ".".join(python.split(".")[:2])
+    platforms = [f"manylinux_{glibc}_{machine}" for glibc in GLIBC]
+    platforms += [f"manylinux2014_{machine}", f"manylinux1_{machine}", f"linux_{machine}", "any"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary=:all:", "--dest", str(folder), "--python-version", version]
+    command += [word for platform in platforms for word in ("--platform", platform)]
+    done = subprocess.run([*command, *packages], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        told = (errors or done.stderr.splitlines() or ["pip failed"])[-1].removeprefix("ERROR: ")
+        raise DeviceError(
+            device, f"no wheel of {', '.join(packages)} for Python {version} on {machine}: {told}"
+        )
+    return sorted(folder.glob("*.whl"))
