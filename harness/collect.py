@@ -159,12 +159,13 @@ class Worker:
                 failures = 0
             except (LinkLost, DeviceError, Refused) as error:
                 failures += 1
-                self.listener.said(f"{self.device.name}: {error}")
+                reason = error.reason if isinstance(error, DeviceError) else str(error)
+                self.listener.said(f"{self.device.name}: {reason}")
                 self._hang_up()
-                if job and self._put_back(journal, job, str(error)):
+                if job and self._put_back(journal, job, reason):
                     failures = 0  # it was that job, not the device
                 if failures >= ATTEMPTS:
-                    self.set_aside = str(error)
+                    self.set_aside = reason
                     return
                 self.stop.asked.wait(0.2 * 2**failures)
 

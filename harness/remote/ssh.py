@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import hashlib
+import logging
 import os
 import posixpath
 import shlex
@@ -25,6 +26,7 @@ WRITE_S = 30.0
 KEEPALIVE_S = 5
 CHUNK = 1 << 16
 LAST_WORDS_BYTES = 4096
+logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what it has to say is in its exceptions
 
 
 @dataclass(frozen=True)
@@ -248,4 +250,4 @@ def _explained(error: BaseException, address: Address) -> Exception:
         return LinkLost(f"nothing answers at {where['hostname']} port {where['port']}")
     if isinstance(error, TimeoutError):
         return LinkLost(f"{place} did not answer within {CONNECT_S:g} s")
-    return LinkLost(f"connecting to {place} failed: {error or type(error).__name__}")
+    return LinkLost(f"no SSH connection to {place}: {str(error) or type(error).__name__}")
