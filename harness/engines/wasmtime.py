@@ -1,6 +1,6 @@
 """wasmtime in four modes, through its Python package on the device."""
 
-from harness.engines.engine import Engine, Kind
+from harness.engines.engine import Engine, Install, Kind
 
 
 def _engine(letter: str, mode: str, kind: Kind, ahead_of_time: bool = False) -> Engine:
@@ -14,7 +14,7 @@ def _engine(letter: str, mode: str, kind: Kind, ahead_of_time: bool = False) -> 
         files=("wasmtime_run.py", "runner.py"),
         args=("--mode", mode),
         how_to_get="pip install wasmtime",
-        wheels=("wasmtime",),
+        install=Install("pip", "wasmtime"),
     )
 
 
