@@ -17,7 +17,6 @@ from harness import __version__
 from harness.dataset import Dataset
 from harness.engines import ENGINES
 from harness.errors import DeviceError
-from harness.journal import Journal
 from harness.plan import Gate, Plan, Settings
 from harness.reach import Reached, reach
 from harness.records import Entry, Job, JobResult, MemberResult, State
@@ -28,6 +27,7 @@ ATTEMPTS = 3
 COMPILE_LIMIT_S = 120.0
 LEAST_SAMPLES = 5  # of each member before a co-run may end
 NO_GATE = Gate()
+COMPACT_EVERY = 1000  # finished jobs of a device; a bound on memory and on what a resumed collection reads again
 MAX_SAMPLES = 200  # kept of each member of a co-run; executions after them are only summed
 
 
@@ -128,6 +128,7 @@ class Worker:
         self.device, self.versions = reached.device, reached.versions
         self.session: Session | None = reached.session
         self.spool_taken = False
+        self.journal = dataset.journal(reached.device.name)
         self.left = deque(jobs)
         self.attempts: Counter[str] = Counter()
         self.set_aside = ""
@@ -135,41 +136,41 @@ class Worker:
 
     def work(self) -> None:
         try:
-            with self.dataset.journal(self.device.name) as journal:
-                self._work(journal)
+            self._work()
         except Exception as error:  # a full disk or a defect: raised again in the main thread
             self.crash = error
             self.stop.asked.set()
         finally:
+            self.journal.close()
             self._hang_up()
 
-    def _work(self, journal: Journal) -> None:
+    def _work(self) -> None:
         failures = 0
         while self.left and not self.stop.asked.is_set():
             job: Job | None = None
             try:
-                session = self._connected(journal)
+                session = self._connected()
                 if not self.left or not self.stop.take_job():
                     return
                 job = self.left[0]
                 result = self._run(session, job)
                 if result is None:
                     return  # cancelled
-                self._keep(journal, session, job, result)
+                self._keep(session, job, result)
                 failures = 0
             except (LinkLost, DeviceError, Refused) as error:
                 failures += 1
                 reason = error.reason if isinstance(error, DeviceError) else str(error)
                 self.listener.said(f"{self.device.name}: {reason}")
                 self._hang_up()
-                if job and self._put_back(journal, job, reason):
+                if job and self._put_back(job, reason):
                     failures = 0  # it was that job, not the device
                 if failures >= ATTEMPTS:
                     self.set_aside = reason
                     return
                 self.stop.asked.wait(0.2 * 2**failures)
 
-    def _connected(self, journal: Journal) -> Session:
+    def _connected(self) -> Session:
         """A session whose spool has been taken: results that the agent finished while nobody listened."""
         session = self.session or reach(self.device, self.listener.said).session
         self.session = session
@@ -178,7 +179,7 @@ class Worker:
             for result in session.spooled(self.dataset.info.id):
                 job = waiting.pop(result.job, None)
                 if job:
-                    self._keep(journal, session, job, result)
+                    self._keep(session, job, result)
                 else:
                     session.ack(self.dataset.info.id, result.job)
             self.spool_taken = True
@@ -209,7 +210,7 @@ class Worker:
         finally:
             self.stop.running(session, False)
 
-    def _keep(self, journal: Journal, session: Session, job: Job, result: JobResult) -> None:
+    def _keep(self, session: Session, job: Job, result: JobResult) -> None:
         """Journal a result, and only then let the device forget it."""
         if tuple(member.workload for member in result.members) != job.workloads:
             raise DeviceError(self.device.name, f"sent other workloads than those of job {job.id}")
@@ -221,17 +222,21 @@ class Worker:
             self.left.remove(job)
             self.left.append(job)
         else:
-            self._finish(journal, job, result)
+            self._finish(job, result)
         session.ack(self.dataset.info.id, job.id)
 
-    def _finish(self, journal: Journal, job: Job, result: JobResult) -> None:
+    def _finish(self, job: Job, result: JobResult) -> None:
         attempts = self.attempts[job.id] + 1
         entry = Entry(job, result, self.versions.get(job.engine, ""), __version__, attempts)
-        journal.append(entry)
+        self.journal.append(entry)
         self.left.remove(job)
         self.listener.finished(entry)
+        if self.journal.entries >= COMPACT_EVERY:
+            self.journal.close()
+            self.dataset.compact(self.device.name)
+            self.journal = self.dataset.journal(self.device.name)
 
-    def _put_back(self, journal: Journal, job: Job, reason: str) -> bool:
+    def _put_back(self, job: Job, reason: str) -> bool:
         """Try a failed job again after the others; after the last attempt it is a row with its reason: True."""
         if job not in self.left:
             return False  # it failed after it was journaled
@@ -240,7 +245,7 @@ class Worker:
             self.left.rotate(-1)
             return False
         members = [MemberResult(name, "lost", reason[:1000], []) for name in job.workloads]
-        self._finish(journal, job, JobResult(job.id, 0, State(), members))
+        self._finish(job, JobResult(job.id, 0, State(), members))
         return True
 
     def _hang_up(self) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -49,6 +50,7 @@ class Info(msgspec.Struct, frozen=True):
 class Dataset:
     def __init__(self, root: Path, info: Info) -> None:
         self.root, self.info = root, info
+        self._numbering = threading.Lock()
 
     @classmethod
     def create(cls, root: Path, source: str = "collected by harness") -> Dataset:
@@ -120,10 +122,10 @@ class Dataset:
         """The ids of all finished jobs."""
         return self._compacted() | {entry.job.id for entry in self._pending()}
 
-    def compact(self) -> None:
-        """Turn the journals into one more Parquet part. Safe to kill at any point, and to repeat."""
-        journals = sorted((self.root / "journal").glob("*.jsonl"))
-        entries = list(self._pending())
+    def compact(self, device: str = "*") -> None:
+        """Turn the journals, or one device's, into one more Parquet part. Safe to kill at any point, and to repeat."""
+        journals = sorted((self.root / "journal").glob(f"{device}.jsonl"))
+        entries = list(self._pending(journals))
         if entries:
             rows = [row for entry in entries for row in schema.rows(entry)]
             self.add_part(pa.Table.from_pylist(rows, schema.OBSERVATIONS))
@@ -133,8 +135,9 @@ class Dataset:
     def add_part(self, observations: pa.Table) -> None:
         """Add observations as one more file; its name is unique, so that datasets merge by copying their parts."""
         folder, prefix = self.root / "observations", f"part-{self.info.id[:8]}-"
-        numbers = [int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{prefix}*.parquet")]
-        self._write(folder / f"{prefix}{max(numbers, default=0) + 1:05}.parquet", observations)
+        with self._numbering:
+            numbers = [int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{prefix}*.parquet")]
+            self._write(folder / f"{prefix}{max(numbers, default=0) + 1:05}.parquet", observations)
 
     def observations(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All observations, including those still in the journals."""
@@ -176,9 +179,10 @@ class Dataset:
             found.update(self._read(path, ["job"]).column("job").unique().to_pylist())
         return found
 
-    def _pending(self) -> Iterator[Entry]:
-        """Journal entries that are not in a part yet, each job once."""
-        journals = sorted((self.root / "journal").glob("*.jsonl"))
+    def _pending(self, journals: Sequence[Path] | None = None) -> Iterator[Entry]:
+        """Entries of the journals, all of them by default, that are not in a part yet; each job once."""
+        if journals is None:
+            journals = sorted((self.root / "journal").glob("*.jsonl"))
         seen = self._compacted() if journals else set()
         for path in journals:
             for entry in read_journal(path):

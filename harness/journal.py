@@ -17,15 +17,20 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = sum(len(line) for line in _whole_lines(path))
+        lines = _whole_lines(path)
+        self.entries = len(lines)
         self._file = open(path, "ab")  # noqa: SIM115
-        self._file.truncate(whole)
+        self._file.truncate(sum(map(len, lines)))
 
     def append(self, entry: Entry) -> None:
         """On return the entry is on disk."""
         self._file.write(msgspec.json.encode(entry) + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
+        self.entries += 1
+
+    def close(self) -> None:
+        self._file.close()
 
     def __enter__(self) -> Journal:
         return self
@@ -33,7 +38,7 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._file.close()
+        self.close()
 
 
 def read_journal(path: Path) -> list[Entry]:
