@@ -288,6 +288,46 @@ def train(
     )
 
 
+@app.command(epilog="Example: harness evaluate datasets/published --shares 10,50,90 --jobs 2 -o evaluation")
+def evaluate(
+    dataset: DatasetPath,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", show_default="DATASET/evaluation")
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            help="Which methods, repeatable; `all` for every one.",
+            show_default="ours and the baselines",
+        ),
+    ] = None,
+    by: Annotated[str, typer.Option(help="Split by row (as published), by job (honest), or both.")] = "row",
+    shares: Annotated[str, typer.Option(help="Training shares in percent.")] = "10,20,30,40,50,60,70,80,90",
+    replicates: Annotated[int, typer.Option(help="Random splits per share.", min=1)] = 5,
+    jobs: Annotated[int, typer.Option(help="Trainings at the same time.", min=1)] = 1,
+    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler to train on.")] = None,
+    plots: Annotated[bool, typer.Option(help="Draw the figures too.")] = True,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Compare methods over splits and replicates, beside the published values. Repeat it to resume."""
+    from harness.evaluate import DEFAULT_METHODS, METHODS
+    from harness.evaluating import Request, in_percent, parse_shares, run_evaluation, summary_columns
+
+    form = _form(as_json, as_csv)
+    splits = {"row": ["row"], "job": ["job"], "both": ["row", "job"]}.get(by)
+    if splits is None:
+        raise UsageError(f"--by {by} must be row, job or both.")
+    chosen = list(METHODS) if methods == ["all"] else methods or list(DEFAULT_METHODS)
+    target = output or dataset / "evaluation"
+    request = Request(dataset, target, chosen, splits, parse_shares(shares), replicates, jobs, dask, plots)
+    summary = run_evaluation(request, stderr())
+    show(in_percent(summary) if form is Form.table else summary, summary_columns(), form)
+    stderr().print(f"tables and plots are in {target}")
+
+
 @app.command(
     epilog="Examples: harness predict lab.npz -w polybench/small/gemm -d local --with polybench/small/lu --eps 0.05 · "
     "harness predict lab.npz -w polybench/small/gemm · harness predict lab.npz --batch asked.csv -o answered.parquet"

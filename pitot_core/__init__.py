@@ -19,6 +19,7 @@ from pitot_core.errors import (
     UncalibratedDegree,
     UnknownEntity,
 )
+from pitot_core.explain import Explanation
 from pitot_core.features import Features
 from pitot_core.metrics import (
     Coverage,
@@ -39,6 +40,7 @@ __all__ = [
     "MAX_CO_RUNNERS",
     "Baseline",
     "Coverage",
+    "Explanation",
     "Features",
     "FeaturesError",
     "ModelFileError",

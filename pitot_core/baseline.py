@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pitot_core.observations import Observations
 
 Vector = NDArray[Any]
-CO_RUN_WEIGHT = 0.05
+CO_RUN_WEIGHT = 0.3
 NO_START_UP = -1e3  # e^-1000 ns: a start-up that never shows
 
 
@@ -62,7 +62,7 @@ class Baseline:
         n_workloads: int,
         *,
         startup: bool = True,
-        ridge: float = 0.1,
+        ridge: float = 0.002,
         start: Baseline | None = None,
     ) -> Self:
         """Least squares of the log; `start` is a nearby solution that saves most of the steps."""

@@ -6,20 +6,22 @@ rows of one pool the scores s = (log C* − μ_c) / σ_c are sorted once; then f
     γ = the ⌈(n+1)(1−ε)⌉-th smallest score,   C̃ = exp(μ_c + γ σ_c),   Pr(C* > C̃) ≤ ε,
 
 and C̃ is infinite where ⌈(n+1)(1−ε)⌉ > n. Which candidate serves a pool and an ε is decided by the margin
-(Eq. 11) on other rows than those, so that the guarantee survives the choice.
+(Eq. 11) on other rows than those, with a γ of their own, so that the guarantee survives the choice.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.errors import PitotError, UncalibratedDegree
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 
 def order(n: int, eps: float) -> int:
@@ -42,12 +44,29 @@ class PoolSize:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """Rows with their candidates: log_ns (N,), n_co_runners (N,), location and scale (C, N)."""
+
+    log_ns: Array
+    n_co_runners: NDArray[np.int64]
+    location: Array
+    scale: Array
+
+    def score(self) -> Array:
+        """(C, N) s = (log C* − μ_c) / σ_c."""
+        return np.asarray((self.log_ns - self.location) / self.scale)
+
+    def __getitem__(self, rows: NDArray[Any]) -> Scored:
+        return Scored(self.log_ns[rows], self.n_co_runners[rows], self.location[:, rows], self.scale[:, rows])
+
+
+@dataclass(frozen=True)
 class Pool:
     """One number of co-runners.
 
     scores        (C, n) sorted scores of each candidate on calibration rows
     choice_score  (C, m) scores and
-    choice_scale  (C, m) scales on the rows that choose between candidates; m may be 0
+    choice_scale  (C, m) scales on other rows, which choose between candidates; m may be 0
     """
 
     scores: Array
@@ -60,19 +79,17 @@ class Pool:
         k = order(n, eps)
         return float(self.scores[candidate, k - 1]) if k <= n else math.inf
 
-    def choose(self, eps: float) -> int:
-        """The candidate with the smallest margin on the choice rows; the first where there are none."""
-        if (
-            self.scores.shape[0] == 1
-            or not self.choice_score.shape[1]
-            or not math.isfinite(self.gamma(0, eps))
-        ):
-            return 0
-        return int(np.argmin([self.margin(c, eps) for c in range(len(self.scores))]))
+    def choose(self, eps: float, allowed: Sequence[int]) -> int:
+        """The allowed candidate with the smallest margin; the first where no row can choose."""
+        if len(allowed) == 1 or not self.choice_score.shape[1]:
+            return allowed[0]
+        return min(allowed, key=lambda candidate: self.margin(candidate, eps))
 
     def margin(self, candidate: int, eps: float) -> float:
-        """Eq. 11 on the choice rows."""
-        above = (self.gamma(candidate, eps) - self.choice_score[candidate]) * self.choice_scale[candidate]
+        """Eq. 11 on the choice rows, with a γ of theirs: calibration rows have no say in the choice."""
+        score, scale = self.choice_score[candidate], self.choice_scale[candidate]
+        k = min(order(len(score), eps), len(score))
+        above = (np.partition(score, k - 1)[k - 1] - score) * scale
         return float(np.mean(np.maximum(np.expm1(np.minimum(above, 50.0)), 0.0)))
 
 
@@ -83,21 +100,14 @@ class Calibration:
     pools: dict[int, Pool] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls,
-        log_ns: Array,
-        location: Array,
-        scale: Array,
-        n_co_runners: NDArray[np.int64],
-        choosing: NDArray[np.bool_],
-    ) -> Calibration:
-        """From calibration rows: location and scale (C, n), and which rows only choose between candidates."""
-        score = (log_ns - location) / scale
+    def of(cls, scored: Scored, choosing: Scored) -> Calibration:
+        """From calibration rows, and from other rows that choose between candidates."""
+        score, choice = scored.score(), choosing.score()
         pools = {}
-        for n in np.unique(n_co_runners):
-            rows, chooses = (n_co_runners == n) & ~choosing, (n_co_runners == n) & choosing
-            if rows.any():
-                pools[int(n)] = Pool(np.sort(score[:, rows], axis=1), score[:, chooses], scale[:, chooses])
+        for n in np.unique(scored.n_co_runners):
+            rows, chooses = scored.n_co_runners == n, choosing.n_co_runners == n
+            arrays = np.sort(score[:, rows], axis=1), choice[:, chooses], choosing.scale[:, chooses]
+            pools[int(n)] = Pool(*(array.astype(np.float32) for array in arrays))
         return cls(pools)
 
     def sizes(self) -> dict[int, PoolSize]:
@@ -106,15 +116,11 @@ class Calibration:
             for n, pool in sorted(self.pools.items())
         }
 
-    def bound(self, location: Array, scale: Array, n_co_runners: NDArray[np.int64], eps: float) -> Array:
-        """(M,) log C̃; location and scale (C, M). Raises UncalibratedDegree for a degree without a pool."""
+    def pick(self, n_co_runners: int, eps: float, allowed: Sequence[int]) -> tuple[int, float]:
+        """The candidate that serves a pool at ε, and its γ. Raises UncalibratedDegree without a pool."""
         check_eps(eps)
-        bound = np.empty(location.shape[1])
-        for n in np.unique(n_co_runners):
-            pool = self.pools.get(int(n))
-            if pool is None:
-                raise UncalibratedDegree(int(n), tuple(sorted(self.pools)))
-            rows = n_co_runners == n
-            candidate = pool.choose(eps)
-            bound[rows] = location[candidate, rows] + pool.gamma(candidate, eps) * scale[candidate, rows]
-        return bound
+        pool = self.pools.get(n_co_runners)
+        if pool is None or not pool.scores.shape[1]:
+            raise UncalibratedDegree(n_co_runners, tuple(sorted(self.pools)))
+        candidate = pool.choose(eps, allowed)
+        return candidate, pool.gamma(candidate, eps)

@@ -86,6 +86,9 @@ class Gathered:
         self.plan, self.slope = plan, slope
         self.values = np.empty((members, len(plan.cells), heads), dtype)
         self.work, self.pairs = plan.sections(self.values)
+        self.scatter = (
+            plan.cells if heads == 1 else (plan.cells[:, None] * heads + np.arange(heads)).reshape(-1)
+        )
         self.total = np.empty((members, len(plan), heads), dtype)
         first = plan.counts[0]
         self.alpha = [np.empty((members, first, heads), dtype) for _ in self.pairs]
@@ -95,7 +98,9 @@ class Gathered:
     def forward(self, tables: Array) -> Array:
         """(E, N, H) of Eq. 9 without the baseline, rows in the plan's order; tables (E, cells, H)."""
         for member in range(len(tables)):
-            np.take(tables[member], self.plan.cells, axis=0, out=self.values[member], mode="clip")
+            np.take(
+                tables[member].reshape(-1), self.scatter, out=self.values[member].reshape(-1), mode="clip"
+            )
         np.copyto(self.total, self.work)
         first = self.plan.counts[0]
         for (suffers, presses), alpha, slope in zip(self.pairs, self.alpha, self.alpha_slope, strict=True):
@@ -124,8 +129,7 @@ class Gathered:
                 press[...] = self.moment[:, : press.shape[1]]
         table_gradient[...] = 0.0
         for member in range(len(table_gradient)):
-            for head in range(table_gradient.shape[2]):
-                np.add.at(table_gradient[member, :, head], self.plan.cells, self.values[member, :, head])
+            np.add.at(table_gradient[member].reshape(-1), self.scatter, self.values[member].reshape(-1))
 
 
 class Tables:

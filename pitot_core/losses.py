@@ -78,7 +78,7 @@ _FORMS: dict[str, tuple[_Form, _Form]] = {
     ),
     "pinball": (
         lambda loss, e: np.where(e < 0, -loss._xi(e) * e, (1.0 - loss._xi(e)) * e),
-        lambda loss, e: np.where(e < 0, -loss._xi(e), 1.0 - loss._xi(e)).astype(e.dtype),
+        lambda loss, e: np.subtract(e > 0, loss._xi(e), dtype=e.dtype),
     ),
     "proportional": (_proportional, _proportional_slope),
 }

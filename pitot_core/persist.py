@@ -13,7 +13,7 @@ import math
 import os
 import zipfile
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,10 @@ from numpy.typing import NDArray
 from pitot_core.conformal import Calibration, Pool
 from pitot_core.errors import ModelFileError, NotFitted, PitotError
 from pitot_core.features import Features
+from pitot_core.learned import Learned
+from pitot_core.observations import Observations
 from pitot_core.settings import Settings
+from pitot_core.spread import Spread
 
 if TYPE_CHECKING:
     from pitot_core.model import Pitot
@@ -34,51 +37,60 @@ LARGEST_HEADER = 16 << 20
 LARGEST_ARRAY = 1 << 30
 LARGEST_TOTAL = 2 << 30
 MOST_ARRAYS = 200
-LEARNED = (
-    "platforms",
-    "workloads",
-    "startup",
-    "platform_level",
-    "workload_level",
-    "seen_platforms",
-    "seen_workloads",
-)
-EXPECTED = {
-    "platforms": "f4",
-    "workloads": "f4",
-    "seen_platforms": "b1",
-    "seen_workloads": "b1",
-    "header": "u1",
-}
+FLOAT32 = {"platforms", "workloads", "heads_platforms", "heads_workloads", "spread_table"}
+OTHER = {
+    "seen_platforms": "b1", "seen_workloads": "b1", "new_platforms": "b1", "new_workloads": "b1", "header": "u1",
+    "spread_degrees": "i8", "calibration_platform": "i4", "calibration_workload": "i4",
+    "calibration_co_runners": "i4", "calibration_job": "i8",
+}  # fmt: skip
+CALIBRATION_ROWS = ("platform", "workload", "co_runners", "log_ns", "job")
+POOL = ("scores", "choice_score", "choice_scale")
 
 
 def save(model: Pitot, path: Path) -> None:
     """Write to a temporary name beside `path`, then rename: a crash leaves the old file whole."""
     if model.learned is None or model.features is None:
         raise NotFitted
-    arrays: dict[str, NDArray[Any]] = {name: getattr(model.learned, name) for name in LEARNED}
-    arrays["feature_workloads"], arrays["feature_platforms"] = (
-        model.features.workloads,
-        model.features.platforms,
-    )
+    arrays: dict[str, NDArray[Any]] = {
+        "feature_workloads": model.features.workloads,
+        "feature_platforms": model.features.platforms,
+        "seen_workloads": model.seen_workloads,
+        "seen_platforms": model.seen_platforms,
+        "new_workloads": model.new_workloads,
+        "new_platforms": model.new_platforms,
+    }
+    networks = {"": model.learned}
+    if model.heads is not None and model.heads is not model.learned:
+        networks["heads_"] = model.heads
+    for prefix, learned in networks.items():
+        arrays |= {prefix + name: getattr(learned, name) for name in learned.array_names()}
+    if model.spread is not None:
+        arrays |= {"spread_degrees": model.spread.degrees, "spread_table": model.spread.table}
     for n, pool in model.calibration.pools.items():
-        arrays[f"pool{n}_scores"] = pool.scores
-        arrays[f"pool{n}_choice_score"] = pool.choice_score
-        arrays[f"pool{n}_choice_scale"] = pool.choice_scale
+        arrays |= {f"pool{n}_{part}": getattr(pool, part) for part in POOL}
+    for side, calibration in model.new_calibration.items():
+        arrays |= {f"pool{n}_{side}": pool.scores for n, pool in calibration.pools.items()}
+    if model.calibration_rows is not None:
+        arrays |= {f"calibration_{name}": getattr(model.calibration_rows, name) for name in CALIBRATION_ROWS}
     header = {
+        "new_sides": sorted(model.new_calibration),
         "kind": KIND,
         "format": FORMAT,
         "units": "ns",
         "settings": asdict(model.settings),
-        "rank": model.learned.rank,
-        "types": model.learned.types,
+        "networks": {prefix: [n.rank, n.types, n.slope] for prefix, n in networks.items()},
         "workload_names": model.features.workload_names,
         "platform_names": model.features.platform_names,
         "pools": sorted(model.calibration.pools),
         "rows_used": model.rows_used,
+        "fingerprint": model.fingerprint,
         "card": model.card,
     }
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    arrays = {
+        name: np.ascontiguousarray(array, "<" + _type(name) if _type(name)[1] != "1" else _type(name))
+        for name, array in arrays.items()
+    }
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with open(draft, "wb") as file:
@@ -92,34 +104,62 @@ def save(model: Pitot, path: Path) -> None:
 
 def restore(model: Pitot, path: Path) -> None:
     """Fill `model` from a file. Raises ModelFileError with one sentence for anything that is not ours."""
-    from pitot_core.model import Learned
-
     try:
         arrays = _arrays(path)
         header = _header(arrays.pop("header"))
-        settings = dict(header["settings"])
-        if settings.get("hidden") is not None:
-            settings["hidden"] = tuple(settings["hidden"])
-        model.settings = Settings(**settings)
-        model.features = Features(
-            arrays["feature_workloads"],
-            arrays["feature_platforms"],
-            tuple(header["workload_names"]),
-            tuple(header["platform_names"]),
+        model.settings = Settings(**header["settings"])
+        features = Features(
+            arrays["feature_workloads"], arrays["feature_platforms"],
+            tuple(header["workload_names"]), tuple(header["platform_names"]),
+        )  # fmt: skip
+        networks = {}
+        for prefix, (rank, types, slope) in header["networks"].items():
+            values: dict[str, Any] = {name: arrays[prefix + name] for name in Learned.array_names()}
+            networks[prefix] = Learned(**values, rank=int(rank), types=int(types), slope=float(slope))
+            _check_network(networks[prefix], features)
+        model.learned = networks[""]
+        model.heads = networks.get("heads_")
+        if model.settings.bounds == "shared":
+            model.heads = model.learned
+        sizes = len(features.platforms), len(features.workloads)
+        if "spread_table" in arrays:
+            model.spread = Spread(arrays["spread_degrees"], arrays["spread_table"])
+            _check_shape("spread_table", model.spread.table, (len(model.spread.degrees), *sizes, None))
+            _check_shape("spread_degrees", model.spread.degrees, (None,))
+        model.seen_platforms, model.seen_workloads = (
+            arrays["seen_platforms"].copy(),
+            arrays["seen_workloads"].copy(),
         )
-        learned_arrays: dict[str, Any] = {name: arrays[name] for name in LEARNED}
-        learned = Learned(rank=int(header["rank"]), types=int(header["types"]), **learned_arrays)
-        _check_shapes(learned, model.features)
-        model.learned = learned
+        _check_shape("seen_platforms", model.seen_platforms, sizes[:1])
+        _check_shape("seen_workloads", model.seen_workloads, sizes[1:])
         model.calibration = Calibration(
-            {
-                int(n): Pool(
-                    *(arrays[f"pool{int(n)}_{part}"] for part in ("scores", "choice_score", "choice_scale"))
-                )
-                for n in header["pools"]
-            }
+            {int(n): Pool(*(arrays[f"pool{int(n)}_{part}"] for part in POOL)) for n in header["pools"]}
         )
+        for name, size in (("new_platforms", sizes[0]), ("new_workloads", sizes[1])):
+            _check_shape(name, arrays[name], (size,))
+            setattr(model, name, arrays[name].copy())
+        model.features = features
+        model.calibration_rows = Observations(*(arrays[f"calibration_{name}"] for name in CALIBRATION_ROWS))
+        features.check(model.calibration_rows)
+        model.new_calibration = {
+            str(side): Calibration(
+                {
+                    n: replace(pool, scores=arrays[f"pool{n}_{side}"])
+                    for n, pool in model.calibration.pools.items()
+                }
+            )
+            for side in header["new_sides"]
+        }
+        candidates = len(model._candidates.names)
+        for pool in model.calibration.pools.values():
+            for part in POOL:
+                _check_shape(part, getattr(pool, part), (candidates, None))
+            _check_shape("choice_scale", pool.choice_scale, pool.choice_score.shape)
+        for calibration in model.new_calibration.values():
+            for pool in calibration.pools.values():
+                _check_shape("scores", pool.scores, (candidates, None))
         model.rows_used = {str(k): int(v) for k, v in header["rows_used"].items()}
+        model.fingerprint = str(header["fingerprint"])
         model.card = dict(header["card"])
     except ModelFileError:
         raise
@@ -173,7 +213,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> NDA
         shape, fortran, dtype = read(stream)
     except ValueError as problem:
         raise ModelFileError(f"{path}: array {name!r} is damaged ({problem})") from None
-    if dtype.str[1:] != EXPECTED.get(name, "f8"):
+    if dtype.str[1:] != _type(name):
         raise ModelFileError(f"{path}: array {name!r} has the type {dtype}, which no model of pitot_core has")
     if fortran or math.prod(shape) * dtype.itemsize != len(raw) - stream.tell():
         raise ModelFileError(f"{path}: array {name!r} does not fit its shape {shape}")
@@ -194,21 +234,34 @@ def _header(raw: NDArray[Any]) -> dict[str, Any]:
     return header
 
 
-def _check_shapes(learned: Any, features: Features) -> None:
+def _type(name: str) -> str:
+    """The only type an array of this name may have."""
+    return "f4" if name in FLOAT32 or name.startswith("pool") else OTHER.get(name, "f8")
+
+
+def _check_network(learned: Learned, features: Features) -> None:
     members, n_platforms, n_workloads = len(learned.startup), len(features.platforms), len(features.workloads)
-    width = learned.rank * (1 + 2 * learned.types)
-    heads = (
-        learned.workloads.shape[2] // learned.rank if learned.workloads.ndim == 3 and learned.rank > 0 else 0
+    if learned.rank < 1 or learned.types < 0:
+        raise ModelFileError(
+            f"a network of rank {learned.rank} with {learned.types} interference types is none"
+        )
+    _check_shape(
+        "platforms", learned.platforms, (members, n_platforms, learned.rank * (1 + 2 * learned.types))
     )
-    expected = {
-        "platforms": (members, n_platforms, width),
-        "workloads": (members, n_workloads, heads * learned.rank),
-        "startup": (members, n_platforms),
-        "platform_level": (members, n_platforms),
-        "workload_level": (members, n_workloads),
-        "seen_platforms": (n_platforms,),
-        "seen_workloads": (n_workloads,),
-    }
-    for name, shape in expected.items():
-        if getattr(learned, name).shape != shape or 0 in shape:
-            raise ModelFileError(f"array {name!r} has shape {getattr(learned, name).shape}, not {shape}")
+    _check_shape("workloads", learned.workloads, (members, n_workloads, None))
+    _check_shape("startup", learned.startup, (members, n_platforms))
+    _check_shape("platform_level", learned.platform_level, (members, n_platforms))
+    _check_shape("workload_level", learned.workload_level, (members, n_workloads))
+    if learned.workloads.shape[2] % learned.rank or not learned.heads:
+        raise ModelFileError(
+            f"workload embeddings {learned.workloads.shape[2]} wide do not fit rank {learned.rank}"
+        )
+
+
+def _check_shape(name: str, array: NDArray[Any], shape: tuple[int | None, ...]) -> None:
+    """None stands for any length."""
+    fits = array.ndim == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise ModelFileError(f"array {name!r} has shape {array.shape}, not {shape}")

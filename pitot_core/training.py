@@ -1,18 +1,17 @@
-"""Full-batch training of several members at once, each leaving out one fold that chooses its best step."""
+"""Training several members at once, each leaving out one fold that chooses its best step."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.baseline import Baseline
 from pitot_core.errors import PitotError
 from pitot_core.interference import Plan
 from pitot_core.losses import Loss
@@ -22,7 +21,6 @@ from pitot_core.optimise import Adam, cosine
 from pitot_core.settings import Settings, Sized
 
 Array = NDArray[Any]
-CHECK_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,25 @@ class Step:
 
 
 Progress = Callable[[Step], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Rows and tables that every member shares.
+
+    offset (E, N) is each member's own baseline in ln ns; fold (N,) the fold of each row.
+    """
+
+    phase: str
+    rows: Observations
+    x_w: Array
+    x_p: Array
+    offset: Array
+    fold: NDArray[np.int64]
+
+    def held(self, members: NDArray[np.int64], folds: int) -> NDArray[np.bool_]:
+        """(E, N) rows that member m is not trained on."""
+        return np.stack([self.fold == m % folds for m in members])
 
 
 @dataclass(frozen=True)
@@ -55,156 +72,142 @@ class Trained:
     best_loss: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Task:
-    """Rows and tables that every member shares.
-
-    offset (E, N) is each member's own baseline in ln ns; fold (N,) the fold of each row.
-    """
-
-    rows: Observations
-    x_w: Array
-    x_p: Array
-    offset: NDArray[np.float64]
-    fold: NDArray[np.int64]
-
-
 def train(
     task: Task, settings: Settings, sized: Sized, loss: Loss, progress: Progress | None = None
 ) -> Trained:
     """Train settings.members networks, spread over settings.threads threads."""
     members = np.arange(settings.members)
-    chunks = [chunk for chunk in np.array_split(members, min(settings.threads, len(members))) if len(chunk)]
+    chunks = np.array_split(members, min(settings.threads, len(members)))
     stop = threading.Event()
-    with one_blas_thread(len(chunks) > 1), ThreadPoolExecutor(max(1, len(chunks) - 1)) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(max(1, len(chunks) - 1)) as pool:
         try:
-            others = [
-                pool.submit(_train_chunk, task, settings, sized, loss, c, None, stop) for c in chunks[1:]
-            ]
-            first = _train_chunk(task, settings, sized, loss, chunks[0], progress, stop)
+            others = [pool.submit(_Chunk(task, settings, sized, loss, c).run, stop, None) for c in chunks[1:]]
+            first = _Chunk(task, settings, sized, loss, chunks[0]).run(stop, progress)
             parts = [first, *(other.result() for other in others)]
         finally:
             stop.set()
-    return Trained(
-        parts[0].shape,
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("parameters", "platforms", "workloads", "predictions", "best_step", "best_loss")
-        ),
-    )
+    names = ("parameters", "platforms", "workloads", "predictions", "best_step", "best_loss")
+    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], **joined)
 
 
-def _train_chunk(
-    task: Task,
-    settings: Settings,
-    sized: Sized,
-    loss: Loss,
-    members: NDArray[np.int64],
-    progress: Progress | None,
-    stop: threading.Event,
-) -> Trained:
-    rows = task.rows
-    types = settings.interference_types if settings.interference == "aware" else 0
-    heads = loss.heads
-    shape = Shape(
-        len(task.x_w),
-        len(task.x_p),
-        task.x_w.shape[1],
-        task.x_p.shape[1],
-        sized.rank,
-        types,
-        settings.learned,
-        sized.hidden,
-        heads,
-    )
-    network = Network(shape, task.x_w, task.x_p, len(members))
-    network.initialise([settings.seed * 1000 + int(m) for m in members], output_gain=settings.output_gain)
-    plan = Plan.of(rows, types, len(task.x_w))
-    gathered = network.gathered(plan, settings.negative_slope)
-    target = (rows.log_ns - task.offset[members])[:, plan.order, None].astype(np.float32)
-    train_weight, check_weight = _weights(task, settings, plan, members)
-    values = network.parameters.flat
-    optimiser = Adam(values, network.parameters.is_matrix(), decay=sized.weight_decay, beta2=settings.beta2)
-    best, best_loss = values.copy(), np.full(len(members), np.inf)
-    best_step = np.zeros(len(members), np.int64)
-    error = np.empty_like(gathered.total)
-    for step in range(sized.steps + 1):
-        if stop.is_set():
-            break
-        np.subtract(network.forward(gathered), target, out=error)
-        if step % CHECK_EVERY == 0 or step == sized.steps:
-            now = (loss.value(error).mean(axis=2) * check_weight[..., 0]).sum(axis=1, dtype=np.float64)
-            better = now < best_loss
-            best[better], best_loss[better], best_step[better] = values[better], now[better], step
-            if progress is not None:
-                progress(Step("training", step, sized.steps, float(now.mean())))
-            if not np.all(np.isfinite(now)):
-                raise PitotError(
-                    f"training diverged at step {step}; lower learning_rate ({settings.learning_rate})"
-                )
-        if step == sized.steps:
-            break
-        slope = loss.derivative(error)
-        slope *= train_weight
-        network.backward(gathered, slope)
-        rate = settings.learning_rate * cosine(
-            step, sized.steps, warm_up=min(settings.warm_up, sized.steps // 4)
+class _Chunk:
+    """Some members on one thread."""
+
+    def __init__(
+        self, task: Task, settings: Settings, sized: Sized, loss: Loss, members: NDArray[np.int64]
+    ) -> None:
+        self.task, self.settings, self.sized, self.loss, self.members = task, settings, sized, loss, members
+        self.types = settings.interference_types if settings.interference == "aware" else 0
+        n_workloads, n_platforms = len(task.x_w), len(task.x_p)
+        shape = Shape(
+            n_workloads, n_platforms, task.x_w.shape[1], task.x_p.shape[1],
+            sized.rank, self.types, sized.learned, sized.hidden, loss.heads,
+        )  # fmt: skip
+        self.network = Network(shape, task.x_w, task.x_p, len(members))
+        seeds = [settings.seed * 1000 + int(m) for m in members]
+        self.network.initialise(seeds, output_gain=settings.output_gain, phi=settings.phi)
+        self.held = task.held(members, settings.folds)
+        self.weight = row_weights(task.rows, settings)
+        self.target = (task.rows.log_ns - task.offset[members])[..., None].astype(np.float32)
+
+    def run(self, stop: threading.Event, progress: Progress | None) -> Trained:
+        network, settings, sized, loss = self.network, self.settings, self.sized, self.loss
+        plan = Plan.of(self.task.rows, self.types, len(self.task.x_w))
+        everything = network.gathered(plan, settings.negative_slope)
+        target = self.target[:, plan.order]
+        train_weight, check_weight = self._weights(plan.order)
+        values = network.parameters.flat
+        optimiser = Adam(
+            values, network.parameters.is_matrix(), decay=sized.weight_decay, beta2=settings.beta2,
+            infinity=settings.optimiser == "adamaxw",
+        )  # fmt: skip
+        best, best_loss = values.copy(), np.full(len(values), np.inf)
+        best_step = np.zeros(len(values), np.int64)
+        error = np.empty_like(everything.total)
+        rng = np.random.default_rng(settings.seed)
+        for step in range(sized.steps + 1):
+            if stop.is_set():
+                break
+            checks = step % settings.check_every == 0 or step == sized.steps
+            if checks or sized.batch is None:
+                np.subtract(network.forward(everything), target, out=error)
+            if checks:
+                now = (loss.value(error).mean(axis=2) * check_weight[..., 0]).sum(axis=1, dtype=np.float64)
+                if not np.all(np.isfinite(now)):
+                    raise PitotError(f"training diverged at step {step}; lower learning_rate")
+                better = now < best_loss
+                best[better], best_loss[better], best_step[better] = values[better], now[better], step
+                if progress is not None:
+                    progress(Step(self.task.phase, step, sized.steps, float(now.mean())))
+            if step == sized.steps:
+                break
+            if sized.batch is None:
+                slope = loss.derivative(error)
+                slope *= train_weight
+                network.backward(everything, slope)
+            else:
+                self._batch_gradient(sized.batch, rng)
+            optimiser.step(values, network.gradients.flat, self._rate(step))
+        values[...] = best
+        predictions = np.empty((len(values), len(plan), loss.heads))
+        predictions[:, plan.order] = network.forward(everything)
+        predictions += self.task.offset[self.members][..., None]
+        platforms, workloads = network.embed()
+        return Trained(
+            network.shape, best, platforms.copy(), workloads.copy(), predictions, best_step, best_loss
         )
-        optimiser.step(values, network.gradients.flat, rate)
-    values[...] = best
-    predictions = np.empty((len(members), len(rows), heads))
-    predictions[:, plan.order] = network.forward(gathered) + task.offset[members][:, plan.order, None]
-    platforms, workloads = network.embed()
-    return Trained(shape, best, platforms.copy(), workloads.copy(), predictions, best_step, best_loss)
+
+    def _rate(self, step: int) -> float:
+        settings, steps = self.settings, self.sized.steps
+        if settings.schedule == "constant":
+            return settings.learning_rate
+        return settings.learning_rate * cosine(step, steps, warm_up=min(settings.warm_up, steps // 4))
+
+    def _weights(self, order: NDArray[np.int64]) -> tuple[Array, Array]:
+        """(E, N, 1) weights of training and of held-out rows, each adding up to 1 per member."""
+        row, held = self.weight[order], self.held[:, order]
+        training, checking = row * ~held, row * held
+        checking = np.where(checking.sum(axis=1, keepdims=True) > 0, checking, training)
+        training = np.where(training.sum(axis=1, keepdims=True) > 0, training, checking)
+        return _normal(training), _normal(checking)
+
+    def _batch_gradient(self, size: int, rng: np.random.Generator) -> None:
+        """Gradient on `size` random training rows of every number of co-runners."""
+        n_co = self.task.rows.n_co_runners
+        drawn = []
+        for n in np.unique(n_co):
+            pool = np.flatnonzero((n_co == n) & ~self.held.all(axis=0))
+            if len(pool):
+                drawn.append(pool[rng.integers(0, len(pool), size)])
+        chosen = np.concatenate(drawn)
+        plan = Plan.of(self.task.rows[chosen], self.types, len(self.task.x_w), cell_sorted=False)
+        chosen = chosen[plan.order]
+        gathered = self.network.gathered(plan, self.settings.negative_slope)
+        slope = self.loss.derivative(self.network.forward(gathered) - self.target[:, chosen])
+        # A row's weight over its chance of being drawn, so that the batch stands for all rows.
+        share = np.bincount(n_co)[n_co[chosen]]
+        slope *= _normal(self.weight[chosen] * share * ~self.held[:, chosen])
+        self.network.backward(gathered, slope)
 
 
-def _weights(
-    task: Task, settings: Settings, plan: Plan, members: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(E, N, 1) weights of training and of held-out rows, each adding up to 1 per member."""
-    row = np.where(task.rows.n_co_runners > 0, settings.co_run_weight, 1.0)[plan.order]
-    fold = task.fold[plan.order]
-    held = np.stack([fold == m % settings.folds for m in members])
-    train_weight, check_weight = row * ~held, row * held
-    check_weight = np.where(check_weight.sum(axis=1, keepdims=True) > 0, check_weight, train_weight)
-    train_weight = np.where(train_weight.sum(axis=1, keepdims=True) > 0, train_weight, check_weight)
-
-    def normal(weight: Array) -> NDArray[np.float32]:
-        return np.asarray(weight / weight.sum(axis=1, keepdims=True), np.float32)[..., None]
-
-    return normal(train_weight), normal(check_weight)
+def _normal(weight: Array) -> Array:
+    total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
+    return np.asarray(weight / total, np.float32)[..., None]
 
 
-def member_baselines(
-    rows: Observations, fold: NDArray[np.int64], settings: Settings, n_platforms: int, n_workloads: int
-) -> list[Baseline]:
-    """Each member's baseline, fitted on the rows it trains on."""
-    if settings.objective != "log-residual":
-        return [Baseline.constant(rows, n_platforms, n_workloads)] * settings.members
-    startup = settings.baseline == "start-up"
-    everything = Baseline.fit(rows, n_platforms, n_workloads, startup=startup)
-    by_fold: dict[int, Baseline] = {}
-    for held in range(min(settings.members, settings.folds)):
-        kept = rows[fold != held]
-        by_fold[held] = (
-            Baseline.fit(kept, n_platforms, n_workloads, startup=startup, start=everything)
-            if len(kept)
-            else everything
-        )
-    return [by_fold[m % settings.folds] for m in range(settings.members)]
-
-
-def offsets(baselines: Sequence[Baseline], rows: Observations) -> NDArray[np.float64]:
-    """(E, N) log C̄ of every row by every member's baseline."""
-    return np.stack([baseline(rows.platform, rows.workload) for baseline in baselines])
+def row_weights(rows: Observations, settings: Settings) -> NDArray[np.float64]:
+    """(N,) weight of each row by its number of co-runners."""
+    n_co = rows.n_co_runners
+    if settings.degree_weights is None:
+        return np.where(n_co > 0, settings.co_run_weight, 1.0)
+    count = np.maximum(np.bincount(n_co, minlength=4), 1)
+    return np.asarray((np.array(settings.degree_weights) / count)[n_co])
 
 
 @contextmanager
-def one_blas_thread(wanted: bool) -> Iterator[None]:
-    """BLAS on one thread while our own threads share the cores."""
-    if not wanted:
-        yield
-        return
+def one_blas_thread() -> Iterator[None]:
+    """BLAS on one thread: the products here are small, and our own threads share the cores better."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(1):

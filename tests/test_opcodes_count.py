@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 
@@ -146,3 +147,20 @@ def test_features_are_logarithms_by_first_byte() -> None:
     }
     with pytest.raises(UnknownName, match=r"f64\.add"):
         feature_column("f64.ad")
+
+
+def test_output_beyond_what_is_kept_is_still_hashed() -> None:
+    run = count(
+        wasm(
+            """(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 2)
+            (func (export "_start") (local i32)
+              (memory.fill (i32.const 100) (i32.const 65) (i32.const 60000))
+              (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 60000))
+              (loop
+                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+                (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 50)))))"""
+        )
+    )
+    assert len(run.stdout) == 1 << 20
+    assert run.stdout_sha256 == hashlib.sha256(b"A" * 3_000_000).hexdigest()

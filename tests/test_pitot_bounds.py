@@ -7,15 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from pitot_core import Pitot, PitotError, UncalibratedDegree
-from pitot_core.conformal import Calibration
+from pitot_core import Observations, Pitot, PitotError, UncalibratedDegree, margin, split
+from pitot_core.conformal import Calibration, Scored
 from tests.pitot_problems import made_up
 
 
-def calibrated(scores: np.ndarray, choosing: np.ndarray | None = None) -> Calibration:
+def scored(scores: np.ndarray) -> Scored:
     one = np.ones((1, len(scores)))
-    zero = np.zeros(len(scores), np.int64)
-    return Calibration.of(scores, 0 * one, one, zero, zero.astype(bool) if choosing is None else choosing)
+    return Scored(scores, np.zeros(len(scores), np.int64), 0 * one, one)
+
+
+def calibrated(scores: np.ndarray) -> Calibration:
+    return Calibration.of(scored(scores), scored(scores[:0]))
 
 
 def test_gamma_is_an_order_statistic_without_interpolation() -> None:
@@ -71,3 +74,38 @@ def test_a_smaller_eps_never_lowers_the_bound() -> None:
     alone = rows[rows.n_co_runners == 0]
     bounds = np.stack([model.bound(alone, eps) for eps in (0.5, 0.3, 0.2, 0.1)])
     assert np.all(np.diff(bounds, axis=0) >= 0)
+
+
+def test_calibration_rows_have_no_say_in_the_choice_between_candidates() -> None:
+    """Two candidates, the second far better on the choice rows and far worse on calibration rows, is still taken."""
+    n = 200
+    rng = np.random.default_rng(0)
+    y, zero = np.abs(rng.standard_normal(n)), np.zeros(n, np.int64)
+    wide = np.stack([np.zeros(n), np.full(n, 3.0)])
+    good = np.stack([np.zeros(n), y])
+    one = np.ones((2, n))
+    pool = Calibration.of(Scored(y, zero, wide, one), Scored(y, zero, good, one)).pools[0]
+    assert pool.choose(0.1, [0, 1]) == 1
+    assert pool.choose(0.1, [0]) == 0
+
+
+def test_bounds_by_row_spread_are_narrower_where_noise_differs_between_platforms() -> None:
+    rows, features = made_up(rows=6000, degrees=1, noise=0.0)
+    rng = np.random.default_rng(1)
+    loud = np.where(rows.platform < 2, 0.4, 0.02)
+    noisy = Observations(
+        rows.platform,
+        rows.workload,
+        rows.co_runners,
+        rows.log_ns + loud * rng.standard_normal(len(rows)),
+        rows.job,
+    )
+    parts = split(noisy, train=0.8, test=0.2, by="row", seed=0)
+    model = Pitot(split_by="row", steps=150, members=2, folds=2).fit(noisy[parts.train], features)
+    test = noisy[parts.test]
+    measured = np.exp(test.log_ns)
+    chosen, plain = (
+        margin(model.bound(test, 0.05, method=method), measured) for method in ("chosen", "plain")
+    )
+    assert chosen < 0.8 * plain
+    assert abs(np.mean(model.bound(test, 0.05) >= measured) - 0.95) < 0.05

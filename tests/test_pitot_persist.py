@@ -86,8 +86,9 @@ def test_a_zip_bomb_is_refused(saved: Path, tmp_path: Path) -> None:
     [
         {"format": 99},
         {"kind": "other"},
-        {"rank": 0},
-        {"rank": 5},
+        {"networks": {"": [0, 2, 0.1]}},
+        {"networks": {"": [5, 2, 0.1]}},
+        {"networks": {}},
         {"settings": {"rank": -1}},
         {"pools": [9]},
         {"workload_names": []},

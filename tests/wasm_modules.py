@@ -30,7 +30,7 @@ _MAKING = {
     name: [opcode for opcode in _PLAIN if opcode.signature.endswith(f":{letter}")]
     for letter, name in LETTERS.items()
 }
-_DOING = [opcode for opcode in _PLAIN if opcode.signature.endswith(":")]
+_DOING = [op for op in OPCODES.values() if op.signature.endswith(":") and op.name != "nop"]
 _F32 = [
     0x00000000,
     0x80000000,
@@ -102,10 +102,11 @@ class Maker:
         return self.random.random() < probability
 
     def choose(self, opcodes: list[Opcode]) -> Opcode:
-        if self.executed is None:
+        """One of them at random; where it is known what was executed, often one of the rarest."""
+        if self.executed is None or self.chance(0.3):
             return self.random.choice(opcodes)
-        executed = self.executed
-        return min(self.random.choices(opcodes, k=6), key=lambda opcode: executed[opcode.name])
+        executed, few = self.executed, self.random.sample(opcodes, len(opcodes) // 2 + 1)
+        return min(few, key=lambda opcode: executed[opcode.name])
 
     def constant(self, type_: str) -> None:
         pick, bits = self.random.choice, self.random.getrandbits
@@ -479,7 +480,7 @@ class Maker:
                         [b"\x70\1" + unsigned(TABLE_SIZE) + unsigned(20), b"\x6f\0" + unsigned(TABLE_SIZE)]
                     ),
                 ),
-                section(5, vector([b"\1\1\3", b"\0\1"][: self.memories])),
+                section(5, vector([b"\1\1\3", b"\1\1\5"][: self.memories])),
                 section(6, vector(globals_)),
                 section(7, vector(exports)),
                 section(

@@ -281,11 +281,8 @@ def count_opcodes(data: bytes, start: int, end: int) -> Counter[str]:
     """How often each opcode stands in the instructions from `start` to `end`."""
     found: Counter[str] = Counter()
     while start < end:
-        instructions = _INSTRUCTION.findall(data, start, end)
         stop = _RUN.match(data, start, end).end()  # type: ignore[union-attr]
-        if sum(map(len, instructions)) != stop - start:
-            instructions = _INSTRUCTION.findall(data, start, stop)
-        for code, times in Counter(instructions).items():
+        for code, times in Counter(_INSTRUCTION.findall(data, start, stop)).items():
             found[_name(code)] += times
         if stop < end:
             opcode, _, stop = read_instruction(data, stop, end)

@@ -1,5 +1,4 @@
-"""Exact opcode counts of a run, at nearly native speed: the rewritten module under wasmtime with WASI preview
-1.
+"""Exact opcode counts of a run at nearly native speed: the rewritten module under wasmtime, with WASI.
 
 What is counted: every instruction the program starts to execute, including one that traps. Structural opcodes
 count when control passes over them: `block` and `if` each time, `loop` when it is entered from above (not
@@ -8,7 +7,8 @@ it. A branch, a `return` or a false `if` without `else` jumps past the `end`, wh
 Constant expressions of globals and segments are evaluated at instantiation and not counted.
 
 A run that traps where the engine cannot say at which instruction is repeated with counters that need no such
-report (its files are written twice then); all of the result is the second run's.
+report (its files are written twice then); all of the result is the second run's. How deep calls may nest before
+the stack is exhausted is the engine's choice, and a rewritten function may need a little more of it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from typing import Any
 
 import wasmtime
 
-from harness.errors import ModuleError
+from harness.errors import HarnessError, ModuleError
 from harness.opcodes import traps
-from harness.opcodes.decode import check_module
 from harness.opcodes.instrument import BULK, Instrumented, Stop, instrument
-from harness.opcodes.invocation import TRAP_EXIT_CODE, Capture, Counts, FixedClock, FixedRandom, Invocation
+from harness.opcodes.invocation import TRAP_EXIT_CODE, Counts, FixedClock, FixedRandom, Invocation
+from harness.opcodes.pipe import Pipe
+from harness.opcodes.validity import check_valid, sentence
 
 _FUEL = 1 << 62
 _EFAULT = 21  # WASI error number: a bad address
@@ -63,9 +64,9 @@ def count(
 
     After `timeout_s` seconds the run is stopped (`trap` is "time limit") and the counts are those until then.
     `fuel_check` compares them with the engine's own fuel in the same run. Raises `ModuleError` where the
-    bytes are not a module that can run with WASI preview 1, or where the fuel differs.
+    bytes are not a module that can run with WASI preview 1, `HarnessError` where the fuel differs.
     """
-    check_module(module, "the module")
+    check_valid(module)
     invocation = Invocation(argv, stdin, preopens or {}, env or {}, timeout_s, entry, fixed)
     instrumented = instrument(module)
     run = _Run(instrumented, invocation, fuel_check)
@@ -73,6 +74,11 @@ def count(
         instrumented = instrument(module, every_block=True)
         run = _Run(instrumented, invocation, fuel_check)
     return run.counts()
+
+
+def count_instrumented(instrumented: Instrumented, invocation: Invocation) -> Counts:
+    """The counts of one run of a module rewritten before, if it traps as far as the engine knows where."""
+    return _Run(instrumented, invocation, fuel_check=False).counts()
 
 
 class _Run:
@@ -85,12 +91,11 @@ class _Run:
         self.stop: Stop | None = None
         self.results: Any = None
         self.exports: Any = {}
-        self.outputs = Capture(), Capture()
         self.engine = _engine(invocation, fuel_check)
         try:
             compiled = wasmtime.Module(self.engine, instrumented.data)
         except wasmtime.WasmtimeError as error:
-            raise ModuleError(f"wasmtime refuses the module: {_sentence(error)}") from None
+            raise ModuleError(f"wasmtime refuses the module: {sentence(error)}") from None
         self.store = wasmtime.Store(self.engine)
         if fuel_check:
             self.store.set_fuel(_FUEL)
@@ -98,9 +103,14 @@ class _Run:
         linker.define_wasi()
         if invocation.fixed:
             _fix(linker)
-        with tempfile.NamedTemporaryFile(prefix="harness-stdin-") as stdin:
+        with (
+            tempfile.NamedTemporaryFile(prefix="harness-stdin-") as stdin,
+            Pipe() as stdout,
+            Pipe() as stderr,
+        ):
             stdin.write(invocation.stdin)
             stdin.flush()
+            self.outputs = stdout, stderr
             _set_wasi(self.store, invocation, stdin.name, self.outputs)
             self._execute(linker, compiled)
         self.fuel = _FUEL - self.store.get_fuel() if fuel_check else 0
@@ -116,17 +126,23 @@ class _Run:
         start_ns = time.perf_counter_ns()
         try:
             self.exports = linker.instantiate(self.store, compiled).exports(self.store)
+            if self.fuel_check:  # copying data segments at instantiation may have used some
+                self.store.set_fuel(_FUEL)
             if self.instrumented.start is not None:
                 self.exports[self.instrumented.start](self.store)
-            if self.invocation.entry not in self.exports:
-                raise ModuleError(f"the module exports no function {self.invocation.entry!r} to run")
-            self.results = self.exports[self.invocation.entry](self.store)
+            entry = self.invocation.entry
+            if entry not in self.exports or not isinstance(self.exports[entry], wasmtime.Func):
+                raise ModuleError(f"the module exports no function {entry!r} to run")
+            params = len(self.exports[entry].type(self.store).params)
+            if params:
+                raise ModuleError(f"the function {entry!r} to run takes {params} parameters, not none")
+            self.results = self.exports[entry](self.store)
         except wasmtime.ExitTrap as error:
             self.exit_code = error.code
         except wasmtime.Trap as error:
             self._trapped(error)
         except wasmtime.WasmtimeError as error:
-            raise ModuleError(f"the module does not run: {_sentence(error)}") from None
+            raise ModuleError(f"the module does not run: {sentence(error)}") from None
         finally:
             self.wall_ns = time.perf_counter_ns() - start_ns
             if timer is not None:
@@ -135,7 +151,7 @@ class _Run:
     def _trapped(self, error: Any) -> None:
         name = error.trap_code.name if error.trap_code else ""
         self.exit_code = TRAP_EXIT_CODE
-        self.trap = _TRAPS.get(name, name.lower().replace("_", " ") or _sentence(error))
+        self.trap = _TRAPS.get(name, name.lower().replace("_", " ") or sentence(error))
         if error.frames and self.trap != traps.STACK_EXHAUSTED:
             self.stop = Stop(error.frames[0].func_index, error.frames[0].module_offset, self.trap)
 
@@ -154,7 +170,9 @@ class _Run:
         if self.fuel_check and self.trap is None:
             expected = self.instrumented.expected_fuel(self.counters)
             if self.fuel < expected or (self.fuel > expected and BULK.isdisjoint(opcodes)):
-                raise ModuleError(f"the engine used {self.fuel} units of fuel, the counts explain {expected}")
+                raise HarnessError(
+                    f"the engine used {self.fuel} units of fuel, the counts explain {expected}"
+                )
         results = self.results if isinstance(self.results, list) else [self.results]
         return Counts(
             opcodes=opcodes,
@@ -166,7 +184,7 @@ class _Run:
             stderr=bytes(self.outputs[1].kept),
             stdout_sha256=self.outputs[0].sha256.hexdigest(),
             results=() if self.results is None else tuple(results),
-            memory_sha256=self._memory_sha256(),
+            memory_sha256=self._memory_sha256() if self.invocation.fixed else "",
         )
 
     def _memory_sha256(self) -> str:
@@ -188,13 +206,13 @@ def _engine(invocation: Invocation, fuel: bool) -> Any:
     return wasmtime.Engine(config)
 
 
-def _set_wasi(store: Any, invocation: Invocation, stdin: str, outputs: tuple[Capture, Capture]) -> None:
+def _set_wasi(store: Any, invocation: Invocation, stdin: str, outputs: Sequence[Pipe]) -> None:
     wasi = wasmtime.WasiConfig()
     wasi.argv = list(invocation.argv)
     wasi.env = list(invocation.env.items())
     wasi.stdin_file = stdin
-    wasi.stdout_custom = outputs[0].write
-    wasi.stderr_custom = outputs[1].write
+    wasi.stdout_file = outputs[0].path
+    wasi.stderr_file = outputs[1].path
     for guest, host in invocation.preopens.items():
         wasi.preopen_dir(str(host), guest)
     store.set_wasi(wasi)
@@ -227,9 +245,3 @@ def _fix(linker: Any) -> None:
     linker.define_func(_WASI, "clock_time_get", clock_type, clock_time_get, access_caller=True)
     random_type = wasmtime.FuncType([i32, i32], [i32])
     linker.define_func(_WASI, "random_get", random_type, random_get, access_caller=True)
-
-
-def _sentence(error: Exception) -> str:
-    """The message in one line: wasmtime puts causes on lines of their own."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(line for line in lines if line != "Caused by:")

@@ -72,10 +72,9 @@ class Module:
 
 
 def check_module(data: bytes, where: str) -> None:
-    """Raise `ModuleError` unless `data` starts as a core module and its sections fill it exactly (no deeper
-    look).
+    """Raise `ModuleError` unless `data` starts as a core module and its sections fill it exactly.
 
-    `where` names the file in the message.
+    `where` names the file in the message. What is inside the sections is not looked at.
     """
     try:
         read_sections(data)
@@ -163,9 +162,7 @@ def decode(data: bytes, *, bodies: bool = True) -> Module:
 
 
 def check_body(data: bytes, start: int, end: int) -> None:
-    """Raise `ModuleError` unless the bytes are well-formed instructions with blocks that nest and end at
-    `end`.
-    """
+    """Raise `ModuleError` unless the bytes are well-formed instructions whose blocks nest and are closed."""
     frames = [0x02]  # the opcode that opened each block
     for offset, opcode, _ in read_instructions(data, start, end):
         if not frames:

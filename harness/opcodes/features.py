@@ -15,9 +15,7 @@ from harness.opcodes.tables import CODES, OPCODES
 
 
 def feature_column(name: str) -> str:
-    """The published column of an opcode: `feature_column("f64.add")` is "xA0". `UnknownName` if there is
-    none.
-    """
+    """The published column of an opcode: "xA0" for "f64.add". `UnknownName` if there is no such opcode."""
     if name not in CODES:
         raise UnknownName("opcode", name, CODES)
     return f"x{OPCODES[CODES[name]].prefix:02X}"

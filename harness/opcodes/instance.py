@@ -51,9 +51,7 @@ class Table:
 
 
 class Function:
-    """A function of the module, or of the host where `host` is set; its steps are prepared at the first
-    call.
-    """
+    """A function of the module, or of the host where `host` is set; prepared at its first call."""
 
     __slots__ = ("_steps", "host", "index", "instance", "params", "type", "zeros")
 
@@ -88,18 +86,20 @@ def _zero(type_: str) -> Any:
 
 
 class Instance:
-    """`hosts` gives the imported functions by (module, name); `ModuleError` for an import that is not
-    there.
-    """
+    """`hosts` gives the functions to import by (module, name); `ModuleError` where one is not there."""
 
-    def __init__(self, module: Module, hosts: Mapping[tuple[str, str], Callable[..., Any]]) -> None:
+    def __init__(
+        self, module: Module, hosts: Mapping[tuple[str, str], tuple[FuncType, Callable[..., Any]]]
+    ) -> None:
         self.module = module
         self.functions: list[Function] = []
         for entry in module.imports:
             host = hosts.get((entry.module, entry.name))
             if host is None or not isinstance(entry.type, int):
                 raise ModuleError(f"the module does not run: unknown import: `{entry.module}::{entry.name}`")
-            self.functions.append(Function(module.types[entry.type], self, -1, host))
+            if module.types[entry.type] != host[0]:
+                raise ModuleError(f"the module does not run: `{entry.module}::{entry.name}` has another type")
+            self.functions.append(Function(host[0], self, -1, host[1]))
         for index, type_ in enumerate(module.functions):
             self.functions.append(Function(module.types[type_], self, index, None))
         self.memories = [Memory(limits) for limits in module.memories]

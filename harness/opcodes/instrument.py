@@ -85,9 +85,7 @@ class Instrumented:
     every_block: bool = False  # so that counts need no solving and no place of a trap
 
     def block_counts(self, counters: Sequence[int], stop: Stop | None = None) -> list[tuple[int, list[int]]]:
-        """For each defined function how often each block was entered, and the block in which execution
-        trapped.
-        """
+        """For each defined function, its number and how often each of its blocks was entered."""
         stopped = self._stopped(stop)
         found = []
         for number, function in enumerate(self.functions):
@@ -97,9 +95,7 @@ class Instrumented:
         return found
 
     def opcode_counts(self, counters: Sequence[int], stop: Stop | None = None) -> dict[str, int]:
-        """Executed opcodes by name. `trap`: function and offset (in `data`) of the instruction that
-        trapped.
-        """
+        """Executed opcodes by name; `stop` says where execution trapped, if it did."""
         data, total = self.module.data, Counter[str]()
         for number, counts in self.block_counts(counters, stop):
             blocks = self.functions[number].blocks
@@ -116,8 +112,7 @@ class Instrumented:
         return {name: times for name, times in total.items() if times}
 
     def expected_fuel(self, counters: Sequence[int]) -> int:
-        """What wasmtime's fuel must be after a run without a trap, from the counts and the inserted code
-        alone.
+        """What wasmtime's fuel must be after a run without a trap, from counts and inserted code alone.
 
         Fuel: one for each instruction but `else`, `end`, `nop`, `drop`, `block`, `loop`, `unreachable` and
         `return`, and one for each function entered.
@@ -142,14 +137,11 @@ class Instrumented:
         block = bisect_right(blocks.starts, offset) - 1
         if block < 0 or offset >= blocks.ends[block]:
             return None
-        if (
-            stop.reason == traps.TIME_LIMIT
-        ):  # looked at on entering functions and loops, before their first block
+        if stop.reason == traps.TIME_LIMIT:  # it stops on entering a function or loop, before the first block
             opcode = read_instruction(self.module.data, offset, blocks.ends[block])[0]
             return (number, block, offset) if opcode.name == "loop" else None
         if stop.reason == traps.UNREACHABLE and block in blocks.doomed:
-            # The engine may report the instruction before, where that one ends in a branch of the engine's
-            # own.
+            # The engine may report the instruction before, if that ends in a branch of the engine's own.
             *_, last = read_instructions(self.module.data, offset, blocks.ends[block])
             return number, block, last.offset
         return number, block, offset
@@ -257,9 +249,7 @@ def _insertions(
 
 
 def _copies(first_global: int, counters: int, memory: int) -> list[bytes]:
-    """Bodies of functions that copy the counters to memory: i64.store (i32.const 0) (global.get n), n
-    times.
-    """
+    """Bodies of functions that copy the counters to memory: i64.store (i32.const 0) (global.get n)."""
     place = b"\x43" + unsigned(memory) if memory else b"\3"
     bodies = []
     for first in range(0, counters, _CHUNK):

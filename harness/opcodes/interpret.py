@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ModuleError
-from harness.opcodes.decode import check_module, decode
+from harness.opcodes.decode import decode
 from harness.opcodes.instance import Function, Instance
 from harness.opcodes.invocation import TRAP_EXIT_CODE, Capture, Counts, Invocation
 from harness.opcodes.numeric import Trap
@@ -49,6 +49,7 @@ from harness.opcodes.prepare import (
 )  # fmt: skip
 from harness.opcodes.traps import NO_ELEMENT, OTHER_TYPE, OUT_OF_TABLE, STACK_EXHAUSTED, TIME_LIMIT
 from harness.opcodes.traps import UNREACHABLE as UNREACHABLE_REASON
+from harness.opcodes.validity import check_valid
 from harness.opcodes.wasi import Exit, Wasi
 
 MAX_CALL_DEPTH = 50_000
@@ -72,10 +73,9 @@ def interpret(
 ) -> Counts:
     """Like `count`, one instruction at a time: about a thousand times slower, and simple enough to trust.
 
-    The module must be valid (wasmtime, or `count`, says whether it is). Raises `ModuleError` where it cannot
-    run.
+    Raises `ModuleError` where the module is not valid or cannot run.
     """
-    check_module(module, "the module")
+    check_valid(module)
     return interpret_invocation(
         module, Invocation(argv, stdin, preopens or {}, env or {}, timeout_s, entry, fixed)
     )
@@ -97,7 +97,8 @@ def interpret_invocation(module: bytes, invocation: Invocation) -> Counts:
         instance.initialise()
         if decoded.start is not None:
             execute(instance.functions[decoded.start], counts, deadline)
-        results = execute(_entry(instance, invocation.entry), counts, deadline)
+        entry = _entry(instance, invocation.entry)
+        results = list(map(_signed, execute(entry, counts, deadline), entry.type.results))
     except Exit as error:
         exit_code = error.code
     except Trap as error:
@@ -116,15 +117,25 @@ def interpret_invocation(module: bytes, invocation: Invocation) -> Counts:
         stderr=bytes(outputs[1].kept),
         stdout_sha256=outputs[0].sha256.hexdigest(),
         results=tuple(results),
-        memory_sha256=_memory_sha256(instance),
+        memory_sha256=_memory_sha256(instance) if invocation.fixed else "",
     )
 
 
 def _entry(instance: Instance, name: str) -> Function:
     for export in instance.module.exports:
         if export.name == name and export.kind == "func":
-            return instance.functions[export.number]
+            function = instance.functions[export.number]
+            if function.params:
+                raise ModuleError(
+                    f"the function {name!r} to run takes {function.params} parameters, not none"
+                )
+            return function
     raise ModuleError(f"the module exports no function {name!r} to run")
+
+
+def _signed(value: Any, type_: str) -> Any:
+    half = 1 << int(type_[1:]) - 1 if type_[0] == "i" else 0
+    return (value ^ half) - half if half else value
 
 
 def _memory_sha256(instance: Instance) -> str:
@@ -135,9 +146,7 @@ def _memory_sha256(instance: Instance) -> str:
 
 
 def execute(function: Function, counts: list[int], deadline: float | None = None) -> list[Any]:
-    """Call a function without parameters; its results. Raises `Trap`, or `Exit` where the program asks for
-    it.
-    """
+    """Call a function without parameters; its results. Raises `Trap`, or `Exit` at proc_exit."""
     stack: list[Any] = []
     push, pop = stack.append, stack.pop
     callers: list[tuple[Any, int, Any]] = []

@@ -43,7 +43,9 @@ class Counts:
     stderr: bytes  # the first MiB
     stdout_sha256: str  # of all of it
     results: tuple[int | float, ...] = ()  # what the entry returned
-    memory_sha256: str = ""  # of the exported memories at the end, in the order of their names
+    memory_sha256: str = (
+        ""  # of the exported memories at the end, in the order of their names; of a `fixed` run only
+    )
 
     def by_category(self) -> dict[str, int]:
         """Totals by the kind of opcode: the words of `tables.CATEGORIES`."""

@@ -6,9 +6,7 @@ from harness.errors import ModuleError
 
 
 def read_unsigned(data: bytes, pos: int, end: int, bits: int = 32) -> tuple[int, int]:
-    """The number at `pos` and the position after it; `ModuleError` if it runs past `end` or exceeds
-    `bits`.
-    """
+    """The number at `pos` and the position after it; `ModuleError` past `end` or beyond `bits`."""
     start, value, shift = pos, 0, 0
     while pos < end:
         byte = data[pos]
@@ -27,9 +25,7 @@ def read_unsigned(data: bytes, pos: int, end: int, bits: int = 32) -> tuple[int,
 
 
 def read_signed(data: bytes, pos: int, end: int, bits: int = 32) -> tuple[int, int]:
-    """Like `read_unsigned` for two's complement numbers; the unused bits of the last byte must repeat the
-    sign.
-    """
+    """Like `read_unsigned`, for two's complement: unused bits of the last byte must repeat the sign."""
     start, value, shift = pos, 0, 0
     while pos < end:
         byte = data[pos]

@@ -331,6 +331,10 @@ class Reader:
         return flags & 0x3F, self.u32() if flags & 0x40 else 0, self.u64()
 
     def heap_type(self) -> str:
+        if not self.peek() & 0x40:
+            raise ModuleError(
+                f"a type by index at offset {self.pos}: the function references proposal is not supported"
+            )
         return self.reference_type()
 
 

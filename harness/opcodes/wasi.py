@@ -16,58 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from harness.opcodes.invocation import Capture, FixedClock, FixedRandom, Invocation
+from harness.opcodes.reader import FuncType
 from harness.opcodes.wasi_files import RIGHT_READ, RIGHT_WRITE, Directory, Escape, File, Stream, errno_of
 
 MODULE = "wasi_snapshot_preview1"
 EBADF, EFAULT, EINVAL, ENAMETOOLONG, ENOSYS, EPERM = 8, 21, 28, 37, 52, 63
-_NAMES = [
-    "args_get",
-    "args_sizes_get",
-    "environ_get",
-    "environ_sizes_get",
-    "clock_res_get",
-    "clock_time_get",
-    "fd_advise",
-    "fd_allocate",
-    "fd_close",
-    "fd_datasync",
-    "fd_fdstat_get",
-    "fd_fdstat_set_flags",
-    "fd_fdstat_set_rights",
-    "fd_filestat_get",
-    "fd_filestat_set_size",
-    "fd_filestat_set_times",
-    "fd_pread",
-    "fd_prestat_get",
-    "fd_prestat_dir_name",
-    "fd_pwrite",
-    "fd_read",
-    "fd_readdir",
-    "fd_renumber",
-    "fd_seek",
-    "fd_sync",
-    "fd_tell",
-    "fd_write",
-    "path_create_directory",
-    "path_filestat_get",
-    "path_filestat_set_times",
-    "path_link",
-    "path_open",
-    "path_readlink",
-    "path_remove_directory",
-    "path_rename",
-    "path_symlink",
-    "path_unlink_file",
-    "poll_oneoff",
-    "proc_exit",
-    "proc_raise",
-    "sched_yield",
-    "random_get",
-    "sock_accept",
-    "sock_recv",
-    "sock_send",
-    "sock_shutdown",
-]
+# Parameters of every function (i: i32, I: i64); each gives an error number, but for proc_exit.
+_PARAMETERS = {
+    "args_get": "ii", "args_sizes_get": "ii", "environ_get": "ii", "environ_sizes_get": "ii", "clock_res_get": "ii",
+    "clock_time_get": "iIi", "fd_advise": "iIIi", "fd_allocate": "iII", "fd_close": "i", "fd_datasync": "i",
+    "fd_fdstat_get": "ii", "fd_fdstat_set_flags": "ii", "fd_fdstat_set_rights": "iII", "fd_filestat_get": "ii",
+    "fd_filestat_set_size": "iI", "fd_filestat_set_times": "iIIi", "fd_pread": "iiiIi", "fd_prestat_get": "ii",
+    "fd_prestat_dir_name": "iii", "fd_pwrite": "iiiIi", "fd_read": "iiii", "fd_readdir": "iiiIi",
+    "fd_renumber": "ii", "fd_seek": "iIii", "fd_sync": "i", "fd_tell": "ii", "fd_write": "iiii",
+    "path_create_directory": "iii", "path_filestat_get": "iiiii", "path_filestat_set_times": "iiiiIIi",
+    "path_link": "iiiiiii", "path_open": "iiiiiIIii", "path_readlink": "iiiiii", "path_remove_directory": "iii",
+    "path_rename": "iiiiii", "path_symlink": "iiiii", "path_unlink_file": "iii", "poll_oneoff": "iiii",
+    "proc_exit": "i", "proc_raise": "i", "sched_yield": "", "random_get": "ii", "sock_accept": "iii",
+    "sock_recv": "iiiiii", "sock_send": "iiiii", "sock_shutdown": "ii",
+}  # fmt: skip
 _CREATE, _DIRECTORY, _EXCLUSIVE, _TRUNCATE = 1, 2, 4, 8  # oflags
 _APPEND = 1  # fdflags
 _SYMLINK_FOLLOW = 1  # lookupflags
@@ -101,9 +68,14 @@ class Wasi:
         for guest, host in invocation.preopens.items():
             self.files[len(self.files)] = Directory(os.open(Path(host), os.O_RDONLY | os.O_DIRECTORY), guest)
 
-    def functions(self) -> dict[tuple[str, str], Callable[..., Any]]:
-        """Every function of preview 1 by (module, name)."""
-        return {(MODULE, name): self._guarded(getattr(self, name, None)) for name in _NAMES}
+    def functions(self) -> dict[tuple[str, str], tuple[FuncType, Callable[..., Any]]]:
+        """Every function of preview 1, with its type, by (module, name)."""
+        found = {}
+        for name, letters in _PARAMETERS.items():
+            results = () if name == "proc_exit" else ("i32",)
+            type_ = FuncType(tuple("i32" if letter == "i" else "i64" for letter in letters), results)
+            found[MODULE, name] = type_, self._guarded(getattr(self, name, None))
+        return found
 
     def close(self) -> None:
         for file in self.files.values():

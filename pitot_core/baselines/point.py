@@ -1,0 +1,80 @@
+"""A point prediction with split conformal bounds: what every baseline shares."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitot_core.conformal import Calibration, PoolSize, Scored
+from pitot_core.errors import NotFitted, ObservationsError
+from pitot_core.features import Features
+from pitot_core.observations import Observations, Queries
+from pitot_core.splits import split
+from pitot_core.training import Progress
+
+Array = NDArray[Any]
+
+
+class PointModel(ABC):
+    """Subclasses learn log times from rows; this class keeps calibration rows apart and makes bounds of them."""
+
+    def __init__(self, *, calibration_share: float = 0.1, split_by: str = "job", seed: int = 0) -> None:
+        self.calibration_share, self.split_by, self.seed = calibration_share, split_by, seed
+        self.features: Features | None = None
+        self.calibration = Calibration()
+
+    def fit(
+        self,
+        observations: Observations,
+        features: Features,
+        *,
+        calibration: Observations | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn from observations; calibration rows are taken off first unless given."""
+        features.check(observations)
+        if not len(observations):
+            raise ObservationsError("there are no observations to train on")
+        if calibration is None:
+            share = self.calibration_share
+            parts = split(observations, train=1 - share, calibration=share, by=self.split_by, seed=self.seed)
+            calibration, observations = observations[parts.calibration], observations[parts.train]
+        self.features = features
+        self._learn(observations, features, progress)
+        self.calibration = Calibration.of(self._scored(calibration), self._scored(calibration[:0]))
+        return self
+
+    @abstractmethod
+    def _learn(self, rows: Observations, features: Features, progress: Progress | None) -> None: ...
+
+    @abstractmethod
+    def _log_ns(self, queries: Queries) -> Array:
+        """(M,) predicted log time."""
+
+    def predict(self, queries: Queries) -> NDArray[np.float64]:
+        """(M,) ns."""
+        return np.asarray(np.exp(self._checked(queries)))
+
+    def bound(self, queries: Queries, eps: float) -> NDArray[np.float64]:
+        """(M,) ns that the time stays below with probability ≥ 1 − ε, by split conformal prediction."""
+        log_bound = self._checked(queries).copy()
+        n_co = queries.n_co_runners
+        for n in np.unique(n_co):
+            log_bound[n_co == n] += self.calibration.pick(int(n), eps, [0])[1]
+        return np.asarray(np.exp(log_bound))
+
+    def pools(self) -> dict[int, PoolSize]:
+        return self.calibration.sizes()
+
+    def _scored(self, rows: Observations) -> Scored:
+        location = self._log_ns(rows)[None]
+        return Scored(rows.log_ns, rows.n_co_runners, location, np.ones_like(location))
+
+    def _checked(self, queries: Queries) -> Array:
+        if self.features is None:
+            raise NotFitted
+        self.features.check(queries)
+        return self._log_ns(queries)

@@ -1,0 +1,87 @@
+"""What a training leaves for predictions: embeddings and baselines of E members, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitot_core.baseline import Baseline
+from pitot_core.forecast import Forecast
+from pitot_core.training import Trained
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """platforms (E, P, (1+2s)·r), workloads (E, W, H·r) float32; startup, platform_level (E, P) and
+    workload_level (E, W) float64 in ln ns; rank r, types s and α's slope below zero."""
+
+    platforms: Array
+    workloads: Array
+    startup: Array
+    platform_level: Array
+    workload_level: Array
+    rank: int
+    types: int
+    slope: float
+
+    @classmethod
+    def of(cls, trained: Trained, baselines: Iterable[Baseline], slope: float) -> Self:
+        kept = list(baselines)
+        return cls(
+            trained.platforms,
+            trained.workloads,
+            np.stack([b.startup for b in kept]),
+            np.stack([b.platform for b in kept]),
+            np.stack([b.workload for b in kept]),
+            trained.shape.rank,
+            trained.shape.types,
+            slope,
+        )
+
+    @classmethod
+    def array_names(cls) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(cls) if field.name not in ("rank", "types", "slope"))
+
+    @property
+    def members(self) -> int:
+        return len(self.platforms)
+
+    @property
+    def heads(self) -> int:
+        return int(self.workloads.shape[2]) // self.rank
+
+    def grown(self, workloads: int, platforms: int) -> Learned:
+        """With rows for so many workloads and platforms added at the end, all zero but for mean levels."""
+
+        def longer(array: Array, more: int, *, level: bool = False) -> Array:
+            end = np.zeros((len(array), more, *array.shape[2:]), array.dtype)
+            if level and array.shape[1]:
+                end += array.mean(axis=1, keepdims=True)
+            return np.concatenate([array, end], axis=1)
+
+        return replace(
+            self,
+            platforms=longer(self.platforms, platforms),
+            workloads=longer(self.workloads, workloads),
+            startup=longer(self.startup, platforms, level=True),
+            platform_level=longer(self.platform_level, platforms, level=True),
+            workload_level=longer(self.workload_level, workloads, level=True),
+        )
+
+    def base(self) -> Array:
+        """(E, P, W) log C̄."""
+        work = self.platform_level[:, :, None] + self.workload_level[:, None, :]
+        return np.asarray(np.logaddexp(self.startup[:, :, None], work))
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        return Forecast(
+            self.platforms, self.workloads, self.base(), rank=self.rank, types=self.types, slope=self.slope
+        )

@@ -1,0 +1,333 @@
+"""What pitot_core promises in numbers: accuracy, bounds, comparisons, newcomers, speed and growth.
+
+    python -m tests.perf.bench_pitot [accuracy] [methods] [newcomers] [speed] [growth]
+
+Splits are seeded 0 … 4; no setting of the model was chosen with these seeds. All rows a model sees, calibration
+included, come out of the training share; the rest is tested.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pitot_core import Observations, Pitot, coverage, mape, mape_reference, margin, split
+from pitot_core.baselines import Attention, Boosting, LogLinear, MatrixFactorisation, NeuralNetwork, StartUp
+from tests.published import PLACE, published
+
+EPS = (0.1, 0.05, 0.01)
+REPLICATES = 5
+
+
+def table(title: str, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    body = [[str(cell) for cell in row] for row in rows]
+    head = list(header)
+    widths = [max(len(row[c]) for row in [head, *body]) for c in range(len(head))]
+    print(f"\n{title}")
+    for row in [head, *body]:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), flush=True)
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Mean ± two standard errors, in percent."""
+    array = 100 * np.array(values)
+    error = 2 * array.std(ddof=1) / np.sqrt(len(array)) if len(array) > 1 else float("nan")
+    return f"{array.mean():.{digits}f} ± {error:.{digits}f}"
+
+
+def fitted(make: Callable[[], Any], rows: Observations, features: Any) -> tuple[Any, float, float]:
+    wall, user = time.perf_counter(), time.process_time()
+    model = make().fit(rows, features)
+    return model, time.perf_counter() - wall, time.process_time() - user
+
+
+def accuracy() -> None:
+    """The default model on row and job splits: error, margin of three kinds of bounds, coverage."""
+    observations, features = published()
+    errors, margins, cover = [], [], []
+    for by, share in (("row", 0.1), ("row", 0.5), ("row", 0.9), ("job", 0.5), ("job", 0.8)):
+        kept: dict[tuple[Any, ...], list[float]] = {}
+        for seed in range(REPLICATES):
+            parts = split(observations, train=share, test=1 - share, by=by, seed=seed)
+            model, wall, user = fitted(
+                lambda by=by, seed=seed: Pitot(split_by=by, seed=seed), observations[parts.train], features
+            )
+            kept.setdefault(("wall",), []).append(wall)
+            kept.setdefault(("user",), []).append(user)
+            test = observations[parts.test]
+            for n in (0, 1):
+                some = test[test.n_co_runners == n]
+                measured = np.exp(some.log_ns)
+                kept.setdefault(("mape", n), []).append(mape(model.predict(some), measured))
+                kept.setdefault(("ref", n), []).append(mape_reference(model.predict(some), measured))
+                size = model.pools()[n].rows
+                for eps in EPS:
+                    for method in ("chosen", "naive", "plain"):
+                        bound = model.bound(some, eps, method=method)
+                        kept.setdefault(("margin", n, eps, method), []).append(margin(bound, measured))
+                    covered = coverage(model.bound(some, eps), measured)
+                    kept.setdefault(("coverage", n, eps), []).append(covered.share)
+                    inside = covered.low <= 1 - eps <= covered.high
+                    kept.setdefault(("inside", n, eps), []).append(inside)
+                    low, high = expected_coverage(size, len(some), eps)
+                    kept.setdefault(("expected", n, eps), []).append(low <= covered.share <= high)
+        errors.append(
+            [
+                by,
+                f"{share:.0%}",
+                *(spread(kept[kind, n]) for kind in ("mape", "ref") for n in (0, 1)),
+                f"{np.mean(kept[('wall',)]):.1f}",
+                f"{np.mean(kept[('user',)]):.1f}",
+            ]
+        )
+        for n in (0, 1):
+            for method in ("chosen", "naive", "plain"):
+                margins.append(
+                    [by, f"{share:.0%}", n, method, *(spread(kept["margin", n, eps, method]) for eps in EPS)]
+                )
+            cover.append(
+                [
+                    by,
+                    f"{share:.0%}",
+                    n,
+                    *(
+                        f"{spread(kept['coverage', n, eps])} ({sum(kept['inside', n, eps])}, "
+                        f"{sum(kept['expected', n, eps])} of {REPLICATES})"
+                        for eps in EPS
+                    ),
+                ]
+            )
+        print(f"done: {by} {share:.0%}", file=sys.stderr, flush=True)
+    table(
+        f"MAPE in percent, mean of {REPLICATES} ± 2 standard errors; training in seconds (wall, user CPU)",
+        ("split", "share", "isolated", "two-way", "isolated, theirs", "two-way, theirs", "wall", "user"),
+        errors,
+    )
+    table("Margin (Eq. 11) in percent", ("split", "share", "co-runners", "bound", *map(str, EPS)), margins)
+    table(
+        "Coverage in percent (replicates whose 99 % Clopper–Pearson interval holds 1 − ε, which ignores that "
+        "calibration is a sample too; and replicates inside the exact 99 % beta-binomial interval)",
+        ("split", "share", "co-runners", *map(str, EPS)),
+        cover,
+    )
+
+
+def expected_coverage(
+    calibration: int, test: int, eps: float, confidence: float = 0.99
+) -> tuple[float, float]:
+    """Where coverage of `test` exchangeable rows lies with this probability, by simulating its beta-binomial law."""
+    rank = min(int(np.ceil((calibration + 1) * (1 - eps) - 1e-9)), calibration)
+    rng = np.random.default_rng(0)
+    share = rng.binomial(test, rng.beta(rank, calibration + 1 - rank, 40_000)) / max(test, 1)
+    tail = (1 - confidence) / 2
+    return float(np.quantile(share, tail)), float(np.quantile(share, 1 - tail))
+
+
+def methods() -> None:
+    """Baselines and ablations on one 50 % and one 10 % row split."""
+    observations, features = published()
+    row = {"split_by": "row"}
+    plain = {"split_by": "row", "bounds": "plain"}
+    candidates: dict[str, Callable[[], Any]] = {
+        "ours": lambda: Pitot(**row),
+        "ours, one member": lambda: Pitot(**plain, members=1),
+        "published, repaired": lambda: Pitot.published(bounds="plain"),
+        "log without residual": lambda: Pitot(**plain, objective="log"),
+        "proportional": lambda: Pitot(**plain, objective="proportional", learning_rate=3e-3),
+        "log-linear residual": lambda: Pitot(**plain, baseline="log-linear"),
+        "squared loss": lambda: Pitot(**plain, loss="squared"),
+        "platform features only": lambda: Pitot(**plain, workload_features=False),
+        "workload features only": lambda: Pitot(**plain, platform_features=False),
+        "no features": lambda: Pitot(**plain, workload_features=False, platform_features=False),
+        "interference ignored": lambda: Pitot(**plain, interference="ignored"),
+        "interference discarded": lambda: Pitot(**plain, interference="discarded"),
+        "α identity": lambda: Pitot(**plain, negative_slope=1.0),
+        "s = 1": lambda: Pitot(**plain, interference_types=1),
+        "r = 4": lambda: Pitot(**plain, rank=4),
+        "q = 0": lambda: Pitot(**plain, learned=0),
+        "log-linear": lambda: LogLinear(**row),
+        "start-up": lambda: StartUp(**row),
+        "matrix factorisation": lambda: MatrixFactorisation(**row),
+        "neural network": lambda: NeuralNetwork(**row),
+        "attention": lambda: Attention(**row),
+        "boosted trees": lambda: Boosting(**row),
+    }
+    rows = []
+    for name, make in candidates.items():
+        cells: list[str] = [name]
+        for share in (0.5, 0.1):
+            parts = split(observations, train=share, test=1 - share, by="row", seed=0)
+            model, _, user = fitted(make, observations[parts.train], features)
+            test = observations[parts.test]
+            for n in (0, 1):
+                some = test[test.n_co_runners == n]
+                cells.append(f"{100 * mape(model.predict(some), np.exp(some.log_ns)):.2f}")
+            cells.append(f"{user:.1f}")
+        rows.append(cells)
+        print("  ".join(cells), file=sys.stderr, flush=True)
+    table(
+        "MAPE in percent and user CPU seconds, row split, seed 0",
+        ("method", "50 % isolated", "two-way", "s", "10 % isolated", "two-way", "s"),
+        rows,
+    )
+
+
+def newcomers() -> None:
+    """Whole workloads and platforms left out of training, then learned from a few isolated observations."""
+    observations, features = published()
+    rng = np.random.default_rng(5)
+    left_w, left_p = (
+        rng.choice(len(features.workload_names), 15, replace=False),
+        rng.choice(231, 12, replace=False),
+    )
+    beside = np.isin(observations.co_runners, left_w).any(axis=1)
+    touched = np.isin(observations.workload, left_w) | beside | np.isin(observations.platform, left_p)
+    base = observations[~touched]
+    parts = split(base, train=0.5, test=0.5, seed=0)
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        Pitot().fit(base[parts.train], features).save(Path(place) / "model.npz")
+        for side, entities in (("workload", left_w), ("platform", left_p)):
+            for n in (5, 20):
+                found: list[list[float]] = [[], [], [], []]
+                for entity in entities:
+                    alone = observations[observations.n_co_runners == 0]
+                    own, other = (
+                        (alone.workload, np.isin(alone.platform, left_p))
+                        if side == "workload"
+                        else (alone.platform, np.isin(alone.workload, left_w))
+                    )
+                    mine = alone[(own == entity) & ~other]
+                    shuffled = mine[rng.permutation(len(mine))]
+                    model = Pitot.load(Path(place) / "model.npz")
+                    start = time.perf_counter()
+                    model.update(shuffled[np.arange(n)])
+                    seconds = time.perf_counter() - start
+                    test = shuffled[np.arange(n, len(shuffled))]
+                    measured, bound = np.exp(test.log_ns), model.bound(test, 0.1)
+                    results = (
+                        mape(model.predict(test), measured),
+                        coverage(bound, measured).share,
+                        margin(bound, measured),
+                        seconds,
+                    )
+                    for kept, value in zip(found, results, strict=True):
+                        kept.append(value)
+                error, covered, width, seconds_all = (np.array(kept) for kept in found)
+                rows.append(
+                    [
+                        side,
+                        n,
+                        f"{100 * np.mean(error):.1f}",
+                        f"{100 * np.median(error):.1f}",
+                        f"{100 * np.mean(covered):.1f}",
+                        f"{100 * np.median(width):.1f}",
+                        f"{np.mean(seconds_all):.2f}",
+                    ]
+                )
+    table(
+        "Newcomers, isolated: percent",
+        ("new", "observations", "MAPE mean", "median", "coverage at 0.1", "median margin", "seconds"),
+        rows,
+    )
+
+
+def speed() -> None:
+    """Training with bounds at 50 %, memory, batch prediction and a cold start."""
+    observations, features = published()
+    parts = split(observations, train=0.5, test=0.5, by="row", seed=0)
+    model, wall, user = fitted(lambda: Pitot(split_by="row"), observations[parts.train], features)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rng = np.random.default_rng(0)
+    rows = [
+        ["training, wall s", f"{wall:.1f}"],
+        ["training, user CPU s", f"{user:.1f}"],
+        ["peak MB", f"{peak:.0f}"],
+    ]
+    queries = observations[rng.integers(0, len(observations), 1_000_000)]
+    for name, ask in (("predict", model.predict), ("bound", lambda q: model.bound(q, 0.05))):
+        ask(queries[np.arange(1000)])
+        start = time.perf_counter()
+        ask(queries)
+        rows.append([f"{name}, queries/s", f"{len(queries) / (time.perf_counter() - start):,.0f}"])
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "model.npz"
+        model.save(path)
+        rows.append(["model file, MB", f"{path.stat().st_size / 1e6:.1f}"])
+        code = (
+            "from pitot_core import Pitot, Queries\n"
+            f"m = Pitot.load({str(path)!r}); q = Queries.of([3], [5], [7]); m.predict(q), m.bound(q, 0.05)"
+        )
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+        rows.append(["cold start: import, load, one bound, s", f"{time.perf_counter() - start:.2f}"])
+    table("Speed", ("what", "value"), rows)
+
+
+def synthetic(rows: int, seed: int = 0, sets: int | None = None) -> Observations:
+    """Rows of degrees 0 to 3 on the published tables' sizes; `sets` limits how many co-runner sets exist."""
+    rng = np.random.default_rng(seed)
+    co = np.full((rows, 3), -1)
+    n_co = rng.integers(0, 4, rows)
+    pool = rng.integers(0, 249, (sets or rows, 3))
+    drawn = pool[rng.integers(0, len(pool), rows)]
+    co = np.where(np.arange(3) < n_co[:, None], drawn, -1)
+    log_ns = rng.normal(18, 1, rows)
+    return Observations(rng.integers(0, 231, rows), rng.integers(0, 249, rows), co, log_ns, np.arange(rows))
+
+
+def growth(most: int = 1_000_000) -> None:
+    """Seconds per step of one member, all rows in every step, as rows and co-runner sets grow."""
+    _, features = published()
+    rows = []
+    size = 10_000
+    while size <= most:
+        for sets in (100, None):
+            given = synthetic(size, sets=sets)
+            seconds = []
+            for steps in (5, 25):
+                model = Pitot(bounds="plain", members=1, threads=1, steps=steps, batch=None, check_every=100)
+                start = time.process_time()
+                model.fit(given, features, calibration=given[:1000])
+                seconds.append(time.process_time() - start)
+            rows.append(
+                [
+                    f"{size:,}",
+                    sets or "all distinct",
+                    f"{(seconds[1] - seconds[0]) / 20 * 1e3:.1f}",
+                    f"{seconds[0]:.1f}",
+                ]
+            )
+        size *= 10
+    table(
+        "Growth with rows of degrees 0 to 3", ("rows", "co-runner sets", "ms per step", "s before it"), rows
+    )
+
+
+SECTIONS = {
+    "accuracy": accuracy,
+    "methods": methods,
+    "newcomers": newcomers,
+    "speed": speed,
+    "growth": growth,
+}
+
+
+def main(names: Iterable[str] = ()) -> None:
+    if not (PLACE / "data.npz").exists():
+        print(f"pitot: the published data is not at {PLACE}; nothing to measure")
+        return
+    for name in tuple(names) or SECTIONS:
+        SECTIONS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
