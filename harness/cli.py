@@ -113,21 +113,46 @@ def devices(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: harness count polybench/mini --json")
+@app.command(
+    epilog="Examples: harness count polybench/mini --verify · harness count own.wasm --arg 7 --dir .=data --opcodes"
+)
 def count(
     workloads: Annotated[
-        list[str] | None, typer.Argument(help="Workloads, suites, or .wasm files; default: all.")
+        list[str] | None, typer.Argument(help="Workloads, suites, or .wasm files; every workload by default.")
+    ] = None,
+    opcodes: Annotated[
+        bool, typer.Option("--opcodes", help="A row per opcode instead of one per workload.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Count with the interpreter too, and compare; at most a minute each."),
+    ] = False,
+    slowdown: Annotated[bool, typer.Option("--slowdown", help="Also measure what counting costs.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Count again what was counted before.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DATASET", help="Also put the counts into a dataset."),
+    ] = None,
+    args: Annotated[list[str] | None, typer.Option("--arg", help="An argument for the .wasm files.")] = None,
+    stdin: Annotated[Path | None, typer.Option(help="What the .wasm files read from stdin.")] = None,
+    directories: Annotated[
+        list[str] | None, typer.Option("--dir", metavar="GUEST=HOST", help="A directory that they may use.")
     ] = None,
     benchmarks: Benchmarks = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Count every opcode that workloads execute, exactly."""
-    from harness.preparing import counts_table
+    """Count every opcode that a program executes, exactly."""
+    from harness.counting_table import Wanted, count_all, count_columns
 
-    rows = counts_table(workloads or [], benchmarks, stderr())
-    columns = [Column("workload", "workload"), Column("opcode", "opcode"), Column("count", "count", True)]
-    show(rows, columns, _form(as_json, as_csv))
+    form = _form(as_json, as_csv)
+    wanted = Wanted(
+        workloads or [], args or [], stdin, directories or [], benchmarks, opcodes, verify, slowdown, fresh
+    )
+    rows = count_all(wanted, output, stderr())
+    show(rows, count_columns(wanted, form), form)
+    if any(str(row.get("interpreter", "")).startswith("differs") for row in rows):
+        raise typer.Exit(1)
 
 
 @app.command(

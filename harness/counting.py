@@ -1,33 +1,78 @@
-"""Opcode counts of the suites' workloads, and the rows of workloads.parquet."""
+"""Opcode counts of workloads and of any module, and the rows of workloads.parquet."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ModuleError
-from harness.opcodes import Counts, count
+from harness.errors import ModuleError, UsageError
+from harness.opcodes import Counts, cached_count, check_module, count, verify
+from harness.opcodes.tables import CATEGORIES, CODES, OPCODES
 from harness.plan import identity
 from harness.suites import Workload
 
+CACHE = Path("~/.cache/harness/counts")
+VERIFY_LIMIT_S = 60.0
 
-def count_workload(workload: Workload, *, fuel_check: bool = False) -> Counts:
-    """Run a workload once and count. Raises ModuleError where it does not end as its suite expects."""
+
+@dataclass(frozen=True)
+class Program:
+    """What is counted: a module's bytes and what it is run with."""
+
+    name: str
+    module: bytes
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    preopens: Mapping[str, Path] = field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        return {"argv": self.argv, "stdin": self.stdin, "preopens": self.preopens}
+
+
+@contextlib.contextmanager
+def program_of(workload: Workload) -> Iterator[Program]:
+    """A workload with its input files in a directory of its own. Raises SuiteError where it is not built."""
     with tempfile.TemporaryDirectory(prefix="harness-count-") as scratch:
         for file in workload.files:
             target = Path(scratch, file.guest)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file.host, target)
-        counts = count(
-            workload.module.read_bytes(),
-            argv=workload.argv,
-            stdin=workload.stdin.read_bytes() if workload.stdin else b"",
-            preopens={".": Path(scratch)} if workload.files else {},
-            fuel_check=fuel_check,
-        )
+        workload.module_sha256  # noqa: B018  (raises where it is not built)
+        stdin = workload.stdin.read_bytes() if workload.stdin else b""
+        preopens = {".": Path(scratch)} if workload.files else {}
+        yield Program(workload.name, workload.module.read_bytes(), workload.argv, stdin, preopens)
+
+
+def program_of_file(
+    path: Path, args: Sequence[str], stdin: Path | None, directories: Sequence[str]
+) -> Program:
+    """Any .wasm file; ``directories`` are written GUEST=HOST. Raises ModuleError, UsageError."""
+    try:
+        module = path.read_bytes()
+        given = stdin.read_bytes() if stdin else b""
+    except OSError as error:
+        raise ModuleError(f"{error.filename} cannot be read: {error.strerror}.") from error
+    check_module(module, str(path))
+    preopens = {}
+    for text in directories:
+        guest, equals, host = text.partition("=")
+        if not equals or not Path(host).is_dir():
+            raise UsageError(f"--dir {text} must be GUEST=HOST, where HOST is a directory.")
+        preopens[guest] = Path(host)
+    return Program(str(path), module, (path.name, *args), given, preopens)
+
+
+def count_workload(workload: Workload, *, use_cache: bool = True) -> Counts:
+    """Run a workload once and count. Raises ModuleError where it does not end as its suite expects."""
+    with program_of(workload) as program:
+        counts = count_program(program, use_cache=use_cache)
     expect = workload.expect
     if counts.trap or counts.exit_code != expect.exit_code:
         how = f"trapped: {counts.trap}" if counts.trap else f"ended with exit code {counts.exit_code}"
@@ -39,21 +84,54 @@ def count_workload(workload: Workload, *, fuel_check: bool = False) -> Counts:
     return counts
 
 
+def describe(program: Program, counts: Counts, *, slowdown: bool, check: bool) -> dict[str, Any]:
+    """A row per program: totals by class, how it ended, what counting cost, whether the interpreter agrees."""
+    row: dict[str, Any] = {"workload": program.name, "total": counts.total}
+    row |= {name: counts.by_category().get(name, 0) for name in CATEGORIES}
+    row |= {"wall_ns": counts.wall_ns, "ended": counts.trap or f"exit code {counts.exit_code}"}
+    if slowdown:
+        row["slowdown"] = count(program.module, **program.options()).wall_ns / _plain_wall_ns(program)
+    if check:
+        verification = verify(program.module, timeout_s=VERIFY_LIMIT_S, **program.options())
+        differences = ", ".join(f"{name}: {a} ≠ {b}" for name, (a, b) in verification.differences.items())
+        row["interpreter"] = (
+            "too long for it"
+            if not verification.complete
+            else f"differs: {differences}"
+            if differences
+            else "agrees"
+        )
+    return row | {"opcodes": counts.opcodes}
+
+
+def opcode_rows(name: str, counts: Counts) -> list[dict[str, Any]]:
+    """A row per opcode that was executed, most frequent first."""
+    return [
+        {
+            "workload": name,
+            "opcode": opcode,
+            "byte": _byte(CODES[opcode]),
+            "class": OPCODES[CODES[opcode]].category,
+            "count": times,
+        }
+        for opcode, times in sorted(counts.opcodes.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
+
+
 def workload_rows(
     workloads: Iterable[Workload],
     known: Mapping[str, Mapping[str, Any]],
     progress: Callable[[str], None] = lambda name: None,
 ) -> list[dict[str, Any]]:
-    """Rows for workloads.parquet; ``known`` rows (by name) of the same module are kept and not counted again."""
+    """Rows for workloads.parquet; ``known`` rows (by name) of the same program are kept and not counted again."""
     rows = []
     for workload in workloads:
         row = dict(known.get(workload.name) or {})
-        sha256 = workload.module_sha256
         same = row.get("identity_sha256") == identity(workload)
         if not same or row.get("opcodes") is None:
             row = {
                 "workload": workload.name,
-                "module_sha256": sha256,
+                "module_sha256": workload.module_sha256,
                 "identity_sha256": identity(workload),
                 "module_bytes": workload.module.stat().st_size,
                 "argv": list(workload.argv),
@@ -62,3 +140,37 @@ def workload_rows(
         rows.append(row)
         progress(workload.name)
     return rows
+
+
+def count_program(program: Program, *, use_cache: bool = True) -> Counts:
+    """Run a program once and count, or take what was counted before."""
+    if not use_cache:
+        return count(program.module, **program.options())
+    return cached_count(program.module, CACHE.expanduser(), **program.options())
+
+
+def _plain_wall_ns(program: Program) -> int:
+    """One run of the module as it is, under the same engine."""
+    import wasmtime
+
+    engine = wasmtime.Engine()
+    module = wasmtime.Module(engine, program.module)
+    store, linker, wasi = wasmtime.Store(engine), wasmtime.Linker(engine), wasmtime.WasiConfig()
+    linker.define_wasi()
+    with tempfile.NamedTemporaryFile(prefix="harness-stdin-") as stdin:
+        stdin.write(program.stdin)
+        stdin.flush()
+        wasi.argv, wasi.stdin_file, wasi.stdout_file = list(program.argv), stdin.name, os.devnull
+        for guest, host in program.preopens.items():
+            wasi.preopen_dir(str(host), guest)
+        store.set_wasi(wasi)
+        started = time.perf_counter_ns()
+        with contextlib.suppress(wasmtime.ExitTrap, wasmtime.Trap):
+            start: Any = linker.instantiate(store, module).exports(store)["_start"]
+            start(store)
+        return time.perf_counter_ns() - started
+
+
+def _byte(code: int) -> str:
+    """The opcode as it stands in a module: one byte, or a prefix and a number."""
+    return f"0x{code:02X}" if code < 0x100 else f"0x{code >> 16:02X} {code & 0xFFFF}"

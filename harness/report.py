@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 from harness.dataset import Dataset, replacing
+from harness.opcodes.tables import CODES, OPCODES
 from harness.predict import Question, answer
 from harness.show import duration
 from harness.status import status_rows
@@ -72,6 +73,9 @@ def write_report(dataset: Dataset, model: Pitot | None, path: Path) -> None:
             "Time beside others over the time alone on the same platform.",
         ),
         _section("What failed", _failures(rows)),
+        _section(
+            "Opcodes", _opcodes(dataset), "What each suite executes, and what tells it from the others."
+        ),
         _section(
             "Start-up",
             _startup(rows),
@@ -215,6 +219,30 @@ def _startup(rows: list[dict[str, Any]]) -> str:
         if r["purpose"] == "startup" and r["wall_ns_mean"]
     ]
     return table(("platform", "start-up"), sorted(found))
+
+
+def _opcodes(dataset: Dataset) -> str:
+    """Per suite: instructions executed, their classes, and the opcodes that are most over-represented."""
+    suites: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in dataset.workloads().to_pylist():
+        if row["opcodes"]:
+            total = sum(count for _, count in row["opcodes"])
+            for name, count in row["opcodes"]:
+                suites[row["workload"].split("/")[0]][name] += count / total  # each workload weighs the same
+    every: Counter[str] = Counter()
+    for counts in suites.values():
+        every.update({name: share / counts.total() for name, share in counts.items()})
+    rows = []
+    for suite, counts in sorted(suites.items()):
+        classes: Counter[str] = Counter()
+        for name, share in counts.items():
+            classes[OPCODES[CODES[name]].category] += share / counts.total()
+        telling = sorted(counts, key=lambda name: -((counts[name] / counts.total()) ** 2) / every[name])[:6]
+        common = ", ".join(f"{name} {share:.0%}" for name, share in classes.most_common(5))
+        rows.append(
+            (suite, common, ", ".join(f"{name} {counts[name] / counts.total():.1%}" for name in telling))
+        )
+    return table(("suite", "classes", "most telling opcodes"), rows)
 
 
 def _accuracy(model: Pitot) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -103,12 +104,32 @@ def test_counting_a_module_of_ones_own_needs_only_its_path(harness, tmp_path: Pa
 
     text = '(module (memory (export "memory") 1) (func (export "_start") (drop (i32.add (i32.const 1) (i32.const 2)))))'
     (tmp_path / "own.wasm").write_bytes(wasmtime.wat2wasm(text))
-    ran = harness("count", tmp_path / "own.wasm", "--csv")
+    ran = harness("count", tmp_path / "own.wasm", "--opcodes", "--csv")
     assert ran.code == 0
     assert set(ran.out.split("\r\n")[1:-1]) == {
-        f"{tmp_path}/own.wasm,{opcode},{count}"
-        for opcode, count in (("i32.const", 2), ("i32.add", 1), ("drop", 1), ("end", 1))
+        f"{tmp_path}/own.wasm,{row}"
+        for row in (
+            "i32.const,0x41,int,2",
+            "i32.add,0x6A,int,1",
+            "drop,0x1A,other,1",
+            "end,0x0B,control,1",
+        )
     }
+
+
+@pytest.mark.usefixtures("suites")
+def test_counts_are_checked_by_the_interpreter_and_kept_in_a_dataset(harness, tmp_path: Path) -> None:
+    names = ["polybench/mini/trisolv", "polybench/mini/durbin"]
+    ran = harness("count", *names, "--verify", "--slowdown", "-o", tmp_path / "data", "--json")
+    assert ran.code == 0, ran.err
+    rows = json.loads(ran.out)
+    assert [row["interpreter"] for row in rows] == ["agrees"] * 2
+    assert all(row["total"] == sum(row["opcodes"].values()) > 1000 and row["slowdown"] > 0 for row in rows)
+    kept = {
+        row["workload"]: dict(row["opcodes"])
+        for row in Dataset.open(tmp_path / "data").workloads().to_pylist()
+    }
+    assert kept == {row["workload"]: row["opcodes"] for row in rows}
 
 
 def test_the_console_script_tells_its_version() -> None:
