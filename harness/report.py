@@ -222,26 +222,29 @@ def _startup(rows: list[dict[str, Any]]) -> str:
 
 
 def _opcodes(dataset: Dataset) -> str:
-    """Per suite: instructions executed, their classes, and the opcodes that are most over-represented."""
-    suites: dict[str, Counter[str]] = defaultdict(Counter)
+    """Per suite: classes of instructions, and the opcodes that tell it from the others. Each workload weighs the same."""
+    suites: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    sizes: Counter[str] = Counter()
     for row in dataset.workloads().to_pylist():
         if row["opcodes"]:
-            total = sum(count for _, count in row["opcodes"])
+            suite, total = row["workload"].split("/")[0], sum(count for _, count in row["opcodes"])
+            sizes[suite] += 1
             for name, count in row["opcodes"]:
-                suites[row["workload"].split("/")[0]][name] += count / total  # each workload weighs the same
-    every: Counter[str] = Counter()
-    for counts in suites.values():
-        every.update({name: share / counts.total() for name, share in counts.items()})
+                suites[suite][name] += count / total
+    every: dict[str, float] = defaultdict(float)
+    for suite, shares in suites.items():
+        for name in shares:
+            shares[name] /= sizes[suite]
+            every[name] += shares[name]
     rows = []
-    for suite, counts in sorted(suites.items()):
-        classes: Counter[str] = Counter()
-        for name, share in counts.items():
-            classes[OPCODES[CODES[name]].category] += share / counts.total()
-        telling = sorted(counts, key=lambda name: -((counts[name] / counts.total()) ** 2) / every[name])[:6]
-        common = ", ".join(f"{name} {share:.0%}" for name, share in classes.most_common(5))
-        rows.append(
-            (suite, common, ", ".join(f"{name} {counts[name] / counts.total():.1%}" for name in telling))
-        )
+    for suite, shares in sorted(suites.items()):
+        classes: dict[str, float] = defaultdict(float)
+        for name, share in shares.items():
+            classes[OPCODES[CODES[name]].category] += share
+        common = sorted(classes, key=lambda name: -classes[name])[:5]
+        telling = sorted(shares, key=lambda name: -(shares[name] ** 2) / every[name])[:6]
+        told = ", ".join(f"{name} {classes[name]:.0%}" for name in common)
+        rows.append((suite, told, ", ".join(f"{name} {shares[name]:.1%}" for name in telling)))
     return table(("suite", "classes", "most telling opcodes"), rows)
 
 
