@@ -222,7 +222,7 @@ def _startup(rows: list[dict[str, Any]]) -> str:
 
 
 def _opcodes(dataset: Dataset) -> str:
-    """Per suite: classes of instructions, and the opcodes that tell it from the others. Each workload weighs the same."""
+    """Per suite: classes of instructions, and the opcodes that tell it from the others; workloads weigh the same."""
     suites: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     sizes: Counter[str] = Counter()
     for row in dataset.workloads().to_pylist():
