@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test test-arm bench lint clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "harness needs Python 3.11 or later; name one with: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -19,6 +19,9 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
+
+test-arm: $(READY)
+	HARNESS_TEST_ARM=1 $(BIN)/python -m pytest tests/test_arm.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.perf

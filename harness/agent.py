@@ -631,7 +631,7 @@ class Agent:
             try:
                 self.expect(member, "started", START_LIMIT_NS, "starting its engine")
             except Failure as failure:
-                raise Failure("crash", failure.reason)
+                raise Failure("crash", failure.reason) from failure
             member.tell(
                 cmd="load", module=str(self.files.stored(member.spec["module"])), argv=member.spec["argv"], stdin=stdin,
                 preopens=preopens, artefacts=str(self.files.root / "artefacts"), version=job["engine"]["version"],

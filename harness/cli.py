@@ -367,6 +367,10 @@ def predict(
     platform: Annotated[str | None, typer.Option("--platform", "-p", metavar="ENGINE:DEVICE")] = None,
     beside: Annotated[str, typer.Option("--with", metavar="A,B", help="The co-runners, up to three.")] = "",
     eps: Annotated[float, typer.Option(help="How often the bound may be exceeded.")] = 0.05,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also its start-up, work and interference, and what behaves alike."),
+    ] = False,
     batch: Annotated[
         Path | None,
         typer.Option(
@@ -412,7 +416,15 @@ def predict(
             Column("workload", "workload"), Column("platform", "platform"), Column("with", "beside"),
             Column("mean_ns", "expected", True), Column("bound_ns", f"stays below (ε = {eps:g})", True),
         ]  # fmt: skip
-        show(asking.answer(loaded, asked, eps), columns, _form(as_json, as_csv))
+        rows = asking.answer(loaded, asked, eps)
+        if explain:
+            rows = [row | parts for row, parts in zip(rows, asking.explain(loaded, asked), strict=True)]
+            columns += [
+                Column("startup_ns", "start-up", True), Column("work_ns", "work", True),
+                Column("interference_ns", "interference", True), Column("like_workloads", "workloads like it"),
+                Column("like_platforms", "platforms like it"),
+            ]  # fmt: skip
+        show(rows, columns, _form(as_json, as_csv))
     told = asking.shortage(loaded, asked, eps)
     if told:
         stderr().print(told, soft_wrap=True)

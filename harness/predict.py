@@ -101,6 +101,21 @@ def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str
     ]
 
 
+def explain(model: Pitot, asked: Sequence[Question]) -> list[dict[str, Any]]:
+    """What each prediction is made of, in ns, and the known workloads and platforms that behave most alike."""
+    parts = model.explain(_encode(model, asked))
+    return [
+        {
+            "startup_ns": float(parts.startup_ns[i]),
+            "work_ns": float(parts.work_ns[i]),
+            "interference_ns": float(parts.interference_ns[i]),
+            "like_workloads": list(parts.nearest_workloads[i]),
+            "like_platforms": list(parts.nearest_platforms[i]),
+        }
+        for i in range(len(asked))
+    ]
+
+
 def shortage(model: Pitot, asked: Iterable[Question], eps: float) -> str | None:
     """The sentence that says why bounds are infinite, if any is."""
     pools = model.pools()

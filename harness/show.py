@@ -86,6 +86,8 @@ def duration(ns: float | None) -> str:
         return "–"
     if math.isinf(ns):
         return "∞"
+    if ns < 0:
+        return f"−{duration(-ns)}"
     for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
         if ns >= size * 0.9995:
             value = ns / size

@@ -47,6 +47,16 @@ def test_numbers_are_the_models_own(harness, model_path: Path) -> None:
     ]
 
 
+def test_an_explanation_adds_up(harness, model_path: Path) -> None:
+    asked = ["-w", "s/small/w3", "-p", "engine1:device0", "--with", "s/small/w4", "--explain", "--json"]
+    [row] = json.loads(harness("predict", model_path, *asked).out)
+    total = row["startup_ns"] + row["work_ns"] + row["interference_ns"]
+    assert total == pytest.approx(row["mean_ns"], rel=1e-6)
+    assert row["interference_ns"] > 0
+    assert "s/small/w3" not in row["like_workloads"]
+    assert len(row["like_workloads"]) >= 3
+
+
 def test_what_is_left_out_is_asked_for_all(harness, model_path: Path) -> None:
     def platforms(*options: str) -> set[str]:
         return {row["platform"] for row in json.loads(harness("predict", model_path, *options, "--json").out)}

@@ -1,4 +1,7 @@
-"""`make bench`: the figures that are claimed, each a ratio or a share within one run. `python -m tests.perf NAME…` runs some."""
+"""`make bench`: the figures that are claimed, each a ratio or a share within one run.
+
+`python -m tests.perf NAME…` runs some of them.
+"""
 
 from __future__ import annotations
 
