@@ -274,6 +274,20 @@ def import_(
     stderr().print(f"{told} observations are now in {root}; next: harness train {root} -o {root.name}.npz")
 
 
+@app.command(epilog="Example: harness export datasets/lab -o published")
+def export(
+    dataset: DatasetPath,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the npz files go.")],
+) -> None:
+    """Write data.npz and if2/if3/if4.npz as the published Pitot code reads them."""
+    from harness.dataset import Dataset
+    from harness.exchange import export_published
+
+    rows = export_published(Dataset.open(dataset), output)
+    told = ", ".join(f"{count:,} {'isolated' if n == 0 else f'{n + 1}-way'}" for n, count in rows.items())
+    stderr().print(f"{told} observations are now in {output}, times in microseconds")
+
+
 @app.command(epilog="Example: harness train datasets/lab -o lab.npz")
 def train(
     dataset: DatasetPath,

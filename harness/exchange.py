@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from harness.dataset import Dataset
+from harness.dataset import Dataset, replacing
 from harness.errors import DatasetError
+from harness.features import feature_columns, load_training
 from harness.schema import OBSERVATIONS
 
 ISOLATED = "data.npz"
@@ -158,3 +159,41 @@ def _jobs(
     key = np.column_stack([platform, np.sort(row[:, 1:], axis=1), turn])
     _, number = np.unique(key, axis=0, return_inverse=True)
     return [f"published-{n_co_runners + 1}way-{i:06}" for i in number.ravel().tolist()]
+
+
+def export_published(dataset: Dataset, folder: Path) -> dict[int, int]:
+    """Write finished observations in the published layout; the number of rows by number of co-runners.
+
+    Features are those of `features.load_training`, in float32 as published; times are microseconds. Raises
+    DatasetError where nothing is finished or the folder has such files already.
+    """
+    observations, features = load_training(dataset)
+    workload_columns, platform_columns = feature_columns(dataset, features)
+    taken = [name for name in (ISOLATED, *CO_RUN) if (folder / name).exists()]
+    if taken:
+        raise DatasetError(f"{folder / taken[0]} exists; name another directory.")
+    written = {}
+    for n_co_runners, name in enumerate((ISOLATED, *CO_RUN)):
+        rows = observations[observations.n_co_runners == n_co_runners]
+        arrays: Arrays = {
+            "t": np.exp(rows.log_ns) / NS_PER_UNIT,
+            "i_platform": rows.platform.astype(np.int64),
+            "i_workload": rows.workload.astype(np.int64),
+        }
+        arrays |= {f"i_interference{k}": rows.co_runners[:, k].astype(np.int64) for k in range(n_co_runners)}
+        if n_co_runners == 0:
+            arrays["t"] = arrays["t"].astype(np.float32)
+            arrays |= {
+                "d_platform": features.platforms.astype(np.float32),
+                "n_platform": np.array(features.platform_names),
+                "f_platform": np.array(platform_columns),
+                "d_workload": features.workloads.astype(np.float32),
+                "n_workload": np.array(features.workload_names),
+                "f_workload": np.array(workload_columns),
+            }
+        elif not len(rows):
+            continue
+        with replacing(folder / name) as partial, open(partial, "wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        written[n_co_runners] = len(rows)
+    return written

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,9 +12,8 @@ import pyarrow.compute as pc
 from harness.dataset import Dataset
 from harness.errors import DatasetError
 from harness.opcodes import features as opcode_features
+from harness.platforms import Encoded, platform_features
 from pitot_core import MAX_CO_RUNNERS, Features, Observations
-
-Encoded = dict[str, float]
 
 
 def load_training(dataset: Dataset) -> tuple[Observations, Features]:
@@ -69,6 +67,16 @@ def load_training(dataset: Dataset) -> tuple[Observations, Features]:
     return observations, features
 
 
+def feature_columns(dataset: Dataset, features: Features) -> tuple[list[str], list[str]]:
+    """What the columns of ``features.workloads`` and ``features.platforms`` are, in their order."""
+    workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
+    platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
+    return (
+        _columns([workloads[name] for name in features.workload_names]),
+        _columns([platforms[name] for name in features.platform_names]),
+    )
+
+
 def workload_features(row: Mapping[str, Any]) -> Encoded:
     """ln(1 + dynamic count) per opcode column ``xHH``, counted here or imported."""
     if row["opcodes"] is not None:
@@ -76,44 +84,9 @@ def workload_features(row: Mapping[str, Any]) -> Encoded:
     return dict(row["features"] or [])
 
 
-def platform_features(row: Mapping[str, Any]) -> Encoded:
-    """The published encoding as far as it is known: one-hot in {−1, +1} is left to absent columns being −1.
-
-    ln(MHz) − 7, log2 of cache bytes less an offset, engine and microarchitecture; and beyond the published ones
-    memory, cores, and what kind of engine it is.
-    """
-    if row["features"] is not None:
-        return dict(row["features"])
-    facts = dict(row["facts"] or [])
-    encoded: Encoded = {
-        f"engine={row['engine']}": 1.0,
-        f"family={row['family']}": 1.0,
-        f"kind={row['kind']}": 1.0,
-    }
-    encoded["ahead_of_time"] = 1.0 if row["ahead_of_time"] else -1.0
-    cpu = "/".join(facts[key] for key in ("vendor", "family", "model", "implementer", "part") if key in facts)
-    encoded[f"cpu={cpu}"] = 1.0
-    mhz = float(facts.get("max_mhz") or facts.get("mhz") or 0)
-    if mhz:
-        encoded["cpufreq"] = math.log(mhz) - 7
-    for name, offset in (
-        ("l1d_bytes", 16),
-        ("l1i_bytes", 16),
-        ("l2_bytes", 21),
-        ("l3_bytes", 21),
-        ("memory_bytes", 32),
-    ):
-        if name in facts:
-            encoded[name] = math.log2(float(facts[name])) - offset
-            encoded[f"{name}:known"] = 1.0
-    if "cores" in facts:
-        encoded["cores"] = math.log2(float(facts["cores"]))
-    return encoded
-
-
 def matrix(rows: Sequence[Encoded]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(n, d) float64; a category's or a presence's column is −1 where it is absent, any other 0."""
-    names = sorted({name for row in rows for name in row})
+    names = _columns(rows)
     absent = np.array([-1.0 if "=" in name or name.endswith((":known", ":ind")) else 0.0 for name in names])
     table = np.tile(absent, (len(rows), 1))
     for i, row in enumerate(rows):
@@ -121,6 +94,10 @@ def matrix(rows: Sequence[Encoded]) -> np.ndarray[Any, np.dtype[np.float64]]:
             if name in row:
                 table[i, j] = row[name]
     return table
+
+
+def _columns(rows: Sequence[Encoded]) -> list[str]:
+    return sorted({name for row in rows for name in row})
 
 
 def _numbers(column: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:

@@ -110,6 +110,22 @@ def test_every_published_row_arrives(tmp_path: Path) -> None:
     assert (features.workloads.shape, features.platforms.shape) == ((249, 141), (231, 39))
 
 
+def test_export_is_the_published_layout_and_imports_again(tmp_path: Path, harness) -> None:
+    import_published(write(tmp_path / "in"), tmp_path / "out")
+    ran = harness("export", tmp_path / "out", "-o", tmp_path / "again")
+    assert ran.code == 0, ran.err
+    for name in ("data.npz", "if2.npz"):
+        with np.load(tmp_path / "in" / name) as given, np.load(tmp_path / "again" / name) as found:
+            assert set(found) == set(given)
+            for key in given:
+                assert found[key].dtype.kind == given[key].dtype.kind
+                if given[key].dtype.kind == "U":
+                    assert found[key].tolist() == given[key].tolist()
+                else:
+                    np.testing.assert_allclose(found[key], given[key], rtol=1e-6)
+    assert "data.npz exists" in harness("export", tmp_path / "out", "-o", tmp_path / "again").err
+
+
 @needs_published
 def test_train_keeps_the_promises_it_prints(tmp_path: Path, harness) -> None:
     import_published(PUBLISHED, tmp_path / "data")
