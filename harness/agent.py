@@ -220,6 +220,8 @@ class Files:
             partial = Path(tempfile.mkdtemp(dir=str(self.root)))
             with zipfile.ZipFile(str(self.stored(digest))) as wheel:
                 wheel.extractall(str(partial))
+            for program in (partial / "bin").glob("*"):
+                program.chmod(0o755)
             target.parent.mkdir(exist_ok=True)
             os.replace(str(partial), str(target))
 
@@ -406,6 +408,17 @@ def command_line(engine: Message, files: Files) -> List[str]:
     return [program, *engine["program_args"], str(folder / engine["entry"]), *engine["args"]]
 
 
+def search_path(root: Path) -> str:
+    """Where programs are looked up: PATH, what was installed with ``install``, and where engines put themselves."""
+    home = Path.home()
+    usual = [
+        home / ("." + name) / "bin"
+        for name in ("wasmtime", "wasmer", "wasmedge", "cargo", "local", "bun", "deno")
+    ]
+    installed = sorted((root / "python").glob("*/bin"))
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, [*installed, *usual])])
+
+
 def environment(files: Files) -> Dict[str, str]:
     """A runner's environment: what finding programs needs, and the installed wheels."""
     kept = {
@@ -525,6 +538,7 @@ class Agent:
 
     def on_install(self, message: Message) -> None:
         self.files.install(message["wheels"])
+        os.environ["PATH"] = search_path(self.files.root)
         self.say(event="installed")
 
     def on_detect(self, message: Message) -> None:
@@ -743,6 +757,7 @@ def main() -> None:
     parser.add_argument("--controller", default="a controller without a name")
     arguments = parser.parse_args()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    os.environ["PATH"] = search_path(arguments.root)
     try:
         hold(arguments.root, arguments.controller)
         agent = Agent(arguments.root)

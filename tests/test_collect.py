@@ -103,9 +103,14 @@ def test_one_interrupt_ends_after_the_running_job_and_the_next_run_goes_on(
 def test_two_interrupts_end_at_once(tmp_path: Path, devices: Path) -> None:
     process = start(tmp_path / "data", devices, "--limit", "60", "--co-run", "60")
     wait_for_journal(tmp_path / "data")
-    time.sleep(1)
+    journal = tmp_path / "data" / "journal" / "local.jsonl"
+    size = -1
+    while size != journal.stat().st_size:  # until it is in the middle of a minute's co-run
+        size = journal.stat().st_size
+        time.sleep(2)
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
+    assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.devices import choose, load_devices
+from harness.engines import ENGINES
 from harness.errors import DevicesError, UnknownName
 from tests.conftest import ROOT
 
@@ -66,3 +67,18 @@ def test_unknown_engines_and_devices_come_with_the_nearest_names(tmp_path: Path)
         load(tmp_path, "devices:\n  a: {transport: local, engines: [wasmtim-j]}\n")
     with pytest.raises(UnknownName, match="did you mean kitchen"):
         choose(load(tmp_path, "devices:\n  kitchen: {transport: local}\n"), ["kitchn"])
+
+
+def test_an_engine_of_ones_own_is_a_table(tmp_path: Path) -> None:
+    text = (
+        "devices:\n  a: {transport: local, engines: [mytool-j]}\n"
+        "engines:\n  mytool-j: {version: mytool --version, run: 'mytool {module} {args}', kind: compiler}\n"
+    )
+    assert load(tmp_path, text)["a"].engines == ["mytool-j"]
+    assert load(tmp_path, text)["a"].engines == ["mytool-j"]
+    assert ENGINES["mytool-j"].wall_contains == "process"
+    del ENGINES["mytool-j"]
+    with pytest.raises(DevicesError, match=r"line 4, engines.mytool-j"):
+        load(tmp_path, text.replace("version: mytool --version, ", ""))
+    with pytest.raises(DevicesError, match=r"line 4, engines.wasmtime-j: .* choose another name"):
+        load(tmp_path, text.replace("mytool-j:", "wasmtime-j:"))

@@ -51,7 +51,11 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.root
 
 
-SLOW = ("published", "neural", "attention")  # half a minute each; tests/test_pitot_methods.py fits them smaller
+SLOW = (
+    "published",
+    "neural",
+    "attention",
+)  # half a minute each; tests/test_pitot_methods.py fits them smaller
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in SLOW])
@@ -155,9 +159,8 @@ def test_a_real_dask_cluster_computes_the_same(tmp_path: Path) -> None:
         there = dict(run(wanted, observations, features, dask=address))
     finally:
         for process in reversed(started):
-            process.terminate()
-        for process in started:
-            process.wait(20)
+            process.kill()
+            process.wait()
     assert {cell: [row["mape"] for row in rows] for cell, rows in there.items()} == {
         cell: [row["mape"] for row in rows] for cell, rows in here.items()
     }

@@ -1,8 +1,36 @@
 """Every WebAssembly engine the harness knows, by name. A family is one description file and one runner file."""
 
-from harness.engines import node, wasmtime
-from harness.engines.engine import Engine
+from harness.engines import (
+    bun,
+    deno,
+    iwasm,
+    node,
+    wasm2c,
+    wasm3,
+    wasm3_cli,
+    wasmedge,
+    wasmer,
+    wasmtime,
+    wasmtime_cli,
+    wazero,
+)
+from harness.engines.command import Command
+from harness.engines.engine import Engine, Install
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (*wasmtime.ENGINES, *node.ENGINES)}
+FAMILIES = (
+    wasmtime,
+    wasm3,
+    node,
+    bun,
+    deno,
+    wasm2c,
+    wasmtime_cli,
+    wasmer,
+    wasmedge,
+    iwasm,
+    wasm3_cli,
+    wazero,
+)
+ENGINES: dict[str, Engine] = {engine.name: engine for family in FAMILIES for engine in family.ENGINES}
 
-__all__ = ["ENGINES", "Engine"]
+__all__ = ["ENGINES", "Command", "Engine", "Install"]

@@ -17,9 +17,12 @@ Kind = Literal["compiler", "baseline", "interpreter"]
 
 @dataclass(frozen=True)
 class Install:
-    """A package that brings an engine to a device without root."""
+    """A package that brings an engine to a device without root.
 
-    kind: Literal["pip", "npm"]
+    ``pip`` has wheels; ``sdist`` is built by pip on the device and needs a C compiler there; ``npm`` holds a program.
+    """
+
+    kind: Literal["pip", "sdist", "npm"]
     package: str
 
 

@@ -1,19 +1,18 @@
 """Node.js: V8 as it comes, and held to either of its two compilers."""
 
 from harness.engines.engine import Engine, Kind
+from harness.engines.javascript import javascript_engine
 
 
 def _engine(name: str, kind: Kind, *flags: str) -> Engine:
-    return Engine(
-        name=name,
-        family="node",
-        kind=kind,
-        ahead_of_time=False,
-        program="node",
-        program_args=("--no-warnings", *flags),
-        entry="node_run.mjs",
-        files=("node_run.mjs",),
-        how_to_get="install Node.js 20 or later so that `node` is on the PATH",
+    return javascript_engine(
+        name,
+        kind,
+        "node",
+        "--no-warnings",
+        *flags,
+        needs="node",
+        how_to_get="install Node.js 18 or later so that `node` is on the PATH",
     )
 
 

@@ -6,6 +6,7 @@ stdin and reads one a line from its stdout:
     {"cmd": "load", "module": PATH, "argv": [...], "stdin": PATH, "preopens": [[GUEST, PATH]], "artefacts": DIR,
      "version": V, "memory_bytes": N}
                                    ->  {"event": "loaded", "compile_ns": N, "load_ns": N, "cached": B}
+                                       (compile_ns is null where each execution compiles anew)
     {"cmd": "warm", "stdout": PATH} ->  {"event": "warm", "sample": [...], "exit_code": N}
     {"cmd": "loop", "at_ns": T, "after": PATH, "record": PATH, "report": N, "keep_running": B}
                                    ->  {"event": "looping", "start_ns": N}, then N times
@@ -56,7 +57,13 @@ def wait_until(at_ns: int) -> None:
 
 
 def sample(engine: Any, stdout: str) -> tuple[list[int], int]:
-    """One timed execution: ([start_ns, wall_ns, user_ns, sys_ns, max_rss_kb], exit_code)."""
+    """One timed execution: ([start_ns, wall_ns, user_ns, sys_ns, max_rss_kb], exit_code).
+
+    An engine that runs in a process of its own has ``timed(stdout)``, which gives the same.
+    """
+    if hasattr(engine, "timed"):
+        taken: tuple[list[int], int] = engine.timed(stdout)
+        return taken
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = now_ns()
     exit_code = engine.execute(stdout)
@@ -72,7 +79,10 @@ def sample(engine: Any, stdout: str) -> tuple[list[int], int]:
 
 
 def serve(engine: Any) -> None:
-    """Answer the agent until it kills us. ``engine`` has load(command) -> dict and execute(stdout) -> exit code."""
+    """Answer the agent until it kills us. ``engine`` has load(command) -> dict and execute(stdout) -> exit code.
+
+    Raise Trap or Fail from either; what else goes wrong ends the runner, which the agent calls a crash.
+    """
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints must not reach the channel
 
@@ -96,13 +106,21 @@ def serve(engine: Any) -> None:
         say(event="fail", reason=str(fail)[:500])
 
 
+def write_whole(path: str, data: bytes) -> None:
+    """The file is there with all its bytes or not at all, whoever else writes it."""
+    partial = "{}.{}".format(path, os.getpid())
+    with open(partial, "wb") as file:
+        file.write(data)
+    os.replace(partial, path)
+
+
 def loop(engine: Any, command: dict[str, Any], say: Callable[..., None]) -> None:
     wait_until(command["at_ns"])
     while command["after"] and not os.path.exists(command["after"]):
         time.sleep(0.0001)
     say(event="looping", start_ns=now_ns())
     while command["record"] and not os.path.exists(command["record"]):
-        engine.execute(os.devnull)
+        sample(engine, os.devnull)
     for _ in range(command["report"]):
         taken, exit_code = sample(engine, os.devnull)
         say(event="sample", sample=taken, exit_code=exit_code)

@@ -62,8 +62,8 @@ class Wasmtime:
         start = time.perf_counter_ns()
         serialized = wasmtime.Module.from_file(self.engine, module).serialize()
         compile_ns = time.perf_counter_ns() - start
-        write_whole(path, bytes(serialized))
-        write_whole(path + ".json", json.dumps({"compile_ns": compile_ns}).encode())
+        runner.write_whole(path, bytes(serialized))
+        runner.write_whole(path + ".json", json.dumps({"compile_ns": compile_ns}).encode())
 
     def timed_load(self, path: str) -> int:
         start = time.perf_counter_ns()
@@ -102,13 +102,6 @@ class Wasmtime:
 def trap_reason(message: str) -> str:
     found = re.search(r"wasm trap: (.*)", message)
     return found.group(1) if found else message.strip().splitlines()[-1]
-
-
-def write_whole(path: str, data: bytes) -> None:
-    partial = "{}.{}".format(path, os.getpid())
-    with open(partial, "wb") as file:
-        file.write(data)
-    os.replace(partial, path)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ hundred of them; one real agent over the local transport shows the whole path.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from harness.reach import Reached, reach
 from harness.records import Entry, Job
 from harness.remote import Session
 from harness.suites import Workload
-from tests.devices import FAKE
+from tests.devices import FAKE, member, run, session
 
 SETTINGS = Settings(repeats=50, limit_s=30.0, rounds={}, anchors=0)
 
@@ -127,6 +128,25 @@ def real(folder: Path, jobs: int, job_s: float) -> dict[str, float]:
     return {"measuring share": spent_ns / 1e9 / (clock.ends[-1] - started)}
 
 
+def slowdowns(folder: Path) -> dict[str, float]:
+    """How much longer work that only computes takes beside copies of itself, on one processor and on one each."""
+    found = {}
+    with session(folder / "pinned") as agent:
+        burner = member("burner", {"count": 3_000_000})
+
+        def mean_ns(copies: int, cpus: list[int]) -> float:
+            window = {"report": 20, "window_ns": 3 * 10**9, "limit_ns": 30 * 10**9, "cpus": cpus}
+            members = run(agent, *[burner] * copies, **window).members
+            return sum(s.wall_ns for one in members for s in one.samples) / sum(len(one.samples) for one in members)
+
+        alone = mean_ns(1, [0])
+        for copies in (2, 3, 4):
+            found[f"{copies} on one processor"] = mean_ns(copies, [0]) / alone
+        if os.cpu_count() and os.cpu_count() > 1:  # type: ignore[operator]
+            found["2 on two processors"] = mean_ns(2, [0, 1]) / alone
+    return found
+
+
 def make_workload(folder: Path, script: dict[str, object]) -> Workload:
     module = folder / "module"
     module.write_text(json.dumps(script))
@@ -140,6 +160,7 @@ def main() -> None:
             ("200 simulated devices, 20 jobs of 1 s each", simulate(Path(scratch), 200, 20, 1.0)),
             ("20 simulated devices, 5,000 jobs of 1 ms each", simulate(Path(scratch), 20, 5000, 0.001)),
             ("one real agent, 20 jobs of 1 s", real(Path(scratch), 20, 1.0)),
+            ("slowdown of work that only computes", slowdowns(Path(scratch))),
         ]
     for name, figures in rows:
         print(f"{name}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()))

@@ -1,0 +1,30 @@
+"""Bun: JavaScriptCore as it comes, held to its baseline compiler, and held to its interpreter."""
+
+from harness.engines.engine import Engine, Install, Kind
+from harness.engines.javascript import javascript_engine
+
+
+def _engine(name: str, kind: Kind, *settings: str) -> Engine:
+    return javascript_engine(
+        name,
+        kind,
+        "env",
+        *settings,
+        "bun",
+        "--no-install",
+        needs="bun",
+        how_to_get="npm install bun",
+        install=Install("npm", "bun"),
+    )
+
+
+ENGINES = (
+    _engine("bun-jsc", "compiler"),
+    _engine("bun-jsc-bbq", "baseline", "BUN_JSC_useOMGJIT=0"),
+    # FTL compiles the runner's JavaScript after some thousand samples, and from then on modules took twice their time.
+    _engine(
+        "bun-jsc-interpreter",
+        "interpreter",
+        *("BUN_JSC_useBBQJIT=0", "BUN_JSC_useOMGJIT=0", "BUN_JSC_useFTLJIT=0"),
+    ),
+)

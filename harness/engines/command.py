@@ -1,0 +1,64 @@
+"""Engines that are a command line: how it is used, and how it tells that something went wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from harness.engines.engine import Engine, Kind
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, in words: no shell reads it.
+
+    In ``run`` and ``compile`` the device puts the module's path in the place of ``{module}``, and so ``{artefact}``
+    (what ``compile`` makes and ``run`` takes), ``{scratch}`` (a directory for what lies between), ``{here}`` (where the
+    engine's own files are), ``{argv0}``, ``{memory_bytes}`` and ``{memory_pages}`` (how much the module may
+    allocate). The word ``{args}`` becomes the module's arguments, and ``{preopens}`` the words of ``preopen`` for
+    every directory that the module may use, with ``{host}`` and ``{guest}``; the command runs in that directory, so
+    that ``.`` is it.
+
+    ``trap`` and ``refused`` are regular expressions for what the engine says when the module trapped, or when it does
+    not accept the module; group 1 is the reason. They count where the exit code is one of ``trap_codes``
+    (128 + N for death by signal N), so that no other exit code of a module can be mistaken for a trap.
+    """
+
+    version: tuple[Words, ...]
+    run: Words
+    compile: tuple[Words, ...] = ()
+    preopen: Words = ()
+    trap: str = ""
+    refused: str = ""
+    trap_codes: tuple[int, ...] = (1,)
+    words_on_stdout: bool = False
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def command_engine(
+    name: str,
+    command: Command,
+    *,
+    how_to_get: str,
+    kind: Kind,
+    family: str = "",
+    files: Sequence[str] = (),
+) -> Engine:
+    """An engine whose samples are processes: ahead of time where the command line has a compile step."""
+    programs = [words[0] for words in (command.run, *command.compile, *command.version)]
+    return Engine(
+        name=name,
+        family=family or programs[0],
+        kind=kind,
+        ahead_of_time=bool(command.compile),
+        program="python",
+        entry="process_run.py",
+        files=("process_run.py", "runner.py", *files),
+        args=("--command", json.dumps(asdict(command))),
+        how_to_get=how_to_get,
+        wall_contains="process",
+        needs=tuple(dict.fromkeys(program for program in programs if not program.startswith("{"))),
+    )

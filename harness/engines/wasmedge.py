@@ -1,0 +1,29 @@
+"""The `wasmedge` command: its interpreter, and ahead of time by LLVM."""
+
+from harness.engines.command import Command, Words, command_engine
+from harness.engines.engine import Engine, Kind
+
+
+def _engine(mode: str, kind: Kind, flags: Words = (), compile: tuple[Words, ...] = ()) -> Engine:
+    module = "{artefact}" if compile else "{module}"
+    return command_engine(
+        f"wasmedge-{mode}",
+        Command(
+            version=(("wasmedge", "--version"),),
+            compile=compile,
+            run=("wasmedge", *flags, "--memory-page-limit", "{memory_pages}", "{preopens}", module, "{args}"),
+            preopen=("--dir", "{guest}:{host}"),
+            trap=r"execution failed: ([^,\n]*)",
+            refused=r"((?:loading|validation|instantiation) failed: [^,\n]*)",
+            words_on_stdout=True,  # where versions before 0.11 log
+        ),
+        kind=kind,
+        how_to_get="install WasmEdge so that `wasmedge` is on the PATH",
+    )
+
+
+ENGINES = (
+    _engine("i", "interpreter", ("--force-interpreter",)),
+    _engine("j", "compiler", ("--enable-jit",)),
+    _engine("a", "compiler", compile=(("wasmedge", "compile", "{module}", "{artefact}"),)),
+)

@@ -1,0 +1,36 @@
+"""The `wasmtime` command, a process per sample; `wasmtime-j` and its siblings are the resident package."""
+
+from harness.engines.command import Command, Words, command_engine
+from harness.engines.engine import Engine, Kind
+
+
+def _engine(mode: str, kind: Kind, flags: Words = (), compile: tuple[Words, ...] = ()) -> Engine:
+    limits = ("-C", "cache=n", "-W", "max-memory-size={memory_bytes}")
+    module = "{artefact}" if compile else "{module}"
+    return command_engine(
+        f"wasmtime-cli-{mode}",
+        Command(
+            version=(("wasmtime", "--version"),),
+            compile=compile,
+            run=("wasmtime", "run", *flags, *limits, "{preopens}", module, "{args}"),
+            preopen=("--dir", "{host}::{guest}"),
+            trap=r"wasm trap: (.*)",
+            refused=r"Error: (?s:(.*))",
+            trap_codes=(1, 134),
+        ),
+        kind=kind,
+        how_to_get="install the wasmtime command line so that `wasmtime` is on the PATH",
+    )
+
+
+ENGINES = (
+    _engine("j", "compiler"),
+    _engine(
+        "a",
+        "compiler",
+        ("--allow-precompiled",),
+        (("wasmtime", "compile", "-o", "{artefact}", "{module}"),),
+    ),
+    _engine("w", "baseline", ("-C", "compiler=winch")),
+    _engine("p", "interpreter", ("--target", "pulley64")),
+)

@@ -1,0 +1,22 @@
+"""The `wazero` command: its compiler and its interpreter."""
+
+from harness.engines.command import Command, Words, command_engine
+from harness.engines.engine import Engine, Kind
+
+
+def _engine(mode: str, kind: Kind, flags: Words = ()) -> Engine:
+    return command_engine(
+        f"wazero-{mode}",
+        Command(
+            version=(("wazero", "version"),),
+            run=("wazero", "run", *flags, "{preopens}", "{module}", "{args}"),
+            preopen=("-mount={host}:{guest}",),
+            trap=r"wasm error: (.*)",
+            refused=r"error (?:compiling|instantiating) wasm binary: (.*)",
+        ),
+        kind=kind,
+        how_to_get="install wazero so that `wazero` is on the PATH",
+    )
+
+
+ENGINES = (_engine("j", "compiler"), _engine("i", "interpreter", ("-interpreter",)))
