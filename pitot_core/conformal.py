@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pitot_core.errors import PitotError, UncalibratedDegree
 
 Array = NDArray[Any]
+EPS_GRID = np.geomspace(0.001, 0.5, 28)
 
 
 def order(n: int, eps: float) -> int:
@@ -64,14 +65,12 @@ class Scored:
 class Pool:
     """One number of co-runners.
 
-    scores        (C, n) sorted scores of each candidate on calibration rows
-    choice_score  (C, m) scores and
-    choice_scale  (C, m) scales on other rows, which choose between candidates; m may be 0
+    scores         (C, n) sorted scores of each candidate on calibration rows
+    choice_margin  (C, G) margin of each candidate at each ε of EPS_GRID on other rows, which choose between them
     """
 
     scores: Array
-    choice_score: Array
-    choice_scale: Array
+    choice_margin: Array
 
     def gamma(self, candidate: int, eps: float) -> float:
         """The correction γ, infinite where the pool is too small for ε."""
@@ -80,17 +79,23 @@ class Pool:
         return float(self.scores[candidate, k - 1]) if k <= n else math.inf
 
     def choose(self, eps: float, allowed: Sequence[int]) -> int:
-        """The allowed candidate with the smallest margin; the first where no row can choose."""
-        if len(allowed) == 1 or not self.choice_score.shape[1]:
-            return allowed[0]
-        return min(allowed, key=lambda candidate: self.margin(candidate, eps))
+        """The allowed candidate with the smallest margin at the ε of the grid nearest to this one."""
+        at = int(np.argmin(np.abs(np.log(EPS_GRID / eps))))
+        return allowed[int(np.argmin(self.choice_margin[list(allowed), at]))]
 
-    def margin(self, candidate: int, eps: float) -> float:
-        """Eq. 11 on the choice rows, with a γ of theirs: calibration rows have no say in the choice."""
-        score, scale = self.choice_score[candidate], self.choice_scale[candidate]
-        k = min(order(len(score), eps), len(score))
-        above = (np.partition(score, k - 1)[k - 1] - score) * scale
-        return float(np.mean(np.maximum(np.expm1(np.minimum(above, 50.0)), 0.0)))
+
+def choice_margins(choosing: Scored) -> Array:
+    """(C, G) Eq. 11 with a γ of these rows' own: calibration rows have no say in the choice."""
+    score, n = choosing.score(), len(choosing.log_ns)
+    margins = np.zeros((len(score), len(EPS_GRID)), np.float32)
+    if not n:
+        return margins
+    ranked = np.sort(score, axis=1)
+    for g, eps in enumerate(EPS_GRID):
+        gamma = ranked[:, min(order(n, eps), n) - 1]
+        above = np.minimum((gamma[:, None] - score) * choosing.scale, 50.0)
+        margins[:, g] = np.maximum(np.expm1(above), 0.0).mean(axis=1)
+    return margins
 
 
 @dataclass
@@ -102,12 +107,10 @@ class Calibration:
     @classmethod
     def of(cls, scored: Scored, choosing: Scored) -> Calibration:
         """From calibration rows, and from other rows that choose between candidates."""
-        score, choice = scored.score(), choosing.score()
-        pools = {}
+        score, pools = scored.score(), {}
         for n in np.unique(scored.n_co_runners):
-            rows, chooses = scored.n_co_runners == n, choosing.n_co_runners == n
-            arrays = np.sort(score[:, rows], axis=1), choice[:, chooses], choosing.scale[:, chooses]
-            pools[int(n)] = Pool(*(array.astype(np.float32) for array in arrays))
+            ranked = np.sort(score[:, scored.n_co_runners == n], axis=1).astype(np.float32)
+            pools[int(n)] = Pool(ranked, choice_margins(choosing[choosing.n_co_runners == n]))
         return cls(pools)
 
     def sizes(self) -> dict[int, PoolSize]:

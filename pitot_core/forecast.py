@@ -11,10 +11,14 @@ from pitot_core.observations import Queries
 
 Array = NDArray[Any]
 CHUNK = 1 << 16
+TRUSTED = 0.5  # ln units: members that disagree by this much move a cell half as far from its baseline
 
 
 class Forecast:
     """Tables of E members: Eq. 9 averaged over the members.
+
+    Far from every observation members may be off by factors of thousands, each in its own direction; so the mean
+    of their work terms is shrunk by 1/(1 + (variance/τ²)²), which is next to 1 wherever they agree.
 
     tables (E, P, 1+2s, W, H) float32 as in `interference`; base (E, P, W) each member's log C̄ in ln ns.
     """
@@ -30,7 +34,9 @@ class Forecast:
         tables = np.matmul(left, right.swapaxes(1, 2)).reshape(
             members, n_platforms, 1 + 2 * types, n_workloads, heads
         )
-        self.alone = (tables[:, :, 0] + base[..., None]).mean(axis=0)  # (P, W, H)
+        work = tables[:, :, 0]
+        trust = 1.0 / (1.0 + (work.var(axis=0) / TRUSTED**2) ** 2)
+        self.alone = base.mean(axis=0)[..., None] + work.mean(axis=0) * trust  # (P, W, H)
         self.suffers = np.ascontiguousarray(tables[:, :, 1 : 1 + types].swapaxes(1, 2))  # (E, s, P, W, H)
         self.presses = np.ascontiguousarray(tables[:, :, 1 + types :].swapaxes(1, 2))
         self.heads, self.types, self.slope = heads, types, slope

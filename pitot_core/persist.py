@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.conformal import Calibration, Pool
+from pitot_core.conformal import EPS_GRID, Calibration, Pool
 from pitot_core.errors import ModelFileError, NotFitted, PitotError
 from pitot_core.features import Features
 from pitot_core.learned import Learned
@@ -44,7 +44,7 @@ OTHER = {
     "calibration_co_runners": "i4", "calibration_job": "i8",
 }  # fmt: skip
 CALIBRATION_ROWS = ("platform", "workload", "co_runners", "log_ns", "job")
-POOL = ("scores", "choice_score", "choice_scale")
+POOL = ("scores", "choice_margin")
 
 
 def save(model: Pitot, path: Path) -> None:
@@ -152,9 +152,8 @@ def restore(model: Pitot, path: Path) -> None:
         }
         candidates = len(model._candidates.names)
         for pool in model.calibration.pools.values():
-            for part in POOL:
-                _check_shape(part, getattr(pool, part), (candidates, None))
-            _check_shape("choice_scale", pool.choice_scale, pool.choice_score.shape)
+            _check_shape("scores", pool.scores, (candidates, None))
+            _check_shape("choice_margin", pool.choice_margin, (candidates, len(EPS_GRID)))
         for calibration in model.new_calibration.values():
             for pool in calibration.pools.values():
                 _check_shape("scores", pool.scores, (candidates, None))

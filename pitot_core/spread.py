@@ -86,13 +86,17 @@ class Spread:
         left = trained.platforms.reshape(MEMBERS, -1, sized.rank)
         right = trained.workloads.reshape(MEMBERS, -1, sized.rank)
         table = np.matmul(left, right.swapaxes(1, 2)).mean(axis=0)
-        table = _positive_and_rising(table.reshape(len(degrees), len(x_p), len(x_w), levels))
+        most = max(float(np.quantile(rows.log_ns - predicted, 0.999)), 2 * LEAST)
+        table = _positive_and_rising(table.reshape(len(degrees), len(x_p), len(x_w), levels), most)
         left_out = np.full((len(rows), levels), np.nan)
         for member in range(MEMBERS):
             held = fold == member
-            left_out[held] = _positive_and_rising(trained.predictions[member, held] - predicted[held, None])
+            left_out[held] = _positive_and_rising(
+                trained.predictions[member, held] - predicted[held, None], most
+            )
         return cls(degrees.astype(np.int64), table.astype(np.float32)), left_out
 
 
-def _positive_and_rising(quantiles: Array) -> Array:
-    return np.asarray(np.maximum.accumulate(np.maximum(quantiles, LEAST), axis=-1))
+def _positive_and_rising(quantiles: Array, most: float) -> Array:
+    """No less than half a percent, and no more than nearly all residuals: rarely seen cells can extrapolate."""
+    return np.asarray(np.maximum.accumulate(np.clip(quantiles, LEAST, most), axis=-1))
