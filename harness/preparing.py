@@ -1,17 +1,20 @@
-"""What comes before measuring: built modules, checked outputs, counted opcodes."""
+"""What comes before measuring: built modules and checked outputs."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from harness.build import build, verify
+from harness.build import Built, build
 from harness.errors import UnknownName
 from harness.progress import bar
-from harness.suites import Suite, load_suites
+from harness.suites import Suite, load_suites, select
+from harness.verifying import judge
 
 STARTUP = "startup/none/empty"
 
@@ -19,27 +22,45 @@ STARTUP = "startup/none/empty"
 def build_and_verify(
     names: Sequence[str], root: Path | None, console: Console, *, force: bool = False
 ) -> list[dict[str, Any]]:
-    """Build the named suites, or all, and run every module once. A row per workload."""
+    """Build what is named, or every suite but the optional ones, and check what each module prints.
+
+    A row per workload. A module found right once is not run again while it, its files, its arguments and what is
+    expected stay the same; `force` runs all.
+    """
     suites = choose_suites(names, root)
     with bar(console, "building", sum(len(suite.recipes) for suite in suites)) as progress:
-        built = build(suites, force=force, progress=lambda one: progress.advance(one.workload))
-    workloads = {w.name: w for suite in suites for w in suite.workloads}
-    rows = []
+        built = build(
+            suites,
+            force=force,
+            progress=lambda one: progress.advance(one.workload),
+            say=lambda text: console.print(text, markup=False),
+        )
+    recipes = {r.workload: (suite, w, r) for suite in suites for w, r in suite.pairs()}
+
     with bar(console, "checking outputs", len(built)) as progress:
-        for one in built:
-            wrong = verify(workloads[one.workload])
-            fixed = workloads[one.workload].expect.stdout_sha256 is not None
-            rows.append(
-                {"workload": one.workload, "bytes": one.bytes, "sha256": one.sha256, "compiled": one.compiled,
-                 "output": wrong or ("as expected" if fixed else "not fixed")}
-            )  # fmt: skip
+
+        def row(one: Built) -> dict[str, Any]:
+            suite, workload, recipe = recipes[one.workload]
+            output = judge(suite, workload, recipe, force=force)
             progress.advance(one.workload)
-    return rows
+            return {
+                "workload": one.workload, "bytes": one.bytes, "sha256": one.sha256, "compiled": one.compiled,
+                "output": output,
+            }  # fmt: skip
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            return list(pool.map(row, built))
 
 
 def choose_suites(names: Sequence[str], root: Path | None) -> list[Suite]:
+    """The suites that `names` are, or whose workloads they name, each with these workloads only.
+
+    Without names: every suite but the optional ones that are not built.
+    """
     suites = load_suites(root)
+    workloads = {w.name: w for suite in suites.values() for w in suite.workloads}
     for name in names:
-        if name not in suites:
+        if "/" not in name and "*" not in name and name not in suites:
             raise UnknownName("suite", name, suites)
-    return [suite for name, suite in suites.items() if not names or name in names]
+    chosen = {workload.name for workload in select(workloads, names)}
+    return [part for suite in suites.values() if (part := suite.only(chosen)).workloads]

@@ -1,5 +1,5 @@
-/* The discrete Fourier transform, or with INVERSE its inverse, of a sum of waves with random amplitudes and frequencies:
-   radix 2, in place, in single precision. */
+/* The discrete Fourier transform, or with INVERSE its inverse, of a sum of waves, cosines and sines in turn, with random
+   amplitudes and frequencies: radix 2, in place, in single precision. */
 #include "maths.h"
 #include "program.h"
 
@@ -11,8 +11,10 @@ APART void make_waves(void)
     for (int wave = 0; wave < WAVES; wave++) {
         double amplitude = next_random(&seed) % 1000;
         unsigned frequency = next_random(&seed) % POINTS;
-        for (unsigned i = 0; i < POINTS; i++)
-            re[i] += (float)(amplitude * cosine(2 * PI * (double)(frequency * i % POINTS) / POINTS));
+        for (unsigned i = 0; i < POINTS; i++) {
+            double angle = 2 * PI * (double)(frequency * i % POINTS) / POINTS;
+            re[i] += (float)(amplitude * (wave & 1 ? sine(angle) : cosine(angle)));
+        }
     }
 }
 

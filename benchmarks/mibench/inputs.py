@@ -7,6 +7,7 @@ library. What a decoder reads is what this suite's encoder printed; the modules 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from array import array
 from collections.abc import Iterator
@@ -109,8 +110,14 @@ def sun_audio(samples: array[int], total_bytes: int) -> bytes:
 
 # Text
 
-ONSETS = "b br c ch d dr f fl g gr h j k l m n p pl qu r s sh st t th tr v w".split()
-ENDS = "a al an ar e ed ell en er est i in ing ish o on ore ou ound u ull un".split()
+ONSETS = [
+    "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "pl",
+    "qu", "r", "s", "sh", "st", "t", "th", "tr", "v", "w",
+]  # fmt: skip
+ENDS = [
+    "a", "al", "an", "ar", "e", "ed", "ell", "en", "er", "est", "i", "in", "ing", "ish", "o", "on",
+    "ore", "ou", "ound", "u", "ull", "un",
+]  # fmt: skip
 
 
 def vocabulary(draw: Draw, count: int) -> list[str]:
@@ -176,7 +183,7 @@ def distances(nodes: int, size: int) -> bytes:
 
 
 def addresses(count: int, size: int) -> bytes:
-    """A log of `count` lines and `size` bytes: seconds, and an address as a signed number; some come again and again."""
+    """A log of `count` lines and `size` bytes: seconds, and an address as a signed number; some come often."""
     draw, micros = Draw("addresses"), 0
     known = [draw.below(1 << 32) for _ in range(count // 3)]
     lines = []
@@ -222,7 +229,7 @@ def make(directory: Path) -> None:
         }
     directory.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        (directory / name).write_bytes(data)
+        write(directory / name, data)
 
     workloads = {w.name: w for w in load_suites(Path(__file__).resolve().parent.parent)["mibench"].workloads}
     for ending, encoder in {
@@ -232,7 +239,14 @@ def make(directory: Path) -> None:
             ran = execute(workloads[f"mibench/{encoder}_{size[0]}"])
             if ran.trap or ran.exit_code:
                 raise SystemExit(f"{encoder} {ran.trap or f'ended with exit code {ran.exit_code}'}")
-            (directory / f"{size}.{ending}").write_bytes(ran.stdout)
+            write(directory / f"{size}.{ending}", ran.stdout)
+
+
+def write(path: Path, data: bytes) -> None:
+    """All at once, so that whoever reads the file meanwhile reads a whole one."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(data)
+    os.replace(fresh, path)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ static inline double cosine(double x)
 }
 
 /* By halving the angle twice, then the series for |x| <= tan(pi/16) or so. */
-static double arctangent(double x)
+static inline double arctangent(double x)
 {
     double scale = 1;
     for (int i = 0; i < 3; i++, scale *= 2)
@@ -61,13 +61,13 @@ static double arctangent(double x)
     return scale * sum;
 }
 
-static double arccosine(double x)
+static inline double arccosine(double x)
 {
     return x <= -1 ? PI : 2 * arctangent(__builtin_sqrt((1 - x) / (1 + x)));
 }
 
 /* Newton's iteration for y^3 = x > 0, from above, until it no longer falls. */
-static double cube_root(double x)
+static inline double cube_root(double x)
 {
     double y = x < 1 ? 1 : x, next;
     if (x == 0)

@@ -109,7 +109,7 @@ APART void encrypt(byte block[16])
 }
 
 /* The equivalent inverse cipher: the inner round keys have gone through the inverse of MixColumns. */
-static void invert_keys(void)
+static inline void invert_keys(void)
 {
     for (unsigned i = 4; i < 4 * ROUNDS; i++) {
         unsigned k = keys[i];

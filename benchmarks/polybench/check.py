@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.polybench.reference import KERNELS, Array, Outputs
-from harness.build import build, execute
+from harness.build import build
+from harness.execute import execute
 from harness.suites import Recipe, Suite, Workload, load_suites
 
 ELEMENT = {0: "<f8", 1: "<f4", 2: "<i4"}
@@ -23,11 +24,12 @@ ELEMENT = {0: "<f8", 1: "<f4", 2: "<i4"}
 TOLERANCE = {"f8": (1e-9, 1e-12), "f4": (1e-4, 1e-6), "i4": (0.0, 0.0)}
 # Levinson's recursion loses digits as T's condition grows: 2e5 at N = 400, and 4e-9 off the exact solution.
 WIDER = {"durbin": 10.0}
+LIMIT_S = 600.0
 
 
 def read_outputs(workload: Workload) -> tuple[bytes, Outputs]:
     """The module's stdout and its whole output arrays, flat, from its linear memory after one execution."""
-    ran = execute(workload)
+    ran = execute(workload, limit_s=LIMIT_S)
     if ran.trap or ran.exit_code:
         raise RuntimeError(f"{workload.name} {ran.trap or f'ended with exit code {ran.exit_code}'}")
     memory = bytes(ran.exports["memory"].read(ran.store))
