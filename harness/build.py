@@ -109,8 +109,9 @@ def _prepare(pool: ThreadPoolExecutor, suite: Suite, force: bool, say: Say) -> _
         return _Kitchen(suite, "", "", force)
     version = compiler()
     if suite.source is not None:
-        say(f"{suite.name}: fetching {suite.source.sdist}, once")
-        ensure_sources(suite.source, suite.root / "build" / "source")
+        ensure_sources(
+            suite.source, suite.root / "build" / "source", lambda text: say(f"{suite.name}: {text}")
+        )
     headers = hashlib.sha256()
     for path in sorted(_headers(suite)):
         _digest_file(headers, path, suite.source_root)

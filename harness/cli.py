@@ -67,17 +67,33 @@ def demo(
     run_demo(output, minutes, benchmarks, stderr())
 
 
-@app.command(epilog="Example: harness build polybench")
+@app.command(epilog="Examples: harness build polybench/mini · harness build --import DIR --as lab")
 def build(
-    suites: Annotated[list[str] | None, typer.Argument(help="Which suites; all of them by default.")] = None,
-    force: Annotated[bool, typer.Option(help="Compile even what has not changed.")] = False,
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(help="Suites, suite/size or workloads; by default all but the optional suites."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compile and check even what has not changed.")
+    ] = False,
+    imported: Annotated[
+        Path | None, typer.Option("--import", metavar="DIR", help="Make a suite of modules built elsewhere.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="SUITE", help="What it is called.", show_default="as DIR")
+    ] = None,
     benchmarks: Benchmarks = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Compile suites to WebAssembly and check what every module prints."""
+    from harness.imported import import_modules
     from harness.preparing import build_and_verify
 
+    if name and not imported:
+        raise UsageError("--as names what is imported; give --import DIR too.")
+    if imported:
+        suites = [*(suites or []), import_modules(imported, name, benchmarks).name]
     rows = build_and_verify(suites or [], benchmarks, stderr(), force=force)
     columns = [
         Column("workload", "workload"), Column("bytes", "bytes", True), Column("sha256", "sha256"),

@@ -55,7 +55,7 @@ def build_and_verify(
 def choose_suites(names: Sequence[str], root: Path | None) -> list[Suite]:
     """The suites that `names` are, or whose workloads they name, each with these workloads only.
 
-    Without names: every suite but the optional ones that are not built.
+    Without names: every suite but the optional ones.
     """
     suites = load_suites(root)
     workloads = {w.name: w for suite in suites.values() for w in suite.workloads}

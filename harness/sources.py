@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import SuiteError
 from harness.suites import Source
 
 
-def ensure_sources(source: Source, directory: Path) -> None:
-    """Have the sources unpacked in `directory`, fetched where this user never did.
+def ensure_sources(source: Source, directory: Path, say: Callable[[str], None]) -> None:
+    """Have the sources unpacked in `directory`, fetched where this user never did, which `say` hears of.
 
     Raises SuiteError where they cannot be fetched or are not those the suite names.
     """
@@ -25,6 +26,7 @@ def ensure_sources(source: Source, directory: Path) -> None:
         return
     archive = cache() / f"{source.sha256}.tar.gz"
     if not archive.exists() or _sha256(archive) != source.sha256:
+        say(f"fetching {source.sdist}")
         _fetch(source, archive)
     if directory.exists():
         shutil.rmtree(directory)

@@ -228,7 +228,15 @@ class _Reader:
         for guest in files:
             if guest.startswith("/") or ".." in guest.split("/") or "\\" in guest or not guest:
                 raise _wrong(self.path, place, f"files has {guest!r}, which leaves the module's directory")
-        return tuple(InputFile(guest, self._inside(place, host, root)) for guest, host in files.items())
+        found: list[InputFile] = []
+        for guest, host in files.items():
+            path = self._inside(place, host, root)
+            if path.is_dir():  # every file in it
+                inner = sorted(file for file in path.rglob("*") if file.is_file())
+                found += [InputFile(f"{guest}/{file.relative_to(path).as_posix()}", file) for file in inner]
+            else:
+                found.append(InputFile(guest, path))
+        return tuple(found)
 
     def _inside(self, place: str, file: str, root: Path | None = None) -> Path:
         root = root or self.root

@@ -29,10 +29,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Workload:
-    """A module with its argv (`argv[0]` included), stdin and files.
-
-    An optional one counts only where it is named, or built already.
-    """
+    """A module with its argv (`argv[0]` included), stdin and files. An optional one counts only where it is named."""
 
     name: str
     suite: str
@@ -170,12 +167,11 @@ def select(workloads: Mapping[str, Workload], patterns: Iterable[str]) -> list[W
     """The workloads that `patterns` name, each once, in the order of `workloads`.
 
     A pattern is a workload's name, a suite, `suite/size`, or a glob such as ``*/small/g*`` or ``*/mini``. No
-    pattern means all of them but the optional ones that are not built. Raises UnknownName for a pattern that
-    names nothing.
+    pattern means all of them but the optional ones. Raises UnknownName for a pattern that names nothing.
     """
     patterns = list(patterns)
     if not patterns:
-        return [w for w in workloads.values() if not w.optional or w.module.exists()]
+        return [w for w in workloads.values() if not w.optional]
     chosen: set[str] = set()
     for pattern in patterns:
         group = pattern.rstrip("/") + "/*"

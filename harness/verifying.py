@@ -62,6 +62,7 @@ def _read(path: Path) -> dict[str, str]:
 
 def _remember(path: Path, name: str, key: str) -> None:
     with _LOCK:
-        fresh = path.with_suffix(".new")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}")
         fresh.write_text(json.dumps(_read(path) | {name: key}, indent=0, sort_keys=True) + "\n")
         os.replace(fresh, path)

@@ -1,7 +1,9 @@
 /* Blowfish in 64-bit cipher feedback mode, a file with a fixed key and an initial vector of zeros; with DECRYPT the way
-   back. B. Schneier, "Description of a New Variable-Length Key, 64-Bit Block Cipher", 1993. */
+   back. The first byte of what is encrypted tells how many bits are fed back. B. Schneier, "Description of a New Variable-Length Key, 64-Bit Block Cipher", 1993. */
 #include "pi.h"
 #include "program.h"
+
+enum { FEEDBACK_BITS = 64 };
 
 struct halves {
     unsigned left, right;
@@ -54,6 +56,12 @@ static void run(void)
     static byte feedback[8];
     set_key();
     open_input(INPUT);
+#ifdef DECRYPT
+    if (next_byte() != FEEDBACK_BITS)
+        __builtin_trap();
+#else
+    put(FEEDBACK_BITS);
+#endif
     unsigned at = 0;
     for (int c; (c = next_byte()) >= 0; at = (at + 1) & 7) {
         if (at == 0) {

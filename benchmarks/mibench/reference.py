@@ -177,7 +177,7 @@ def blowfish(inputs: Path, size: str, define: Define) -> Expected:
     if "DECRYPT" in define:
         return text
     encryptor = Cipher(Blowfish(BLOWFISH_KEY), CFB(bytes(8))).encryptor()
-    return encryptor.update(text) + encryptor.finalize()
+    return b"@" + encryptor.update(text) + encryptor.finalize()  # 64: the bits fed back
 
 
 def rijndael(inputs: Path, size: str, define: Define) -> Expected:

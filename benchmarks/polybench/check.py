@@ -22,8 +22,8 @@ from harness.suites import Recipe, Suite, Workload, load_suites
 ELEMENT = {0: "<f8", 1: "<f4", 2: "<i4"}
 # How far an element may be off, as a part of its value, and as a part of the largest value in its array.
 TOLERANCE = {"f8": (1e-9, 1e-12), "f4": (1e-4, 1e-6), "i4": (0.0, 0.0)}
-# Levinson's recursion loses digits as T's condition grows: 2e5 at N = 400, and 4e-9 off the exact solution.
-WIDER = {"durbin": 10.0}
+# Levinson's recursion loses digits as T's condition grows: 4e-9 off the exact solution at N = 400, 3e-8 at 2000.
+WIDER = {"durbin": 50.0}
 LIMIT_S = 600.0
 
 
