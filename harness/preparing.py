@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +14,7 @@ from rich.console import Console
 
 from harness.build import Built, build
 from harness.errors import UnknownName
-from harness.progress import bar
+from harness.progress import Bar, bar
 from harness.suites import Suite, load_suites, select
 from harness.verifying import judge
 
@@ -28,13 +30,7 @@ def build_and_verify(
     expected stay the same; `force` runs all.
     """
     suites = choose_suites(names, root)
-    with bar(console, "building", sum(len(suite.recipes) for suite in suites)) as progress:
-        built = build(
-            suites,
-            force=force,
-            progress=lambda one: progress.advance(one.workload),
-            say=lambda text: console.print(text, markup=False),
-        )
+    built = _build(suites, console, force)
     recipes = {r.workload: (suite, w, r) for suite in suites for w, r in suite.pairs()}
 
     with bar(console, "checking outputs", len(built)) as progress:
@@ -50,6 +46,23 @@ def build_and_verify(
 
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             return list(pool.map(row, built))
+
+
+def _build(suites: list[Suite], console: Console, force: bool) -> list[Built]:
+    """Under a bar that begins with the first module, so that what comes before does not spoil its estimate."""
+    total, lock = sum(len(suite.recipes) for suite in suites), threading.Lock()
+    with contextlib.ExitStack() as stack:
+        bars: list[Bar] = []
+
+        def advance(one: Built) -> None:
+            with lock:
+                if not bars:
+                    bars.append(stack.enter_context(bar(console, "building", total)))
+                bars[0].advance(one.workload)
+
+        return build(
+            suites, force=force, progress=advance, say=lambda text: console.print(text, markup=False)
+        )
 
 
 def choose_suites(names: Sequence[str], root: Path | None) -> list[Suite]:

@@ -98,6 +98,14 @@ def test_inputs_are_the_same_bytes_when_made_again(tmp_path: Path) -> None:
     assert all((tmp_path / name).read_bytes() == (INPUTS / name).read_bytes() for name in SUITE.inputs.sha256)
 
 
+def test_one_program_is_built_with_its_inputs_where_nothing_was_built(tmp_path: Path) -> None:
+    root = tmp_path / "benchmarks" / "mibench"
+    shutil.copytree(SUITE.root, root, ignore=shutil.ignore_patterns("build", "__pycache__"))
+    suite = load_suites(root.parent)["mibench"].only(["mibench/untoast_s"])
+    build([suite])
+    assert verify(suite.workloads[0]) is None
+
+
 @pytest.mark.parametrize(
     ("file", "size"),
     [

@@ -1,7 +1,7 @@
 """Make the input files of MiBench, the same bytes on every machine: ``python inputs.py DIRECTORY``.
 
 Seeds come from SHAKE-128 and everything is whole numbers, so nothing depends on a version of Python or of a
-library. What a decoder reads is what this suite's encoder printed; the modules must be built before.
+library. What a decoder reads is what this suite's encoder printed.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ import os
 import sys
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from harness.build import execute
+from harness.build import build
+from harness.execute import execute
 from harness.suites import load_suites
 
 SAMPLES = {"small": 684_432, "large": 13_305_600}
 TEXT_BYTES = {"small": 311_824, "large": 3_247_552}
 VOICE_BYTES = {"small": 21_312, "large": 1_158_990}
 LOG_LINES = {"small": (10_890, 251_969), "large": (62_721, 1_514_237)}
+ENCODERS = {"adpcm_enc": "adpcm", "toast": "gsm", "blowfish_enc": "blowfish", "rijndael_enc": "rijndael"}
 PHRASES = {"small": 57, "large": 1_330}
 
 
@@ -231,15 +234,19 @@ def make(directory: Path) -> None:
     for name, data in files.items():
         write(directory / name, data)
 
-    workloads = {w.name: w for w in load_suites(Path(__file__).resolve().parent.parent)["mibench"].workloads}
-    for ending, encoder in {
-        "adpcm": "adpcm_enc", "gsm": "toast", "blowfish": "blowfish_enc", "rijndael": "rijndael_enc",
-    }.items():  # fmt: skip
-        for size in ("small", "large"):
-            ran = execute(workloads[f"mibench/{encoder}_{size[0]}"])
-            if ran.trap or ran.exit_code:
-                raise SystemExit(f"{encoder} {ran.trap or f'ended with exit code {ran.exit_code}'}")
-            write(directory / f"{size}.{ending}", ran.stdout)
+    suite = load_suites(Path(__file__).resolve().parent.parent)["mibench"]
+    encoders = {
+        f"mibench/{encoder}_{size[0]}": f"{size}.{ending}"
+        for encoder, ending in ENCODERS.items()
+        for size in ("small", "large")
+    }
+    chosen = replace(suite.only(encoders), inputs=None)
+    build([chosen])
+    for workload in chosen.workloads:
+        ran = execute(workload)
+        if ran.trap or ran.exit_code:
+            raise SystemExit(f"{workload.name} {ran.trap or f'ended with exit code {ran.exit_code}'}")
+        write(directory / encoders[workload.name], ran.stdout)
 
 
 def write(path: Path, data: bytes) -> None:
