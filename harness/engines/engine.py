@@ -52,19 +52,20 @@ class Engine:
     @cached_property
     def contents(self) -> dict[str, bytes]:
         """The runner files, by their SHA-256."""
-        return {hashlib.sha256(data).hexdigest(): data for data in self._read().values()}
+        return {hashlib.sha256(data).hexdigest(): data for data in self._runner_files.values()}
 
     def spec(self, version: str = "") -> dict[str, Any]:
         """What the agent is told: the program, the runner's files by hash, and the version that was detected."""
         return {
             "program": self.program,
             "program_args": list(self.program_args),
-            "files": {name: hashlib.sha256(data).hexdigest() for name, data in self._read().items()},
+            "files": {name: hashlib.sha256(data).hexdigest() for name, data in self._runner_files.items()},
             "entry": self.entry,
             "args": list(self.args),
             "needs": list(self.needs),
             "version": version,
         }
 
-    def _read(self) -> dict[str, bytes]:
+    @cached_property
+    def _runner_files(self) -> dict[str, bytes]:
         return {Path(name).name: (HERE / name).read_bytes() for name in self.files}
