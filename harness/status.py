@@ -8,6 +8,13 @@ from typing import Any
 import pyarrow.compute as pc
 
 from harness.dataset import Dataset
+from harness.show import Column
+
+STATUS_COLUMNS = [
+    Column("platform", "platform"), Column("planned", "jobs", True), Column("done", "done", True),
+    Column("left", "left", True), Column("observations", "observations", True), Column("failed", "failed", True),
+    Column("reasons", "reasons"), Column("coverage", "workloads seen"),
+]  # fmt: skip
 
 
 def status_rows(dataset: Dataset) -> list[dict[str, Any]]:

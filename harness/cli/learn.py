@@ -1,0 +1,173 @@
+"""Commands of the model: train, evaluate, predict."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.app import group
+from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
+from harness.errors import UsageError
+from harness.show import Column, Form, show, stderr
+
+command = group("Predict")
+
+
+@command("harness train datasets/lab -o lab.npz")
+def train(
+    dataset: DatasetPath,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL", help="The model file to write.")],
+    test_share: Annotated[
+        float, typer.Option(help="Share of jobs kept for testing only.", min=0.01, max=0.9)
+    ] = 0.2,
+    calibration_share: Annotated[
+        float, typer.Option(help="Share of the other jobs kept for calibrating only.", min=0.01, max=0.9)
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Decides split and initial values.")] = 0,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Train a model with calibrated bounds, and print its accuracy on held-out jobs."""
+    from harness.dataset import Dataset
+    from harness.progress import bar
+    from harness.train import show_accuracy
+    from harness.train import train as fit
+
+    form, console = form_of(as_json, as_csv), stderr()
+    opened = Dataset.open(dataset)
+    if not output.resolve().parent.is_dir():
+        raise UsageError(f"there is no directory {output.resolve().parent} to write the model to.")
+    with bar(console, "training", 1) as progress:
+        trained = fit(
+            opened,
+            test_share=test_share,
+            calibration_share=calibration_share,
+            seed=seed,
+            progress=progress.at,
+        )
+    trained.model.save(output)
+    show_accuracy(trained.accuracy, form)
+    console.print(
+        f"trained on {trained.rows:,} observations in {trained.seconds:.1f} s; the model is {output}"
+    )
+
+
+@command("harness evaluate datasets/published --shares 10,50,90 --jobs 2 -o evaluation")
+def evaluate(
+    dataset: DatasetPath,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", show_default="DATASET/evaluation")
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            "-m",
+            help="Which methods, repeatable; `all` for every one.",
+            show_default="ours and the baselines",
+        ),
+    ] = None,
+    by: Annotated[str, typer.Option(help="Split by row (as published), by job (honest), or both.")] = "row",
+    shares: Annotated[str, typer.Option(help="Training shares in percent.")] = "10,20,30,40,50,60,70,80,90",
+    replicates: Annotated[int, typer.Option(help="Random splits per share.", min=1)] = 5,
+    jobs: Annotated[int, typer.Option(help="Trainings at the same time.", min=1)] = 1,
+    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler to train on.")] = None,
+    plots: Annotated[bool, typer.Option(help="Draw the figures too.")] = True,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Compare methods over splits and replicates, beside the published values. Repeat it to resume."""
+    from harness.evaluate import DEFAULT_METHODS, METHODS
+    from harness.evaluating import Request, in_percent, parse_shares, run_evaluation, summary_columns
+
+    form = form_of(as_json, as_csv)
+    splits = {"row": ["row"], "job": ["job"], "both": ["row", "job"]}.get(by)
+    if splits is None:
+        raise UsageError(f"--by {by} must be row, job or both.")
+    chosen = list(METHODS) if methods == ["all"] else methods or list(DEFAULT_METHODS)
+    target = output or dataset / "evaluation"
+    request = Request(dataset, target, chosen, splits, parse_shares(shares), replicates, jobs, dask, plots)
+    summary = run_evaluation(request, stderr())
+    show(in_percent(summary) if form is Form.table else summary, summary_columns(), form)
+    stderr().print(f"tables and plots are in {target}")
+
+
+@command(
+    "harness predict lab.npz -w polybench/small/gemm",
+    "harness predict lab.npz -w polybench/small/gemm -d local --with polybench/small/lu --eps 0.05",
+    "harness predict lab.npz --batch asked.csv -o answered.parquet",
+)
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")],
+    workload: Annotated[str | None, typer.Option("--workload", "-w", help="Default: every workload.")] = None,
+    device: Annotated[str | None, typer.Option("--device", "-d", help="Default: every device.")] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", "-e", help="Default: every engine of the device.")
+    ] = None,
+    platform: Annotated[str | None, typer.Option("--platform", "-p", metavar="ENGINE:DEVICE")] = None,
+    beside: Annotated[str, typer.Option("--with", metavar="A,B", help="The co-runners, up to three.")] = "",
+    eps: Annotated[float, typer.Option(help="How often the bound may be exceeded.")] = 0.05,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also its start-up, work and interference, and what behaves alike."),
+    ] = False,
+    batch: Annotated[
+        Path | None,
+        typer.Option(
+            help="Answer each row of a CSV, Parquet or JSON-lines file: workload, platform, with (A;B)."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the answered batch goes.")
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Predict execution times, each with a bound that is exceeded with probability at most ε."""
+    from harness import predict as asking
+
+    loaded = asking.load_model(model)
+    if batch:
+        if any((workload, device, engine, platform, beside)):
+            raise UsageError("with --batch the rows say what is asked; leave out -w, -d, -e, -p and --with.")
+        rows, asked = asking.read_batch(batch)
+        answers = asking.answer(loaded, asked, eps) if asked else []
+        rows = [
+            row | {"mean_ns": answer["mean_ns"], "bound_ns": answer["bound_ns"]}
+            for row, answer in zip(rows, answers, strict=True)
+        ]
+        if output:
+            asking.write_batch(output, rows)
+            stderr().print(f"{len(rows):,} answered rows are in {output}")
+        elif as_json:
+            show(rows, [Column(key, key) for key in (rows[0] if rows else {})], Form.json)
+        else:
+            asking.write_csv(sys.stdout, rows)
+    else:
+        if output:
+            raise UsageError(
+                "--output goes with --batch; a single prediction is printed, also with --json or --csv."
+            )
+        names = [name.strip() for name in beside.split(",") if name.strip()]
+        asked = asking.questions(
+            loaded, workload=workload, device=device, engine=engine, platform=platform, co_runners=names
+        )
+        columns = [
+            Column("workload", "workload"), Column("platform", "platform"), Column("with", "beside"),
+            Column("mean_ns", "expected", True), Column("bound_ns", f"stays below (ε = {eps:g})", True),
+        ]  # fmt: skip
+        rows = asking.answer(loaded, asked, eps)
+        if explain:
+            rows = [row | parts for row, parts in zip(rows, asking.explain(loaded, asked), strict=True)]
+            columns += [
+                Column("startup_ns", "start-up", True), Column("work_ns", "work", True),
+                Column("interference_ns", "interference", True), Column("like_workloads", "workloads like it"),
+                Column("like_platforms", "platforms like it"),
+            ]  # fmt: skip
+        show(rows, columns, form_of(as_json, as_csv))
+    told = asking.shortage(loaded, asked, eps)
+    if told:
+        stderr().print(told, soft_wrap=True)

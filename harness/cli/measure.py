@@ -1,0 +1,131 @@
+"""Commands that measure: collect, status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.app import group
+from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DatasetPath, DevicesFile, form_of
+from harness.errors import UsageError
+from harness.show import Column, Form, show, stderr, watching
+
+command = group("Measure")
+
+
+@command(
+    "harness collect -o datasets/lab --dry-run",
+    "harness collect -o datasets/lab --suite polybench/mini --limit 5",
+    "harness collect -o datasets/lab -d pi-4 -e wasmtime-j -e wasm3-i --hours 8",
+)
+def collect(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DATASET", help="The dataset to collect into.")
+    ],
+    devices: Annotated[list[str] | None, typer.Option("--device", "-d", help="Only these devices.")] = None,
+    engines: Annotated[list[str] | None, typer.Option("--engine", "-e", help="Only these engines.")] = None,
+    suites: Annotated[
+        list[str] | None,
+        typer.Option("--suite", "-s", help="Only these suites, suite/size, workloads or globs."),
+    ] = None,
+    degrees: Annotated[
+        str, typer.Option(help="How many workloads run together, beside running alone.")
+    ] = "2,3,4",
+    rounds: Annotated[int, typer.Option(help="How often co-runner sets are drawn per degree.", min=1)] = 1,
+    repeats: Annotated[int, typer.Option(help="Samples of a workload alone.", min=1)] = 50,
+    limit: Annotated[float, typer.Option(help="Seconds after which a job ends.", min=0.01)] = 30.0,
+    co_run: Annotated[
+        float | None,
+        typer.Option(help="Seconds that workloads run together.", show_default="the limit", min=0.01),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides order and co-runner sets.")] = 0,
+    anchors: Annotated[
+        int, typer.Option(help="Workloads repeated at start and end, to see drift.", min=0)
+    ] = 3,
+    hours: Annotated[float | None, typer.Option(help="Start no job after so many hours.", min=0.0001)] = None,
+    jobs: Annotated[int | None, typer.Option(help="Start no more than so many jobs.", min=1)] = None,
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Only the I-th of N shares of the devices, one per controller.")
+    ] = "1/1",
+    cool: Annotated[
+        float | None,
+        typer.Option(metavar="CELSIUS", help="Before each job wait until the device is so cool."),
+    ] = None,
+    idle: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="Before each job wait until at most so much of it is busy."),
+    ] = None,
+    gate_limit: Annotated[float, typer.Option(metavar="SECONDS", help="Wait no longer for either.")] = 300.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")] = False,
+    devices_file: DevicesFile = DEVICES_YAML,
+    benchmarks: Benchmarks = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Measure workloads on devices, alone and together. Interrupt it and repeat the command to go on.
+
+    Ctrl-C ends after the running jobs; a second one at once.
+    """
+    from harness.collecting import Request, run_collection
+    from harness.plan import Gate, Settings
+    from harness.status import STATUS_COLUMNS
+
+    form = form_of(as_json, as_csv)
+    settings = Settings(
+        seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run or limit, anchors=anchors,
+        rounds=dict.fromkeys(_degrees(degrees), rounds),
+        gate=Gate(temperature_c=cool, busy=None if idle is None else idle / 100, limit_s=gate_limit),
+    )  # fmt: skip
+    request = Request(
+        output, devices_file, benchmarks, devices or [], engines or [], suites or [], settings,
+        hours=hours, jobs=jobs, shard=_shard(shard),
+    )  # fmt: skip
+    rows, complete = run_collection(request, stderr(), dry_run=dry_run)
+    columns = [
+        Column("device", "device"), Column("engine", "engine"), Column("alone", "alone", True),
+        Column("together", "together", True), Column("hours", "hours at most", True),
+    ] if dry_run else STATUS_COLUMNS  # fmt: skip
+    show(rows, columns, form)
+    if not complete:
+        raise typer.Exit(1)
+
+
+@command("harness status datasets/lab", "harness status datasets/lab --watch")
+def status(
+    dataset: DatasetPath,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every two seconds until Ctrl-C.")
+    ] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """What is done, failed and left of a collection, per platform."""
+    from harness.dataset import Dataset
+    from harness.status import STATUS_COLUMNS, status_rows
+
+    form = form_of(as_json, as_csv)
+    opened = Dataset.open(dataset)
+    if not watch:
+        show(status_rows(opened), STATUS_COLUMNS, form)
+        return
+    if form is not Form.table:
+        raise UsageError("--watch shows a table; leave out --json and --csv.")
+    watching(lambda: (status_rows(opened), STATUS_COLUMNS))
+
+
+def _degrees(text: str) -> list[int]:
+    words = [word.strip() for word in text.split(",") if word.strip() not in ("", "1")]
+    if not all(word in ("2", "3", "4") for word in words):
+        raise UsageError(
+            f"--degrees {text} must list numbers from 2 to 4, such as 2,3; or 1 for none together."
+        )
+    return sorted({int(word) for word in words})
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, of = text.partition("/")
+    if number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of):
+        return int(number), int(of)
+    raise UsageError(f"--shard {text} must be I/N with I from 1 to N, such as 2/3.")

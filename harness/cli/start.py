@@ -1,0 +1,131 @@
+"""Commands to start with: demo, devices, build, count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.app import group
+from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of
+from harness.errors import UsageError
+from harness.show import Column, Form, show, stderr
+
+command = group("Start")
+
+
+@command("harness demo", "harness demo -o datasets/demo --minutes 5")
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where everything goes.")] = Path(
+        "datasets/demo"
+    ),
+    minutes: Annotated[float, typer.Option(help="How long measuring may take, about.", min=0.2)] = 2.0,
+    benchmarks: Benchmarks = None,
+) -> None:
+    """The main job on this machine: build, measure alone and together, count opcodes, train, predict, report."""
+    from harness.demo import run_demo
+
+    run_demo(output, minutes, benchmarks, stderr())
+
+
+@command("harness devices", "harness devices pi-4 pi-5 --setup", "harness devices --json")
+def devices(
+    names: Annotated[list[str] | None, typer.Argument(help="Which devices; all of them by default.")] = None,
+    setup: Annotated[
+        bool,
+        typer.Option("--setup", help="Install the engines a device lacks, without root or internet there."),
+    ] = False,
+    devices_file: DevicesFile = DEVICES_YAML,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Reach every device: what it is, which engines it has, and what would spoil measurements."""
+    from harness.devices import choose, load_devices
+    from harness.inspection import inspect_all, show_inspection
+
+    form, console = form_of(as_json, as_csv), stderr()
+    found = inspect_all(choose(load_devices(devices_file), names or []), console, setup=setup)
+    show_inspection(found, form)
+    if any(one.problem for one in found):
+        raise typer.Exit(1)
+
+
+@command("harness build", "harness build polybench/mini", "harness build --import lab/modules --as lab")
+def build(
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(help="Suites, suite/size or workloads; by default all but the optional suites."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compile and check even what has not changed.")
+    ] = False,
+    imported: Annotated[
+        Path | None, typer.Option("--import", metavar="DIR", help="Make a suite of modules built elsewhere.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="SUITE", help="What it is called.", show_default="as DIR")
+    ] = None,
+    benchmarks: Benchmarks = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Compile suites to WebAssembly and check what every module prints."""
+    from harness.imported import import_modules
+    from harness.preparing import build_and_verify
+
+    if name and not imported:
+        raise UsageError("--as names what is imported; give --import DIR too.")
+    if imported:
+        suites = [*(suites or []), import_modules(imported, name, benchmarks).name]
+    rows = build_and_verify(suites or [], benchmarks, stderr(), force=force)
+    columns = [
+        Column("workload", "workload"), Column("bytes", "bytes", True), Column("sha256", "sha256"),
+        Column("compiled", "compiled"), Column("output", "output"),
+    ]  # fmt: skip
+    form = form_of(as_json, as_csv)
+    if form is Form.table:
+        rows = [row | {"sha256": row["sha256"][:16]} for row in rows]
+    show(rows, columns, form)
+    if any(row["output"] not in ("as expected", "not fixed") for row in rows):
+        raise typer.Exit(1)
+
+
+@command("harness count polybench/mini --verify", "harness count own.wasm --arg 7 --dir .=data --opcodes")
+def count(
+    workloads: Annotated[
+        list[str] | None, typer.Argument(help="Workloads, suites, or .wasm files; every workload by default.")
+    ] = None,
+    opcodes: Annotated[
+        bool, typer.Option("--opcodes", help="A row per opcode instead of one per workload.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Count with the interpreter too, and compare; at most a minute each."),
+    ] = False,
+    slowdown: Annotated[bool, typer.Option("--slowdown", help="Also measure what counting costs.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Count again what was counted before.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DATASET", help="Also put the counts into a dataset."),
+    ] = None,
+    args: Annotated[list[str] | None, typer.Option("--arg", help="An argument for the .wasm files.")] = None,
+    stdin: Annotated[Path | None, typer.Option(help="What the .wasm files read from stdin.")] = None,
+    directories: Annotated[
+        list[str] | None, typer.Option("--dir", metavar="GUEST=HOST", help="A directory that they may use.")
+    ] = None,
+    benchmarks: Benchmarks = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Count every opcode that a program executes, exactly."""
+    from harness.counting_table import Wanted, count_all, count_columns
+
+    form = form_of(as_json, as_csv)
+    wanted = Wanted(
+        workloads or [], args or [], stdin, directories or [], benchmarks, opcodes, verify, slowdown, fresh
+    )
+    rows = count_all(wanted, output, stderr())
+    show(rows, count_columns(wanted, form), form)
+    if any(str(row.get("interpreter", "")).startswith("differs") for row in rows):
+        raise typer.Exit(1)
