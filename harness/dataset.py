@@ -55,8 +55,7 @@ class Dataset:
     @classmethod
     def create(cls, root: Path, source: str = "collected by harness") -> Dataset:
         """A new dataset. Raises DatasetError where something else is already there."""
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise DatasetError(f"{root} exists and is not a dataset; name a new directory.")
+        refuse_taken(root)
         dataset = cls(root, Info(schema.VERSION, uuid.uuid4().hex, _now(), source))
         root.mkdir(parents=True, exist_ok=True)
         dataset._write_info()
@@ -139,14 +138,17 @@ class Dataset:
             numbers = [int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{prefix}*.parquet")]
             self._write(folder / f"{prefix}{max(numbers, default=0) + 1:05}.parquet", observations)
 
+    def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """All observations, a file at a time; those still in the journals come last."""
+        wanted = pa.schema([schema.OBSERVATIONS.field(name) for name in columns or schema.OBSERVATIONS.names])
+        for path in self._parts():
+            yield self._read(path, wanted.names)
+        pending = [row for entry in self._pending() for row in schema.rows(entry)]
+        yield pa.Table.from_pylist(pending, schema.OBSERVATIONS).select(wanted.names)
+
     def observations(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All observations, including those still in the journals."""
-        wanted = pa.schema([schema.OBSERVATIONS.field(name) for name in columns or schema.OBSERVATIONS.names])
-        tables = [self._read(path, wanted.names) for path in self._parts()]
-        pending = [row for entry in self._pending() for row in schema.rows(entry)]
-        if pending:
-            tables.append(pa.Table.from_pylist(pending, schema.OBSERVATIONS).select(wanted.names))
-        return pa.concat_tables(tables) if tables else wanted.empty_table()
+        return pa.concat_tables(self.parts(columns))
 
     def platforms(self) -> pa.Table:
         return self._table("platforms", schema.PLATFORMS)
@@ -204,6 +206,14 @@ class Dataset:
     def _write_info(self) -> None:
         with replacing(self.root / "dataset.json") as partial:
             partial.write_bytes(msgspec.json.format(msgspec.json.encode(self.info), indent=1) + b"\n")
+
+
+def refuse_taken(root: Path) -> None:
+    """Raises DatasetError unless a new dataset can be made at ``root``."""
+    if (root / "dataset.json").exists():
+        raise DatasetError(f"{root} is a dataset already; name a new directory with -o.")
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DatasetError(f"{root} exists and is not a dataset; name a new directory with -o.")
 
 
 @contextlib.contextmanager

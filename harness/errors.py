@@ -8,6 +8,7 @@ HarnessError
 │   ├── ModuleError     a file is not a WebAssembly module, or uses what is not supported
 │   ├── DatasetError    a dataset is missing, damaged or of another version
 │   └── ModelError      a model file is missing, damaged or cannot answer the question
+├── FetchError          a published file could not be downloaded, or is not the right one
 └── DeviceError         a device could not be reached or broke its protocol
 """
 
@@ -44,6 +45,10 @@ class DatasetError(UsageError):
 
 
 class ModelError(UsageError):
+    pass
+
+
+class FetchError(HarnessError):
     pass
 
 

@@ -10,6 +10,8 @@ its limit of 30 s.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ import pyarrow as pa
 
 from harness.dataset import Dataset, replacing
 from harness.errors import DatasetError
-from harness.features import feature_columns, load_training
+from harness.features import columns_of, load_training, matrix, workload_features
+from harness.platforms import Encoded, platform_features
 from harness.schema import OBSERVATIONS
 
 ISOLATED = "data.npz"
@@ -161,14 +164,45 @@ def _jobs(
     return [f"published-{n_co_runners + 1}way-{i:06}" for i in number.ravel().tolist()]
 
 
+@dataclass(frozen=True)
+class _Described:
+    """The rows of one of the two tables: names, columns, and (names × columns) float32 values."""
+
+    names: list[str]
+    columns: list[str]
+    values: np.ndarray[Any, np.dtype[np.float32]]
+
+    @classmethod
+    def of(
+        cls, kind: str, table: pa.Table, seen: Sequence[str], encode: Callable[[Mapping[str, Any]], Encoded]
+    ) -> _Described:
+        """What was imported, with rows and columns as they came, then what else was observed."""
+        rows = {row[kind]: row for row in table.to_pylist()}
+        imported = [name for name, row in rows.items() if row["features"] is not None]
+        names = list(dict.fromkeys([*imported, *seen]))
+        encoded = [encode(rows[name]) for name in names]
+        first = (column for name in imported for column, _ in rows[name]["features"])
+        columns = list(dict.fromkeys([*first, *columns_of(encoded)]))
+        return cls(names, columns, matrix(encoded, columns).astype(np.float32))
+
+    def numbers(self, seen: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Of each name its row."""
+        rows = {name: i for i, name in enumerate(self.names)}
+        return np.array([rows[name] for name in seen], np.int64)
+
+
 def export_published(dataset: Dataset, folder: Path) -> dict[int, int]:
     """Write finished observations in the published layout; the number of rows by number of co-runners.
 
-    Features are those of `features.load_training`, in float32 as published; times are microseconds. Raises
-    DatasetError where nothing is finished or the folder has such files already.
+    An imported dataset comes out as it came in: rows, names, columns and types, but for the order of a row's
+    co-runners, which rises. Of a collected one the tables hold what was observed. Features are float32 and times
+    microseconds, as published. Raises DatasetError where nothing is finished or the folder has such files already.
     """
     observations, features = load_training(dataset)
-    workload_columns, platform_columns = feature_columns(dataset, features)
+    platforms = _Described.of("platform", dataset.platforms(), features.platform_names, platform_features)
+    workloads = _Described.of("workload", dataset.workloads(), features.workload_names, workload_features)
+    platform_number = platforms.numbers(features.platform_names)
+    workload_number = workloads.numbers(features.workload_names)
     taken = [name for name in (ISOLATED, *CO_RUN) if (folder / name).exists()]
     if taken:
         raise DatasetError(f"{folder / taken[0]} exists; name another directory.")
@@ -177,20 +211,19 @@ def export_published(dataset: Dataset, folder: Path) -> dict[int, int]:
         rows = observations[observations.n_co_runners == n_co_runners]
         arrays: Arrays = {
             "t": np.exp(rows.log_ns) / NS_PER_UNIT,
-            "i_platform": rows.platform.astype(np.int64),
-            "i_workload": rows.workload.astype(np.int64),
+            "i_platform": platform_number[rows.platform],
+            "i_workload": workload_number[rows.workload],
         }
-        arrays |= {f"i_interference{k}": rows.co_runners[:, k].astype(np.int64) for k in range(n_co_runners)}
+        beside = np.sort(workload_number[rows.co_runners[:, :n_co_runners]], axis=1)
+        arrays |= {f"i_interference{k}": beside[:, k] for k in range(n_co_runners)}
         if n_co_runners == 0:
             arrays["t"] = arrays["t"].astype(np.float32)
-            arrays |= {
-                "d_platform": features.platforms.astype(np.float32),
-                "n_platform": np.array(features.platform_names),
-                "f_platform": np.array(platform_columns),
-                "d_workload": features.workloads.astype(np.float32),
-                "n_workload": np.array(features.workload_names),
-                "f_workload": np.array(workload_columns),
-            }
+            for kind, table in (("platform", platforms), ("workload", workloads)):
+                arrays |= {
+                    f"d_{kind}": table.values,
+                    f"n_{kind}": np.array(table.names),
+                    f"f_{kind}": np.array(table.columns),
+                }
         elif not len(rows):
             continue
         with replacing(folder / name) as partial, open(partial, "wb") as file:

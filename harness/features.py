@@ -67,16 +67,6 @@ def load_training(dataset: Dataset) -> tuple[Observations, Features]:
     return observations, features
 
 
-def feature_columns(dataset: Dataset, features: Features) -> tuple[list[str], list[str]]:
-    """What the columns of ``features.workloads`` and ``features.platforms`` are, in their order."""
-    workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
-    platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
-    return (
-        _columns([workloads[name] for name in features.workload_names]),
-        _columns([platforms[name] for name in features.platform_names]),
-    )
-
-
 def workload_features(row: Mapping[str, Any]) -> Encoded:
     """ln(1 + dynamic count) per opcode column ``xHH``, counted here or imported."""
     if row["opcodes"] is not None:
@@ -84,9 +74,14 @@ def workload_features(row: Mapping[str, Any]) -> Encoded:
     return dict(row["features"] or [])
 
 
-def matrix(rows: Sequence[Encoded]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(n, d) float64; a category's or a presence's column is −1 where it is absent, any other 0."""
-    names = _columns(rows)
+def matrix(
+    rows: Sequence[Encoded], names: Sequence[str] | None = None
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(n, d) float64; a category's or a presence's column is −1 where it is absent, any other 0.
+
+    ``names`` are the d columns; by default all that any row has, sorted.
+    """
+    names = columns_of(rows) if names is None else names
     absent = np.array([-1.0 if "=" in name or name.endswith((":known", ":ind")) else 0.0 for name in names])
     table = np.tile(absent, (len(rows), 1))
     for i, row in enumerate(rows):
@@ -96,7 +91,8 @@ def matrix(rows: Sequence[Encoded]) -> np.ndarray[Any, np.dtype[np.float64]]:
     return table
 
 
-def _columns(rows: Sequence[Encoded]) -> list[str]:
+def columns_of(rows: Sequence[Encoded]) -> list[str]:
+    """The names of all features that any row has, sorted."""
     return sorted({name for row in rows for name in row})
 
 

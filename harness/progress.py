@@ -43,19 +43,27 @@ class Bar:
         self._done += 1
         if self._progress and self._task is not None:
             self._progress.update(self._task, advance=1, note=escape(note))
-            return
-        now = time.monotonic()
-        if now - self._told > LINE_EVERY_S:
-            self._told = now
-            fresh = self._done - self._skipped
-            left_s = (now - self._started) / fresh * (self._total - self._done)
-            self._console.print(f"{self._what}: {self._done} of {self._total}, about {_clock(left_s)} left")
+        else:
+            self._tell()
 
     def at(self, done: int, total: int) -> None:
         """Where the work is, for work that counts itself."""
         self._done, self._total = done, total
         if self._progress and self._task is not None:
-            self._progress.update(self._task, completed=done, total=total)
+            self._progress.update(self._task, completed=done, total=total or None)
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
+        now, fresh = time.monotonic(), self._done - self._skipped
+        if now - self._told <= LINE_EVERY_S or fresh <= 0:
+            return
+        self._told = now
+        line = f"{self._what}: {self._done:,}"
+        if self._total:
+            left_s = (now - self._started) / fresh * (self._total - self._done)
+            line += f" of {self._total:,}, about {_clock(left_s)} left"
+        self._console.print(line, markup=False)
 
 
 @contextlib.contextmanager

@@ -27,15 +27,22 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """``key`` names the value in each row and in JSON and CSV; ``title`` heads it for people."""
+    """``key`` names the value in each row and in JSON and CSV; ``title`` heads it for people.
+
+    ``meaning`` is what docs/output.md says of it.
+    """
 
     key: str
     title: str
     number: bool = False
+    meaning: str = ""
 
 
 def stderr() -> Console:
-    return Console(stderr=True, highlight=False)
+    """Where talk goes. Into a pipe or a file, sentences are as long as they are."""
+    console = Console(stderr=True, highlight=False)
+    console.soft_wrap = not console.is_terminal
+    return console
 
 
 def show(

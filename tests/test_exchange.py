@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,9 @@ from harness.dataset import Dataset
 from harness.errors import DatasetError
 from harness.exchange import import_published
 from harness.features import load_training
+from harness.spreadsheet import COLUMNS
 from tests.conftest import ROOT
+from tests.test_dataset import entry
 
 PUBLISHED = ROOT.parent / "shared" / "data" / "pitot-dev"
 needs_published = pytest.mark.skipif(
@@ -110,20 +113,156 @@ def test_every_published_row_arrives(tmp_path: Path) -> None:
     assert (features.workloads.shape, features.platforms.shape) == ((249, 141), (231, 39))
 
 
-def test_export_is_the_published_layout_and_imports_again(tmp_path: Path, harness) -> None:
-    import_published(write(tmp_path / "in"), tmp_path / "out")
-    ran = harness("export", tmp_path / "out", "-o", tmp_path / "again")
+# What the published loader reads: for each file it takes data.npz and lays the file's arrays over it, logs t, and
+# indexes d_platform and d_workload by the i_ arrays. So no if file may hold a d_, n_ or f_ array.
+ROWS = {"t": "f", "i_platform": "int64", "i_workload": "int64"}
+TABLES = {
+    f"{part}_{kind}": dtype
+    for kind in ("platform", "workload")
+    for part, dtype in (("d", "float32"), ("n", "U"), ("f", "U"))
+}
+LAYOUT = {
+    "data.npz": TABLES | ROWS | {"t": "float32"},
+    "if2.npz": ROWS | {"t": "float64", "i_interference0": "int64"},
+    "if3.npz": ROWS | {"t": "float64", "i_interference0": "int64", "i_interference1": "int64"},
+    "if4.npz": ROWS | {"t": "float64"} | {f"i_interference{k}": "int64" for k in range(3)},
+}
+
+
+def check_layout(folder: Path) -> None:
+    """The keys, types, shapes and ranges of LAYOUT, of every file there."""
+    alone = dict(np.load(folder / "data.npz"))
+    sizes = {kind: len(alone[f"n_{kind}"]) for kind in ("platform", "workload")}
+    for kind, size in sizes.items():
+        assert alone[f"d_{kind}"].shape == (size, len(alone[f"f_{kind}"]))
+        assert np.isfinite(alone[f"d_{kind}"]).all()
+        assert len(set(alone[f"n_{kind}"])) == size
+    for path in folder.glob("*.npz"):
+        arrays = dict(np.load(path))
+        wanted = LAYOUT[path.name]
+        assert set(arrays) == set(wanted)
+        for key, dtype in wanted.items():
+            found = arrays[key].dtype
+            assert found == dtype if dtype != "U" else found.kind == "U", f"{path.name}: {key} is {found}"
+            if key in ("t",) or key.startswith("i_"):
+                assert arrays[key].shape == arrays["t"].shape
+            if key.startswith("i_"):
+                size = sizes["platform" if key == "i_platform" else "workload"]
+                assert ((arrays[key] >= 0) & (arrays[key] < size)).all()
+        assert np.isfinite(np.log(arrays["t"])).all()
+
+
+def with_rising_co_runners(arrays: dict) -> dict:
+    keys = sorted(key for key in arrays if key.startswith("i_interference"))
+    if not keys:
+        return arrays
+    beside = np.sort(np.stack([arrays[key] for key in keys], axis=1), axis=1)
+    return arrays | {key: beside[:, k] for k, key in enumerate(keys)}
+
+
+def check_same(given: Path, found: Path) -> None:
+    assert {path.name for path in given.glob("*.npz")} == {path.name for path in found.glob("*.npz")}
+    for path in given.glob("*.npz"):
+        before, after = with_rising_co_runners(dict(np.load(path))), dict(np.load(found / path.name))
+        assert set(before) == set(after)
+        for key, values in before.items():
+            assert (values.dtype, values.shape) == (after[key].dtype, after[key].shape), key
+            if key == "t":
+                np.testing.assert_allclose(after[key], values, rtol=1e-14 if values.dtype == "f8" else 2e-7)
+            else:
+                assert np.array_equal(after[key], values), f"{path.name}: {key}"
+
+
+def write_all(folder: Path, rows: int = 300, seed: int = 0) -> Path:
+    """Four files in an order of names and columns that no sorting gives, with rows that are never observed."""
+    draw = np.random.default_rng(seed)
+    n_platforms, n_workloads = 5, 9
+    tables = {
+        "n_platform": np.array([f"e{i % 2}:dev-{9 - i}" for i in range(n_platforms)]),
+        "f_platform": np.array(["uarch=z", "cpufreq", "l2:ind", "a"]),
+        "d_platform": draw.normal(size=(n_platforms, 4)).astype(np.float32),
+        "n_workload": np.array([f"s/{'zyxwvutsr'[i]}" for i in range(n_workloads)]),
+        "f_workload": np.array(["xFC", "x04", "x20"]),
+        "d_workload": draw.random((n_workloads, 3)).astype(np.float32) * 20,
+    }
+    folder.mkdir()
+    for n, name in enumerate(("data.npz", "if2.npz", "if3.npz", "if4.npz")):
+        together = np.argsort(draw.random((rows, n_workloads - 1)), axis=1)[:, : n + 1]
+        arrays = {"t": draw.lognormal(9, 3, rows), "i_platform": draw.integers(0, n_platforms - 1, rows)}
+        arrays |= {"i_workload": together[:, 0]}
+        arrays |= {f"i_interference{k}": together[:, k + 1] for k in range(n)}
+        if n == 0:
+            arrays = arrays | tables | {"t": arrays["t"].astype(np.float32)}
+        np.savez(folder / name, **arrays)
+    return folder
+
+
+def test_what_is_imported_is_exported_as_it_was(tmp_path: Path, harness) -> None:
+    given = write_all(tmp_path / "in")
+    check_layout(given)
+    assert harness("import", given, "-o", tmp_path / "data").code == 0
+    ran = harness("export", tmp_path / "data", "-o", tmp_path / "out")
+    assert (ran.code, ran.err.split(" are ")[0]) == (
+        0, "300 isolated, 300 2-way, 300 3-way, 300 4-way observations",
+    )  # fmt: skip
+    check_layout(tmp_path / "out")
+    check_same(given, tmp_path / "out")
+    again = harness("export", tmp_path / "data", "-o", tmp_path / "out")
+    assert (again.code, "data.npz exists" in again.err) == (2, True)
+
+
+@needs_published
+def test_the_published_files_come_out_as_they_came_in(tmp_path: Path, harness) -> None:
+    check_layout(PUBLISHED)
+    assert harness("import", PUBLISHED, "-o", tmp_path / "data").code == 0
+    assert harness("export", tmp_path / "data", "-o", tmp_path / "out").code == 0
+    check_layout(tmp_path / "out")
+    check_same(PUBLISHED, tmp_path / "out")
+
+
+def test_what_is_collected_is_exported_in_the_published_layout(tmp_path: Path, harness) -> None:
+    dataset = Dataset.create(tmp_path / "data")
+    with dataset.journal("local") as journal:
+        for number, name in enumerate(("s/small/b", "s/small/a")):
+            journal.append(entry(number, name))
+    dataset.put_platforms([{"platform": "wasmtime-j:local", "engine": "wasmtime-j", "device": "local", "family": "e",
+                            "kind": "compiler", "facts": {"mhz": "1500", "vendor": "x"}}])  # fmt: skip
+    dataset.put_workloads(
+        [{"workload": f"s/small/{x}", "opcodes": {"i32.add": 7, "local.get": 9}} for x in "bac"]
+    )
+    ran = harness("export", dataset.root, "-o", tmp_path / "out")
     assert ran.code == 0, ran.err
-    for name in ("data.npz", "if2.npz"):
-        with np.load(tmp_path / "in" / name) as given, np.load(tmp_path / "again" / name) as found:
-            assert set(found) == set(given)
-            for key in given:
-                assert found[key].dtype.kind == given[key].dtype.kind
-                if given[key].dtype.kind == "U":
-                    assert found[key].tolist() == given[key].tolist()
-                else:
-                    np.testing.assert_allclose(found[key], given[key], rtol=1e-6)
-    assert "data.npz exists" in harness("export", tmp_path / "out", "-o", tmp_path / "again").err
+    check_layout(tmp_path / "out")
+    found = np.load(tmp_path / "out" / "data.npz")
+    assert found["n_workload"].tolist() == ["s/small/a", "s/small/b"]
+    assert found["f_workload"].tolist() == ["x20", "x6A"]
+    np.testing.assert_allclose(found["d_workload"], np.log([[10, 8]] * 2), rtol=1e-6)
+
+
+def test_a_csv_has_a_row_per_observation_and_the_documented_columns(tmp_path: Path, harness) -> None:
+    dataset = Dataset.create(tmp_path / "data")
+    with dataset.journal("local") as journal:
+        journal.append(entry(1))
+        journal.append(entry(2, "s/small/b", status="trap"))
+    dataset.compact()
+    with dataset.journal("local") as journal:
+        journal.append(entry(3, 's/small/"c",d'))
+    ran = harness("export", dataset.root, "--csv")
+    assert ran.code == 0, ran.err
+    rows = list(csv.DictReader(ran.out.splitlines()))
+    assert list(rows[0]) == [column.key for column in COLUMNS]
+    table = dataset.observations().to_pylist()
+    assert [(row["job"], row["workload"], row["status"]) for row in rows] == [
+        (row["job"], row["workload"], row["status"]) for row in table
+    ]
+    walls = [sample["wall_ns"] for sample in table[0]["samples"] if sample["covered"]]
+    assert float(rows[0]["wall_ns_mean"]) == table[0]["wall_ns_mean"]
+    assert rows[0]["wall_ns_sd"] == ("" if len(walls) < 2 else str(np.std(walls, ddof=1)))
+    assert rows[1]["wall_ns_mean"] == ""
+    to_file = harness("export", dataset.root, "--csv", "-o", tmp_path / "o.csv")
+    assert (to_file.code, (tmp_path / "o.csv").read_text()) == (0, ran.out)
+    assert harness("export", dataset.root).code == 2
+    assert harness("export", dataset.root, "--csv", "-o", tmp_path).code == 2
 
 
 @needs_published

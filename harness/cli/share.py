@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,39 +10,83 @@ import typer
 
 from harness.cli.app import group
 from harness.cli.options import DatasetPath
+from harness.errors import UsageError
 from harness.show import stderr
 
 command = group("Share")
 
 
-@command("harness import pitot/data -o datasets/published", name="import")
+@command(
+    "harness import pitot/data -o datasets/published",
+    "harness import --fetch pitot/data -o datasets/published",
+    "harness import --fetch --manifest pinned.json pitot/data",
+    name="import",
+)
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where data.npz and if2/if3/if4.npz are.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DATASET", show_default="datasets/DIR")
     ] = None,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="First download into DIR what is missing there; it resumes.")
+    ] = False,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="URLs, sizes and SHA-256 of the files to fetch.", show_default="the published ones"
+        ),
+    ] = None,
 ) -> None:
     """Make a dataset of the published Pitot files (times in microseconds)."""
+    from harness import fetch as fetching
+    from harness.dataset import refuse_taken
     from harness.exchange import import_published
 
     root = output or Path("datasets") / folder.resolve().name
+    if manifest and not fetch:
+        raise UsageError("--manifest says what to download; give --fetch too.")
+    refuse_taken(root)
+    if fetch:
+        fetching.fetch(fetching.read_manifest(manifest), folder, stderr())
     _, rows = import_published(folder, root)
-    told = ", ".join(f"{count:,} {'isolated' if n == 0 else f'{n + 1}-way'}" for n, count in rows.items())
-    stderr().print(f"{told} observations are now in {root}; next: harness train {root} -o {root.name}.npz")
+    stderr().print(f"{_told(rows)} are now in {root}; next: harness train {root} -o {root.name}.npz")
 
 
-@command("harness export datasets/lab -o lab-npz")
+@command("harness export datasets/lab -o lab-npz", "harness export datasets/lab --csv -o lab.csv")
 def export(
     dataset: DatasetPath,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the npz files go.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="The directory of the npz files, or the CSV file; - is stdout.",
+        ),
+    ] = None,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="One CSV with a row per observation, to stdout without -o.")
+    ] = False,
 ) -> None:
-    """Write data.npz and if2/if3/if4.npz as the published Pitot code reads them."""
-    from harness.dataset import Dataset
+    """Write data.npz and if2/if3/if4.npz as the published Pitot code reads them, or a CSV."""
+    from harness.dataset import Dataset, replacing
     from harness.exchange import export_published
+    from harness.spreadsheet import write_csv
 
-    rows = export_published(Dataset.open(dataset), output)
-    told = ", ".join(f"{count:,} {'isolated' if n == 0 else f'{n + 1}-way'}" for n, count in rows.items())
-    stderr().print(f"{told} observations are now in {output}, times in microseconds")
+    opened = Dataset.open(dataset)
+    if not csv:
+        if output is None or str(output) == "-":
+            raise UsageError("name the directory of the npz files with -o DIR, or ask for --csv.")
+        rows = export_published(opened, output)
+        stderr().print(f"{_told(rows)} are now in {output}, times in microseconds")
+    elif output is None or str(output) == "-":
+        write_csv(opened, sys.stdout.buffer)
+    elif output.is_dir():
+        raise UsageError(f"{output} is a directory; name a file, such as {output / 'observations.csv'}.")
+    else:
+        with replacing(output) as partial, open(partial, "wb") as file:
+            count = write_csv(opened, file)
+        stderr().print(f"{count:,} observations are now in {output}")
 
 
 @command("harness report datasets/lab", "harness report datasets/lab -m lab.npz -o lab.html")
@@ -60,3 +105,8 @@ def report(
     path = output or dataset / "report.html"
     write_report(Dataset.open(dataset), load_model(model) if model else None, path)
     stderr().print(f"the report is {path}")
+
+
+def _told(rows: dict[int, int]) -> str:
+    told = (f"{count:,} {'isolated' if n == 0 else f'{n + 1}-way'}" for n, count in rows.items())
+    return f"{', '.join(told)} observations"
