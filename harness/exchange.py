@@ -117,21 +117,24 @@ def _observations(
 ) -> pa.Table:
     rows = len(arrays["t"])
     others = [arrays[f"i_interference{k}"] for k in range(n_co_runners)]
-    names = platforms[arrays["i_platform"]]
-    split_names = [name.partition(":") for name in platforms.tolist()]
-    beside = np.sort(workloads[np.stack(others, axis=1)], axis=1) if others else np.empty((rows, 0), str)
+    parts = [name.partition(":") for name in platforms.tolist()]
+    engines, devices = [engine for engine, _, _ in parts], [device for _, _, device in parts]
+    by_name = np.argsort(workloads)
+    rank = np.argsort(by_name)
+    beside = np.sort(rank[np.stack(others, axis=1)], axis=1) if others else np.empty((rows, 0), np.int64)
     columns: dict[str, Any] = {
         "job": _jobs(n_co_runners, arrays["i_platform"], arrays["i_workload"], others),
-        "purpose": ["measure"] * rows,
-        "platform": names,
-        "engine": np.array([engine for engine, _, _ in split_names])[arrays["i_platform"]],
-        "device": np.array([device for _, _, device in split_names])[arrays["i_platform"]],
-        "workload": workloads[arrays["i_workload"]],
+        "purpose": pa.repeat("measure", rows),
+        "platform": pa.array(platforms).take(pa.array(arrays["i_platform"])),
+        "engine": pa.array(engines, pa.string()).take(pa.array(arrays["i_platform"])),
+        "device": pa.array(devices, pa.string()).take(pa.array(arrays["i_platform"])),
+        "workload": pa.array(workloads).take(pa.array(arrays["i_workload"])),
         "co_runners": pa.ListArray.from_arrays(
-            np.arange(rows + 1, dtype=np.int32) * n_co_runners, pa.array(beside.ravel().tolist(), pa.string())
+            np.arange(rows + 1, dtype=np.int32) * n_co_runners,
+            pa.array(workloads[by_name], pa.string()).take(pa.array(beside.ravel())),
         ),
         "n_co_runners": np.full(rows, n_co_runners, np.int8),
-        "status": ["ok"] * rows,
+        "status": pa.repeat("ok", rows),
         "wall_ns_mean": arrays["t"].astype(np.float64) * NS_PER_UNIT,
         "limit_s": np.full(rows, 30.0),
     }
@@ -149,19 +152,26 @@ def _jobs(
     platform: np.ndarray[Any, Any],
     workload: np.ndarray[Any, Any],
     others: list[np.ndarray[Any, Any]],
-) -> list[str]:
+) -> pa.Array:
     """A job per platform and set of workloads; the n-th repetition of a row belongs to the n-th such job."""
     beside = np.sort(np.stack(others, axis=1), axis=1) if others else np.empty((len(platform), 0), np.int64)
-    row = np.column_stack([platform, workload, beside])
-    _, tuple_number = np.unique(row, axis=0, return_inverse=True)
-    order = np.argsort(tuple_number.ravel(), kind="stable")
-    ordered = tuple_number.ravel()[order]
-    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    members = np.sort(np.column_stack([workload, beside]), axis=1)
+    row = _distinct([platform, workload, *beside.T])
+    order = np.argsort(row, kind="stable")
+    first = np.flatnonzero(np.diff(row[order], prepend=-1))
     turn = np.empty(len(row), np.int64)
-    turn[order] = np.arange(len(row)) - np.repeat(first, np.diff(np.r_[first, len(row)]))
-    key = np.column_stack([platform, np.sort(row[:, 1:], axis=1), turn])
-    _, number = np.unique(key, axis=0, return_inverse=True)
-    return [f"published-{n_co_runners + 1}way-{i:06}" for i in number.ravel().tolist()]
+    turn[order] = np.arange(len(row)) - np.repeat(first, np.diff(first, append=len(row)))
+    number = _distinct([platform, *members.T, turn])
+    names = [f"published-{n_co_runners + 1}way-{i:06}" for i in range(number.max(initial=-1) + 1)]
+    return pa.array(names, pa.string()).take(pa.array(number))
+
+
+def _distinct(columns: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """(N,) the number of each row among the distinct rows in rising order; columns hold no negative number."""
+    number = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        number = np.unique(number * (column.max(initial=0) + 1) + column, return_inverse=True)[1]
+    return number
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,9 @@ def slowdowns(folder: Path) -> dict[str, float]:
         def mean_ns(copies: int, cpus: list[int]) -> float:
             window = {"report": 20, "window_ns": 3 * 10**9, "limit_ns": 30 * 10**9, "cpus": cpus}
             members = run(agent, *[burner] * copies, **window).members
-            return sum(s.wall_ns for one in members for s in one.samples) / sum(len(one.samples) for one in members)
+            return sum(s.wall_ns for one in members for s in one.samples) / sum(
+                len(one.samples) for one in members
+            )
 
         alone = mean_ns(1, [0])
         for copies in (2, 3, 4):
