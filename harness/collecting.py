@@ -24,8 +24,17 @@ from harness.preparing import STARTUP
 from harness.progress import CollectionProgress, bar
 from harness.reach import Reached, choose_engines, platform_rows, reach_all
 from harness.records import Job
+from harness.show import Column
 from harness.status import status_rows
 from harness.suites import Workload, load_suites, load_workloads, select
+
+PLAN_COLUMNS = [
+    Column("device", "device", meaning="where"),
+    Column("engine", "engine", meaning="under which engine"),
+    Column("alone", "alone", True, "jobs of one workload"),
+    Column("together", "together", True, "jobs of several workloads"),
+    Column("hours", "hours at most", True, "h, if every job ran to its limit"),
+]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,24 @@ from harness.progress import bar
 from harness.show import Column, Form
 from harness.suites import Workload, load_workloads, select
 
+COUNT_COLUMNS = [
+    Column("workload", "workload", meaning="suite/size/name, or the path of the module"),
+    Column("total", "total", True, "opcodes executed"),
+    *(Column(name, name, True, f"of them {name}") for name in CATEGORIES if name != "other"),
+    Column("wall_ns", "time", True, "ns that counting took"),
+    Column("ended", "ended", meaning="exit code, or the trap"),
+    Column("slowdown", "slowdown", True, "time while counted over time while not; with --slowdown"),
+    Column("interpreter", "interpreter", meaning="whether the interpreter agrees; with --verify"),
+    Column("opcodes", "opcodes", meaning="count of each opcode by name; with --json"),
+]
+OPCODE_COLUMNS = [
+    Column("workload", "workload", meaning="suite/size/name, or the path of the module"),
+    Column("opcode", "opcode", meaning="name in the text format"),
+    Column("byte", "byte", meaning="encoding, with the number behind the prefix"),
+    Column("class", "class", meaning="int, float, memory, control…"),
+    Column("count", "count", True, "times executed"),
+]
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -70,14 +88,13 @@ def count_all(wanted: Wanted, output: Path | None, console: Console) -> list[dic
 
 def count_columns(wanted: Wanted, form: Form) -> list[Column]:
     if wanted.opcodes:
-        names = ("workload", "opcode", "byte", "class")
-        return [*(Column(name, name) for name in names), Column("count", "count", True)]
-    columns = [Column("workload", "workload"), Column("total", "total", True)]
-    columns += [Column(name, name, True) for name in CATEGORIES if name != "other"]
-    columns += [Column("wall_ns", "time", True), Column("ended", "ended")]
-    columns += [Column("slowdown", "slowdown", True)] * wanted.slowdown
-    columns += [Column("interpreter", "interpreter")] * wanted.verify
-    return columns + [Column("opcodes", "opcodes")] * (form is Form.json)
+        return OPCODE_COLUMNS
+    left_out = {
+        "slowdown": not wanted.slowdown,
+        "interpreter": not wanted.verify,
+        "opcodes": form is not Form.json,
+    }
+    return [column for column in COUNT_COLUMNS if not left_out.get(column.key)]
 
 
 @contextlib.contextmanager

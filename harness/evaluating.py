@@ -81,29 +81,48 @@ def parse_shares(text: str) -> list[float]:
     return shares
 
 
-def summary_columns() -> list[Column]:
-    columns = [Column("method", "method"), Column("by", "split by"), Column("share", "share", True)]
-    columns += [
-        Column("co_runners", "co-runners"),
-        Column("mape", "MAPE %", True),
-        Column("mape_2se", "± 2 se", True),
-    ]
-    columns += [Column("published", "published", True)]
-    columns += [Column(f"margin_{eps:g}", f"margin % ε={eps:g}", True) for eps in EPSILONS]
-    columns += [Column(f"coverage_{eps:g}", f"held % ε={eps:g}", True) for eps in EPSILONS]
-    return [*columns, Column("seconds", "seconds", True), Column("replicates", "replicates", True)]
+SUMMARY_COLUMNS = [
+    Column("method", "method", meaning="how it predicts"),
+    Column("by", "split by", meaning="row or job"),
+    Column("share", "share", True, "of the data that it learned from"),
+    Column("co_runners", "co-runners", meaning="how many"),
+    Column("mape", "MAPE %", True, "mean |predicted − measured| / measured, a share"),
+    Column("mape_2se", "± 2 se", True, "two standard errors of it over replicates"),
+    Column("published", "published", True, "the paper's value, a share; null where it has none"),
+    *(
+        Column(
+            f"margin_{eps:g}", f"margin % ε={eps:g}", True, "of the bound above the measured time, a share"
+        )
+        for eps in EPSILONS
+    ),
+    *(
+        Column(f"coverage_{eps:g}", f"held % ε={eps:g}", True, "share of bounds that held")
+        for eps in EPSILONS
+    ),
+    Column("seconds", "seconds", True, "s that training took"),
+    Column("replicates", "replicates", True, "splits behind the row"),
+]
+
+
+def with_published(summary: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With the published MAPE beside ours (theirs is by `mape_reference`), as a share like all others."""
+    rows = []
+    for row in summary:
+        told = published_mape(row["method"], row["share"], row["co_runners"])
+        rows.append(row | {"published": None if told is None else told / 100})
+    return rows
 
 
 def in_percent(summary: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For people: shares as percentages, with the published MAPE beside (theirs is by `mape_reference`)."""
-    rows = []
-    for row in summary:
-        told = dict(row)
-        for key, value in row.items():
-            if key.startswith(("mape", "margin", "coverage", "share")) and value is not None:
-                told[key] = round(100 * value, 2)
-        rows.append(told | {"published": published_mape(row["method"], row["share"], row["co_runners"])})
-    return rows
+    """For people: shares as percentages."""
+    shares = ("mape", "margin", "coverage", "share", "published")
+    return [
+        {
+            key: round(100 * value, 2) if key.startswith(shares) and value is not None else value
+            for key, value in row.items()
+        }
+        for row in summary
+    ]
 
 
 ACCURACY_HEAD = """# Accuracy, percent

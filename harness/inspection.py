@@ -19,6 +19,28 @@ from harness.remote import LinkLost, Refused
 from harness.show import Column, Form, show
 
 GIB = 1 << 30
+DEVICE_COLUMNS = [
+    Column("device", "device", meaning="name in devices.yaml"),
+    Column("reachable", "reachable", meaning="yes, or no and why"),
+    Column("cpu", "cpu", meaning="processor"),
+    Column("cores", "cores", meaning="how many"),
+    Column("memory", "memory", meaning="with its unit"),
+    Column("clock", "clock", meaning="highest, or now where it does not tell; with its unit"),
+    Column("governor", "governor", meaning="of the clock"),
+    Column("temperature", "°C", meaning="now"),
+    Column("load", "load", meaning="one minute"),
+    Column("disk", "free disk", meaning="with its unit"),
+    Column("engines", "engines", meaning="how many it has"),
+]
+JSON_COLUMNS = [
+    Column("device", "device", meaning="name in devices.yaml"),
+    Column("problem", "problem", meaning="why it could not be reached, or empty"),
+    Column("engines", "engines", meaning="version of each engine that it has"),
+    Column("absent", "absent", meaning="of each other engine the reason"),
+    Column("facts", "facts", meaning="what the device told of itself"),
+    Column("state", "state", meaning="clock, governor, temperature, throttling, load, free memory now"),
+    Column("warnings", "warnings", meaning="what would spoil measurements, and what to do"),
+]
 
 
 @dataclass
@@ -104,23 +126,18 @@ def warnings(facts: dict[str, Any], state: State, device: Device) -> list[str]:
 
 def show_inspection(found: Sequence[Inspection], form: Form) -> None:
     if form is Form.json:
-        keys = ["device", "problem", "engines", "absent", "facts", "state", "warnings"]
+        keys = [column.key for column in JSON_COLUMNS]
         rows = [{key: getattr(one, key) for key in keys} for one in found]
         show(
             [
                 row | {"state": msgspec.structs.asdict(one.state)}
                 for row, one in zip(rows, found, strict=True)
             ],
-            [Column(key, key) for key in keys],
+            JSON_COLUMNS,
             form,
         )
         return
-    titles = {
-        "device": "device", "reachable": "reachable", "cpu": "cpu", "cores": "cores", "memory": "memory",
-        "clock": "clock", "governor": "governor", "temperature": "°C", "load": "load", "disk": "free disk",
-        "engines": "engines",
-    }  # fmt: skip
-    show([_row(one) for one in found], [Column(key, title) for key, title in titles.items()], form)
+    show([_row(one) for one in found], DEVICE_COLUMNS, form)
     if form is Form.csv:
         return
     engines = [

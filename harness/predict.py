@@ -12,9 +12,29 @@ from typing import Any
 import numpy as np
 
 from harness.errors import ModelError, UnknownName, UsageError
+from harness.show import Column
 from pitot_core import MAX_CO_RUNNERS, Pitot, PitotError, Queries, UncalibratedDegree
 
 WITH = "with"
+
+
+EXPLAIN_COLUMNS = [
+    Column("startup_ns", "start-up", True, "ns of `mean_ns` that any workload takes there"),
+    Column("work_ns", "work", True, "ns of `mean_ns` that the workload's own work takes"),
+    Column("interference_ns", "interference", True, "ns of `mean_ns` that the co-runners cost"),
+    Column("like_workloads", "workloads like it", meaning="known workloads that behave most alike"),
+    Column("like_platforms", "platforms like it", meaning="known platforms that behave most alike"),
+]
+
+
+def columns(eps: float) -> list[Column]:
+    return [
+        Column("workload", "workload", meaning="suite/size/name"),
+        Column("platform", "platform", meaning="engine:device"),
+        Column("with", "beside", meaning="co-runners"),
+        Column("mean_ns", "expected", True, "predicted execution time, ns"),
+        Column("bound_ns", f"stays below (ε = {eps:g})", True, "ns; null where no bound can be promised"),
+    ]
 
 
 @dataclass(frozen=True)

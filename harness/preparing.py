@@ -15,10 +15,18 @@ from rich.console import Console
 from harness.build import Built, build
 from harness.errors import UnknownName
 from harness.progress import Bar, bar
+from harness.show import Column
 from harness.suites import Suite, load_suites, select
 from harness.verifying import judge
 
 STARTUP = "startup/none/empty"
+BUILD_COLUMNS = [
+    Column("workload", "workload", meaning="suite/size/name"),
+    Column("bytes", "bytes", True, "size of the module"),
+    Column("sha256", "sha256", meaning="of the module; the first 16 digits in the table for people"),
+    Column("compiled", "compiled", meaning="whether it was compiled now"),
+    Column("output", "output", meaning="as expected, not fixed (the suite does not say), or what is wrong"),
+]
 
 
 def build_and_verify(

@@ -11,10 +11,15 @@ from harness.dataset import Dataset
 from harness.show import Column
 
 STATUS_COLUMNS = [
-    Column("platform", "platform"), Column("planned", "jobs", True), Column("done", "done", True),
-    Column("left", "left", True), Column("observations", "observations", True), Column("failed", "failed", True),
-    Column("reasons", "reasons"), Column("coverage", "workloads seen"),
-]  # fmt: skip
+    Column("platform", "platform", meaning="engine:device"),
+    Column("planned", "jobs", True, "jobs of the last collection"),
+    Column("done", "done", True, "jobs that ended, well or not"),
+    Column("left", "left", True, "jobs of the last collection still to do"),
+    Column("observations", "observations", True, "rows, one a workload in a job"),
+    Column("failed", "failed", True, "rows without a time"),
+    Column("reasons", "reasons", meaning="how many of which status"),
+    Column("coverage", "workloads seen", meaning="workloads with a time, of all planned"),
+]
 
 
 def status_rows(dataset: Dataset) -> list[dict[str, Any]]:

@@ -16,6 +16,23 @@ from harness.show import Column, Form, show
 from pitot_core import Observations, Pitot, PitotError, coverage, mape, margin, split
 
 EPSILONS = (0.1, 0.05)
+ACCURACY_COLUMNS = [
+    Column("co_runners", "co-runners", True, "how many"),
+    Column("test_rows", "rows", True, "observations used for nothing but this table"),
+    Column("calibration_rows", "calibration rows", True, "observations that the bounds were calibrated on"),
+    Column("smallest_eps", "smallest ε", True, "below it no bound can be promised; null without calibration"),
+    Column("mape", "MAPE", True, "mean |predicted − measured| / measured, as a share"),
+    *(
+        Column(f"{key}_{eps:g}{end}", key, True, f"at ε = {eps:g}: {meaning}")
+        for eps in EPSILONS
+        for key, end, meaning in (
+            ("margin", "", "by what share the bound is above the measured time; null where infinite"),
+            ("coverage", "", "share of rows whose bound held"),
+            ("coverage", "_low", "lower end of its 99 % interval"),
+            ("coverage", "_high", "upper end of it"),
+        )
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -95,7 +112,7 @@ def measure_accuracy(model: Pitot, test: Observations) -> list[dict[str, Any]]:
 def show_accuracy(accuracy: list[dict[str, Any]], form: Form = Form.table) -> None:
     """Print it: in percent for people, as it is for programs."""
     if form is not Form.table:
-        show(accuracy, [Column(key, key) for key in accuracy[0]], form)
+        show(accuracy, ACCURACY_COLUMNS, form)
         return
     columns = [
         Column("co_runners", "co-runners", True),

@@ -81,7 +81,14 @@ def evaluate(
 ) -> None:
     """Compare methods over splits and replicates, beside the published values. Repeat it to resume."""
     from harness.evaluate import DEFAULT_METHODS, METHODS
-    from harness.evaluating import Request, in_percent, parse_shares, run_evaluation, summary_columns
+    from harness.evaluating import (
+        SUMMARY_COLUMNS,
+        Request,
+        in_percent,
+        parse_shares,
+        run_evaluation,
+        with_published,
+    )
 
     form = form_of(as_json, as_csv)
     splits = {"row": ["row"], "job": ["job"], "both": ["row", "job"]}.get(by)
@@ -91,7 +98,8 @@ def evaluate(
     target = output or dataset / "evaluation"
     request = Request(dataset, target, chosen, splits, parse_shares(shares), replicates, jobs, dask, plots)
     summary = run_evaluation(request, stderr())
-    show(in_percent(summary) if form is Form.table else summary, summary_columns(), form)
+    rows = with_published(summary)
+    show(in_percent(rows) if form is Form.table else rows, SUMMARY_COLUMNS, form)
     stderr().print(f"tables and plots are in {target}")
 
 
@@ -155,18 +163,11 @@ def predict(
         asked = asking.questions(
             loaded, workload=workload, device=device, engine=engine, platform=platform, co_runners=names
         )
-        columns = [
-            Column("workload", "workload"), Column("platform", "platform"), Column("with", "beside"),
-            Column("mean_ns", "expected", True), Column("bound_ns", f"stays below (ε = {eps:g})", True),
-        ]  # fmt: skip
+        columns = asking.columns(eps)
         rows = asking.answer(loaded, asked, eps)
         if explain:
             rows = [row | parts for row, parts in zip(rows, asking.explain(loaded, asked), strict=True)]
-            columns += [
-                Column("startup_ns", "start-up", True), Column("work_ns", "work", True),
-                Column("interference_ns", "interference", True), Column("like_workloads", "workloads like it"),
-                Column("like_platforms", "platforms like it"),
-            ]  # fmt: skip
+            columns += asking.EXPLAIN_COLUMNS
         show(rows, columns, form_of(as_json, as_csv))
     told = asking.shortage(loaded, asked, eps)
     if told:

@@ -10,7 +10,7 @@ import typer
 from harness.cli.app import group
 from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DatasetPath, DevicesFile, form_of
 from harness.errors import UsageError
-from harness.show import Column, Form, show, stderr, watching
+from harness.show import Form, show, stderr, watching
 
 command = group("Measure")
 
@@ -68,7 +68,7 @@ def collect(
 
     Ctrl-C ends after the running jobs; a second one at once.
     """
-    from harness.collecting import Request, run_collection
+    from harness.collecting import PLAN_COLUMNS, Request, run_collection
     from harness.plan import Gate, Settings
     from harness.status import STATUS_COLUMNS
 
@@ -83,11 +83,7 @@ def collect(
         hours=hours, jobs=jobs, shard=_shard(shard),
     )  # fmt: skip
     rows, complete = run_collection(request, stderr(), dry_run=dry_run)
-    columns = [
-        Column("device", "device"), Column("engine", "engine"), Column("alone", "alone", True),
-        Column("together", "together", True), Column("hours", "hours at most", True),
-    ] if dry_run else STATUS_COLUMNS  # fmt: skip
-    show(rows, columns, form)
+    show(rows, PLAN_COLUMNS if dry_run else STATUS_COLUMNS, form)
     if not complete:
         raise typer.Exit(1)
 

@@ -10,7 +10,7 @@ import typer
 from harness.cli.app import group
 from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of
 from harness.errors import UsageError
-from harness.show import Column, Form, show, stderr
+from harness.show import Form, show, stderr
 
 command = group("Start")
 
@@ -72,21 +72,17 @@ def build(
 ) -> None:
     """Compile suites to WebAssembly and check what every module prints."""
     from harness.imported import import_modules
-    from harness.preparing import build_and_verify
+    from harness.preparing import BUILD_COLUMNS, build_and_verify
 
     if name and not imported:
         raise UsageError("--as names what is imported; give --import DIR too.")
     if imported:
         suites = [*(suites or []), import_modules(imported, name, benchmarks).name]
     rows = build_and_verify(suites or [], benchmarks, stderr(), force=force)
-    columns = [
-        Column("workload", "workload"), Column("bytes", "bytes", True), Column("sha256", "sha256"),
-        Column("compiled", "compiled"), Column("output", "output"),
-    ]  # fmt: skip
     form = form_of(as_json, as_csv)
     if form is Form.table:
         rows = [row | {"sha256": row["sha256"][:16]} for row in rows]
-    show(rows, columns, form)
+    show(rows, BUILD_COLUMNS, form)
     if any(row["output"] not in ("as expected", "not fixed") for row in rows):
         raise typer.Exit(1)
 

@@ -1,0 +1,32 @@
+"""What programs read: docs/output.md is what the code prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.tables import markdown, tables
+from tests.conftest import ROOT
+
+
+def test_the_page_on_output_is_what_the_code_says() -> None:
+    assert (ROOT / "docs" / "output.md").read_text() == markdown(), (
+        "run: python -m harness.tables > docs/output.md"
+    )
+
+
+@pytest.mark.parametrize("table", tables(), ids=lambda table: table.command)
+def test_every_column_has_a_meaning_and_a_name_of_its_own(table) -> None:
+    assert all(column.meaning for column in table.columns)
+    assert len({column.key for column in table.columns}) == len(table.columns)
+
+
+def test_every_table_is_on_the_page() -> None:
+    """A module that has columns and is not asked for them would go undocumented."""
+    known = {name for path in (ROOT / "harness" / "tables.py",) for name in path.read_text().split()}
+    for path in Path(ROOT / "harness").rglob("*.py"):
+        for line in path.read_text().splitlines():
+            name, _, rest = line.partition(" = [")
+            if name.endswith("COLUMNS") and "," not in name:
+                assert any(name in word for word in known), f"{path.name}: {name} is not in harness/tables.py"
