@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import ModelError
 from harness.evaluate import BOUNDS, EPSILONS
@@ -107,8 +108,12 @@ def embeddings(model: Pitot, path: Path, seed: int = 0) -> Path:
 
 
 def interference(model: Pitot, observations: Observations, path: Path) -> Path:
-    """Predicted against measured slowdown of every observation beside others, per platform."""
-    assert model.features is not None
+    """Predicted against measured slowdown of every observation and of every platform, and the platform's norm.
+
+    The norm is that of the interference matrix of a platform (`Learned.interference_norms`): what the model
+    holds a platform capable of, whatever runs there.
+    """
+    assert model.learned is not None
     rows = observations[observations.n_co_runners > 0]
     alone = {
         (p, w): t
@@ -123,17 +128,32 @@ def interference(model: Pitot, observations: Observations, path: Path) -> Path:
     measured = rows.log_ns[known] - np.array([alone[pair] for pair, k in zip(pairs, known, strict=True) if k])
     parts = model.explain(rows[known])
     predicted = np.log(parts.total_ns) - np.log(parts.startup_ns + parts.work_ns)
-    figure, axes = _axes(2)
+    figure, axes = _axes(3)
     axes[0].hexbin(
         np.exp(predicted), np.exp(measured), gridsize=60, bins="log", xscale="log", yscale="log", mincnt=1
     )
     axes[0].set(xlabel="predicted slowdown", ylabel="measured slowdown", title="observations beside others")
     platform = rows.platform[known]
-    seen = np.unique(platform)
-    means = [(predicted[platform == p].mean(), measured[platform == p].mean()) for p in seen]
-    axes[1].scatter(*np.exp(np.array(means)).T, s=8)
+    count = np.bincount(platform)
+    seen = np.flatnonzero(count)
+    told, true = (np.exp(np.bincount(platform, x)[seen] / count[seen]) for x in (predicted, measured))
+    axes[1].scatter(told, true, s=8)
     axes[1].set(xlabel="predicted", ylabel="measured", title="mean slowdown per platform")
+    norms = model.learned.interference_norms()[seen]
+    axes[2].scatter(norms, true, s=8)
+    title = f"interference norm; rank correlation {_rank_correlation(norms, true):.2f}"
+    axes[2].set(
+        xlabel="norm of the platform's interference matrix",
+        ylabel="measured slowdown",
+        title=title,
+        xscale="log",
+    )
     return _save(figure, path)
+
+
+def _rank_correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Spearman's ρ of distinct values."""
+    return float(np.corrcoef(a.argsort().argsort(), b.argsort().argsort())[0, 1])
 
 
 def _group(co_runners: str) -> str:

@@ -80,6 +80,17 @@ class Learned:
         work = self.platform_level[:, :, None] + self.workload_level[:, None, :]
         return np.asarray(np.logaddexp(self.startup[:, :, None], work))
 
+    def interference_norms(self) -> Array:
+        """(P,) spectral norm of Σ_t v_s(t) v_g(t)ᵀ of each platform, averaged over the members.
+
+        How strongly one co-runner can act there in Eq. 9 for embeddings of length one. Zeros without interference.
+        """
+        members, n_platforms, _ = self.platforms.shape
+        vectors = self.platforms.reshape(members, n_platforms, 1 + 2 * self.types, self.rank)
+        suffers, presses = vectors[:, :, 1 : 1 + self.types], vectors[:, :, 1 + self.types :]
+        matrices = np.matmul(suffers.swapaxes(2, 3), presses)
+        return np.asarray(np.linalg.norm(matrices, 2, axis=(2, 3)).mean(axis=0), np.float64)
+
     @cached_property
     def forecast(self) -> Forecast:
         return Forecast(

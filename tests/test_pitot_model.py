@@ -106,3 +106,18 @@ def test_a_workload_never_observed_is_refused_by_name() -> None:
 def test_options_that_make_no_sense_are_refused(options: dict, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         Pitot(**options)
+
+
+def test_the_interference_norm_is_that_of_the_matrix_in_equation_9() -> None:
+    rows, features = made_up(rows=900, platforms=5, workloads=8)
+    model = Pitot(steps=30, members=2, rank=4, hidden=(8,), bounds="plain").fit(rows, features)
+    assert model.learned is not None
+    parts = model.learned.platforms.reshape(2, 5, 5, 4)  # p, v_s(1), v_s(2), v_g(1), v_g(2)
+    direct = [
+        np.mean([np.linalg.norm(np.outer(p[1], p[3]) + np.outer(p[2], p[4]), 2) for p in parts[:, j]])
+        for j in range(5)
+    ]
+    np.testing.assert_allclose(model.learned.interference_norms(), direct, rtol=1e-5)
+    alone = Pitot(steps=5, members=1, bounds="plain", interference="ignored").fit(rows, features)
+    assert alone.learned is not None
+    assert not alone.learned.interference_norms().any()

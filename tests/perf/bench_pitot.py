@@ -245,7 +245,7 @@ def speed() -> None:
     observations, features = published()
     parts = split(observations, train=0.5, test=0.5, by="row", seed=0)
     model, wall, user = fitted(lambda: Pitot(split_by="row"), observations[parts.train], features)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     rng = np.random.default_rng(0)
     rows = [
         ["training, wall s", f"{wall:.1f}"],
@@ -284,32 +284,50 @@ def synthetic(rows: int, seed: int = 0, sets: int | None = None) -> Observations
     return Observations(rng.integers(0, 231, rows), rng.integers(0, 249, rows), co, log_ns, np.arange(rows))
 
 
-def growth(most: int = 1_000_000) -> None:
-    """Seconds per step of one member, all rows in every step, as rows and co-runner sets grow."""
+def growth(most: int = 10_000_000) -> None:
+    """CPU seconds of a fit of 20 steps and one member, as rows and co-runner sets grow; with a plot."""
     _, features = published()
-    rows = []
+    rows: list[tuple[int, str, float, float]] = []
     size = 10_000
     while size <= most:
-        for sets in (100, None):
+        for sets, told in ((100, "100"), (None, "all distinct")):
             given = synthetic(size, sets=sets)
-            seconds = []
-            for steps in (5, 25):
-                model = Pitot(bounds="plain", members=1, threads=1, steps=steps, batch=None, check_every=100)
-                start = time.process_time()
-                model.fit(given, features, calibration=given[:1000])
-                seconds.append(time.process_time() - start)
-            rows.append(
-                [
-                    f"{size:,}",
-                    sets or "all distinct",
-                    f"{(seconds[1] - seconds[0]) / 20 * 1e3:.1f}",
-                    f"{seconds[0]:.1f}",
-                ]
-            )
+            model = Pitot(bounds="plain", members=1, threads=1, steps=20)
+            start = time.process_time()
+            model.fit(given, features, calibration=given[np.arange(1000)])
+            rows.append((size, told, time.process_time() - start, peak_mb()))
+            print(f"done: {size:,} rows, {told}", file=sys.stderr, flush=True)
         size *= 10
     table(
-        "Growth with rows of degrees 0 to 3", ("rows", "co-runner sets", "ms per step", "s before it"), rows
+        "Growth with rows of degrees 0 to 3: a fit of 20 steps, one member, one thread",
+        ("rows", "co-runner sets", "CPU s", "µs per row", "peak MB so far"),
+        ((f"{n:,}", sets, f"{s:.1f}", f"{1e6 * s / n:.1f}", f"{peak:,.0f}") for n, sets, s, peak in rows),
     )
+    _draw_growth([row[:3] for row in rows], Path("docs/growth.png"))
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _draw_growth(found: list[tuple[int, str, float]], path: Path) -> None:
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(5.2, 3.6), layout="constrained")
+    for sets, marker in (("100", "o"), ("all distinct", "x")):
+        points = [(n, seconds) for n, told, seconds in found if told == sets]
+        axis.loglog(*zip(*points, strict=True), marker=marker, label=f"co-runner sets: {sets}")
+    largest, slowest = max((n, seconds) for n, _, seconds in found)
+    smallest = min(n for n, *_ in found)
+    axis.loglog(
+        [smallest, largest], [slowest * smallest / largest, slowest], "k:", label="in proportion to rows"
+    )
+    axis.set(xlabel="rows of degrees 0 to 3", ylabel="CPU seconds of a fit of 20 steps")
+    axis.grid(alpha=0.25)
+    axis.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    print(f"drawn: {path}")
 
 
 SECTIONS = {
