@@ -60,14 +60,16 @@ def build(
     *,
     force: bool = False,
     jobs: int | None = None,
+    checks: bool = True,
     progress: Callable[[Built], None] | None = None,
     say: Say = lambda text: None,
 ) -> list[Built]:
     """Bring every module of `suites` up to date, `jobs` at a time, in the order of the suites' recipes.
 
-    `progress` is called for each module as it is ready, from the thread that compiled it; `say` hears of
-    fetching sources, compiling a library and making inputs. Raises SuiteError with the compiler's first
-    message where a source does not compile, or where there is no compiler.
+    `checks` compiles the programs that judge results too. `progress` is called for each module as it is ready,
+    from the thread that compiled it; `say` hears of fetching sources, compiling a library and making inputs.
+    Raises SuiteError with the compiler's first message where a source does not compile, or where there is no
+    compiler.
     """
     suites = list(suites)
     found: list[Built] = []
@@ -76,7 +78,7 @@ def build(
 
         def one(kitchen: _Kitchen, recipe: Recipe) -> Built:
             built = _build_one(kitchen, recipe)
-            if recipe.check is not None:
+            if checks and recipe.check is not None:
                 _build_one(kitchen, recipe.check.recipe)
             if progress is not None:
                 progress(built)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -13,20 +14,19 @@ from typing import Any
 from rich.console import Console
 
 from harness import __version__
-from harness.build import build
 from harness.collect import Outcome, Stop, collect
 from harness.counting import workload_rows
 from harness.dataset import Dataset
 from harness.devices import Device, choose, load_devices
 from harness.errors import DeviceError, HarnessError, UsageError
 from harness.plan import Plan, Settings, make_plan
-from harness.preparing import STARTUP
+from harness.preparing import STARTUP, build_shown
 from harness.progress import CollectionProgress, bar
 from harness.reach import Reached, choose_engines, platform_rows, reach_all
 from harness.records import Job
 from harness.show import Column
 from harness.status import status_rows
-from harness.suites import Workload, load_suites, load_workloads, select
+from harness.suites import Workload, load_suites, select
 
 PLAN_COLUMNS = [
     Column("device", "device", meaning="where"),
@@ -59,15 +59,17 @@ def run_collection(
     Every name is checked before anything is written.
     """
     devices = share(choose(load_devices(request.devices_file), request.devices), request.shard)
-    known = load_workloads(request.benchmarks)
+    suites = load_suites(request.benchmarks)
+    known = {w.name: w for suite in suites.values() for w in suite.workloads}
     workloads = [w for w in select(known, request.suites) if w.name != STARTUP]
     startup = known[STARTUP]
     if (request.output / "dataset.json").exists():
         Dataset.open(request.output)
-    wanted = {w.suite for w in (*workloads, startup)}
-    suites = [suite for name, suite in load_suites(request.benchmarks).items() if name in wanted]
-    with bar(console, "building", sum(len(suite.recipes) for suite in suites)) as progress:
-        build(suites, progress=lambda one: progress.advance(one.workload))
+    if not request.suites and (told := left_out(known.values())):
+        console.print(told, markup=False, soft_wrap=True)
+    names = [w.name for w in (*workloads, startup)]
+    parts = [part for suite in suites.values() if (part := suite.only(names)).workloads]
+    build_shown(parts, console, checks=False)
 
     reached, failed = reach_all(devices, lambda text: console.print(text, markup=False))
     try:
@@ -147,6 +149,22 @@ def measure(
     for name, reason in outcome.set_aside.items():
         console.print(f"{name} was set aside: {reason}", markup=False)
     return outcome
+
+
+def left_out(workloads: Iterable[Workload]) -> str:
+    """What a collection that names no suite leaves out, and how it is included; empty where nothing is left out."""
+    groups: Counter[tuple[str, str]] = Counter()
+    for one in workloads:
+        if one.optional:
+            groups[one.suite, "optional"] += 1
+        elif one.heavy:
+            groups[one.name.rpartition("/")[0] if one.name.count("/") > 1 else one.name, "heavy"] += 1
+    if not groups:
+        return ""
+    told = ", ".join(
+        f"{name} ({count} workload{'s' * (count > 1)}, {why})" for (name, why), count in groups.items()
+    )
+    return f"left out: {told}; name what to measure with --suite, or take everything with --suite '*'"
 
 
 def share(devices: list[Device], shard: tuple[int, int]) -> list[Device]:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def build_and_verify(
     expected stay the same; `force` runs all.
     """
     suites = choose_suites(names, root)
-    built = _build(suites, console, force)
+    built = build_shown(suites, console, force=force)
     recipes = {r.workload: (suite, w, r) for suite in suites for w, r in suite.pairs()}
 
     with bar(console, "checking outputs", len(built)) as progress:
@@ -56,8 +57,10 @@ def build_and_verify(
             return list(pool.map(row, built))
 
 
-def _build(suites: list[Suite], console: Console, force: bool) -> list[Built]:
-    """Under a bar that begins with the first module, so that what comes before does not spoil its estimate."""
+def build_shown(
+    suites: list[Suite], console: Console, *, force: bool = False, checks: bool = True
+) -> list[Built]:
+    """Build under a bar that begins with the first module, so that what comes before does not spoil its estimate."""
     total, lock = sum(len(suite.recipes) for suite in suites), threading.Lock()
     with contextlib.ExitStack() as stack:
         bars: list[Bar] = []
@@ -68,9 +71,8 @@ def _build(suites: list[Suite], console: Console, force: bool) -> list[Built]:
                     bars.append(stack.enter_context(bar(console, "building", total)))
                 bars[0].advance(one.workload)
 
-        return build(
-            suites, force=force, progress=advance, say=lambda text: console.print(text, markup=False)
-        )
+        say = partial(console.print, markup=False)
+        return build(suites, force=force, checks=checks, progress=advance, say=say)
 
 
 def choose_suites(names: Sequence[str], root: Path | None) -> list[Suite]:
@@ -83,5 +85,5 @@ def choose_suites(names: Sequence[str], root: Path | None) -> list[Suite]:
     for name in names:
         if "/" not in name and "*" not in name and name not in suites:
             raise UnknownName("suite", name, suites)
-    chosen = {workload.name for workload in select(workloads, names)}
+    chosen = {workload.name for workload in select(workloads, names, heavy=True)}
     return [part for suite in suites.values() if (part := suite.only(chosen)).workloads]

@@ -25,8 +25,9 @@ directory. Each size of each ``[[workload]]`` is one workload, ``suite/size/name
 
 The other tables, for suites that need them: ``[inputs]`` (a script that makes files, and their hashes),
 ``[source]`` (a source distribution to fetch), ``build.library`` (sources linked into every module),
-``[check]`` (a second program per workload that judges its results), and ``optional = true`` at the top
-(only where it is named). docs/suites.md explains them.
+``[check]`` (a second program per workload that judges its results), and at the top ``optional = true`` (only
+where it is named) and ``heavy = ["large"]`` (sizes or workloads that are measured only where they are named).
+docs/suites.md explains them.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ class _SuiteFile(msgspec.Struct, forbid_unknown_fields=True):
     title: str
     workload: list[_Entry]
     optional: bool = False
+    heavy: list[str] = []  # sizes or workloads
     build: _Build = msgspec.field(default_factory=_Build)
     inputs: _Inputs | None = None
     source: _Source | None = None
@@ -139,6 +141,10 @@ class _Reader:
                 if name in made:
                     raise _wrong(self.path, f"workload {entry.name}", "the name is used twice")
                 made[name] = self._workload(name, entry, size_name, size)
+        known = {part for workload in made for part in workload.split("/")[1:]}
+        for name in self.parsed.heavy:
+            if name not in known:
+                raise _wrong(self.path, "heavy", f"{name!r} is neither a size nor a workload of the suite")
         build, inputs = self.parsed.build, self.parsed.inputs
         return Suite(
             self.root.name,
@@ -181,6 +187,7 @@ class _Reader:
             files=self._files(place, size.files),
             expect=Expectation(size.exit_code, size.stdout_sha256),
             optional=self.parsed.optional,
+            heavy=not {size_name, entry.name}.isdisjoint(self.parsed.heavy),
         )
         if entry.module is not None:
             return self._given(place, entry, entry.module, workload)

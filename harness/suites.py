@@ -29,7 +29,10 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Workload:
-    """A module with its argv (`argv[0]` included), stdin and files. An optional one counts only where it is named."""
+    """A module with its argv (`argv[0]` included), stdin and files.
+
+    An optional one is built and measured only where it is named, a heavy one is only measured where it is named.
+    """
 
     name: str
     suite: str
@@ -39,6 +42,7 @@ class Workload:
     files: tuple[InputFile, ...] = ()
     expect: Expectation = field(default_factory=Expectation)
     optional: bool = False
+    heavy: bool = False
 
     @property
     def module_sha256(self) -> str:
@@ -163,15 +167,18 @@ def load_workloads(root: Path | None = None) -> dict[str, Workload]:
     return {w.name: w for suite in load_suites(root).values() for w in suite.workloads}
 
 
-def select(workloads: Mapping[str, Workload], patterns: Iterable[str]) -> list[Workload]:
+def select(
+    workloads: Mapping[str, Workload], patterns: Iterable[str], *, heavy: bool = False
+) -> list[Workload]:
     """The workloads that `patterns` name, each once, in the order of `workloads`.
 
     A pattern is a workload's name, a suite, `suite/size`, or a glob such as ``*/small/g*`` or ``*/mini``. No
-    pattern means all of them but the optional ones. Raises UnknownName for a pattern that names nothing.
+    pattern means all of them but the optional ones and, without `heavy`, the heavy ones. Raises UnknownName for a
+    pattern that names nothing.
     """
     patterns = list(patterns)
     if not patterns:
-        return [w for w in workloads.values() if not w.optional]
+        return [w for w in workloads.values() if not w.optional and (heavy or not w.heavy)]
     chosen: set[str] = set()
     for pattern in patterns:
         group = pattern.rstrip("/") + "/*"

@@ -150,6 +150,24 @@ def test_optional_workloads_count_where_they_are_named(tmp_path: Path) -> None:
     assert [w.name for w in select(known, ["q/b"])] == ["q/b"]
 
 
+def test_heavy_names_sizes_or_workloads_of_the_suite(tmp_path: Path) -> None:
+    root = write_suite(
+        tmp_path, "[[workload]]\nname = 'a'\nsizes = { s = {}, l = {} }\n[[workload]]\nname = 'b'"
+    )
+    text = (root / "suite.toml").read_text()
+    (root / "suite.toml").write_text(f"heavy = ['l', 'b']\n{text}")
+    known = load_workloads(tmp_path)
+    assert [(w.name, w.heavy) for w in known.values()] == [
+        ("toys/s/a", False), ("toys/l/a", True), ("toys/b", True),
+    ]  # fmt: skip
+    assert [w.name for w in select(known, [])] == ["toys/s/a"]
+    assert [w.name for w in select(known, ["toys/l"])] == ["toys/l/a"]
+    assert len(select(known, [], heavy=True)) == 3
+    (root / "suite.toml").write_text(f"heavy = ['huge']\n{text}")
+    with pytest.raises(SuiteError, match="heavy: 'huge' is neither a size nor a workload of the suite"):
+        load_suites(tmp_path)
+
+
 def test_a_workload_without_sizes_is_named_by_suite_and_name(tmp_path: Path) -> None:
     root = write_suite(tmp_path, "[[workload]]\nname = 'sha_s'\nsources = ['sha.c']\ndefine = { N = 1 }")
     suite = one_suite(tmp_path)

@@ -28,7 +28,12 @@ def collect(
     engines: Annotated[list[str] | None, typer.Option("--engine", "-e", help="Only these engines.")] = None,
     suites: Annotated[
         list[str] | None,
-        typer.Option("--suite", "-s", help="Only these suites, suite/size, workloads or globs."),
+        typer.Option(
+            "--suite",
+            "-s",
+            help="Only these suites, suite/size, workloads or globs; by default all but optional suites and "
+            "heavy workloads ('*' takes those too).",
+        ),
     ] = None,
     degrees: Annotated[
         str, typer.Option(help="How many workloads run together, beside running alone.")

@@ -90,7 +90,8 @@ def build(
 @command("harness count polybench/mini --verify", "harness count own.wasm --arg 7 --dir .=data --opcodes")
 def count(
     workloads: Annotated[
-        list[str] | None, typer.Argument(help="Workloads, suites, or .wasm files; every workload by default.")
+        list[str] | None,
+        typer.Argument(help="Workloads, suites, or .wasm files; by default what collect takes."),
     ] = None,
     opcodes: Annotated[
         bool, typer.Option("--opcodes", help="A row per opcode instead of one per workload.")
