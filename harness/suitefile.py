@@ -247,7 +247,7 @@ class _Reader:
 
     def _inside(self, place: str, file: str, root: Path | None = None) -> Path:
         root = root or self.root
-        if not (root / file).resolve().is_relative_to(self.root):
+        if not (root / file).resolve().is_relative_to(self.root.resolve()):
             raise _wrong(self.path, place, f"the file {file!r} lies outside the suite's directory")
         return root / file
 

@@ -1,4 +1,4 @@
-"""A module reads and writes its own directory and nothing else, under every engine of this machine."""
+"""A module uses its own directory and nothing else, and waits, alike under every engine of this machine."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import wasmtime
 
 from harness.engines import ENGINES, Engine
+from harness.toolchain import compile_c
 
 INSIDE = ["in.txt", "./sub/../in.txt", "sub/deep.txt"]
 OUTSIDE = [
@@ -26,6 +27,74 @@ OUTSIDE = [
     "../own/../secret.txt",
 ]
 CREATE = 1
+# Lists `.` as often as it takes with room for 60 bytes, and prints the type and name of each entry.
+LISTING = """
+#define WASI(name) __attribute__((import_module("wasi_snapshot_preview1"), import_name(#name)))
+struct slice { const char *start; unsigned bytes; };
+WASI(fd_readdir) int fd_readdir(int, char *, unsigned, unsigned long long, unsigned *);
+WASI(fd_write) int fd_write(int, const struct slice *, int, unsigned *);
+
+__attribute__((export_name("_start"))) void _start(void)
+{
+    static char room[60];
+    unsigned long long cookie = 0;
+    unsigned filled = sizeof room, done;
+    while (filled == sizeof room) {
+        if (fd_readdir(3, room, sizeof room, cookie, &filled))
+            __builtin_trap();
+        for (unsigned at = 0; at + 24 <= filled;) {
+            unsigned length = *(unsigned *)(room + at + 16);
+            char type = (char)('0' + room[at + 20]);
+            struct slice told[3] = {{&type, 1}, {room + at + 24, length}, {"\\n", 1}};
+            if (at + 24 + length > filled)
+                break;
+            cookie = *(unsigned long long *)(room + at);
+            for (int i = 0; i < 3; i++)
+                fd_write(1, &told[i], 1, &done);
+            at += 24 + length;
+        }
+    }
+}
+"""
+# Waits for 3 ms or an hour, for a moment or an hour, for a file or an hour; prints each event, traps if early.
+WAITING = """
+#define WASI(name) __attribute__((import_module("wasi_snapshot_preview1"), import_name(#name)))
+typedef unsigned long long u64;
+struct slice { const char *start; unsigned bytes; };
+struct subscription { u64 data; unsigned kind, unused, what, unused2; u64 time, precision; unsigned flags, unused3; };
+struct event { u64 data; unsigned short error; unsigned char kind, unused[21]; };
+WASI(poll_oneoff) int poll_oneoff(const struct subscription *, struct event *, unsigned, unsigned *);
+WASI(clock_time_get) int clock_time_get(int, u64, u64 *);
+WASI(fd_write) int fd_write(int, const struct slice *, int, unsigned *);
+
+static void wait(struct subscription first)
+{
+    struct subscription all[2] = {first, {.data = 'h', .kind = 0, .what = 1, .time = 3600000000000}};
+    struct event events[2];
+    unsigned count, done;
+    if (poll_oneoff(all, events, 2, &count))
+        __builtin_trap();
+    for (unsigned i = 0; i < count; i++) {
+        char told[4] = {(char)events[i].data, (char)('0' + events[i].kind), (char)('0' + events[i].error), '\\n'};
+        fd_write(1, &(struct slice){told, 4}, 1, &done);
+    }
+}
+
+__attribute__((export_name("_start"))) void _start(void)
+{
+    u64 before, after;
+    clock_time_get(1, 1, &before);
+    wait((struct subscription){.data = 's', .kind = 0, .what = 1, .time = 3000000});
+    clock_time_get(1, 1, &after);
+    if (after - before < 3000000)
+        __builtin_trap();
+    wait((struct subscription){.data = 'a', .kind = 0, .what = 1, .time = after + 2000000, .flags = 1});
+    clock_time_get(1, 1, &before);
+    if (before - after < 2000000)
+        __builtin_trap();
+    wait((struct subscription){.data = 'f', .kind = 2, .what = 1});
+}
+"""
 
 
 def opener(paths: list[str], how: int, rights: int) -> bytes:
@@ -112,3 +181,41 @@ def test_nothing_outside_can_be_made(engine: Engine, own: Path, tmp_path: Path) 
     opened = run_alone(engine, opener(paths, CREATE, 2 | 64), own, tmp_path / "run")
     assert [path for bit, path in enumerate(paths) if opened >> bit & 1] == ["new.txt"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own", "run", "secret.txt"]
+
+
+def compiled(source: str, folder: Path) -> bytes:
+    (folder / "module.c").write_text(source)
+    flags = [
+        "--target=wasm32-freestanding",
+        "-mcpu=mvp",
+        "-O1",
+        "-s",
+        "-nostdlib",
+        "-ffreestanding",
+        "-Wl,--no-entry",
+    ]
+    compile_c("the module", flags, ["module.c"], folder / "module.wasm", folder)
+    return (folder / "module.wasm").read_bytes()
+
+
+def test_a_directory_is_listed_whole_however_little_room_there_is(
+    engine: Engine, own: Path, tmp_path: Path
+) -> None:
+    for number in range(20):
+        (own / ("x" * number + ".txt")).touch()
+    folder = tmp_path / "source"
+    folder.mkdir()
+    assert run_alone(engine, compiled(LISTING, folder), own, tmp_path / "run") == 0
+    types = {
+        name: 7 if (own / name).is_symlink() else 3 if (own / name).is_dir() else 4
+        for name in os.listdir(own)
+    }
+    expected = [f"{number}{name}" for name, number in ({".": 3, "..": 3} | types).items()]
+    assert sorted((tmp_path / "run" / "stdout").read_text().splitlines()) == sorted(expected)
+
+
+def test_a_module_waits_for_the_first_of_what_it_waits_for(engine: Engine, own: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    assert run_alone(engine, compiled(WAITING, folder), own, tmp_path / "run") == 0
+    assert (tmp_path / "run" / "stdout").read_text() == "s00\na00\nf20\n"

@@ -1,8 +1,8 @@
 // A small WASI for Node, Bun and Deno, the same for all three. Device side.
 //
 // The module has one directory, `.`, and nothing outside can be reached: a path is walked name by name, `..` not above
-// the directory, and symbolic links are not followed. (Node's own WASI follows them.) Calls that no benchmark makes
-// (links, renaming, polling) answer that they do not exist.
+// the directory, and symbolic links are not followed. (Node's own WASI follows them.) Calls that neither the suites nor
+// an interpreter's start make (links, renaming, sockets) answer that they do not exist.
 import fs from 'node:fs';
 
 const BADF = 8, FAULT = 21, INVAL = 28, IO = 29, LOOP = 32, MFILE = 33, NOSYS = 52, SPIPE = 70, NOTCAPABLE = 76;
@@ -11,11 +11,12 @@ const ERRNO = {
   ENAMETOOLONG: 37, ENOENT: 44, ENOSPC: 51, ENOTDIR: 54, ENOTEMPTY: 55, EPERM: 63, EPIPE: 64, ESPIPE: SPIPE,
 };
 const PREOPENED = 3, MOST_FILES = 256, MOST_SLICES = 1024, ALL_RIGHTS = (1n << 29n) - 1n;
-const CREATE = 1, DIRECTORY = 2, EXCLUSIVE = 4, TRUNCATE = 8;
+const CREATE = 1, DIRECTORY = 2, EXCLUSIVE = 4, TRUNCATE = 8, CLOCK = 0, ABSOLUTE = 1;
+const cell = new Int32Array(new SharedArrayBuffer(4));
 const ABSENT = [
   'fd_advise', 'fd_allocate', 'fd_datasync', 'fd_fdstat_set_rights', 'fd_filestat_set_size', 'fd_filestat_set_times',
-  'fd_readdir', 'fd_renumber', 'fd_sync', 'path_filestat_set_times', 'path_link', 'path_readlink', 'path_rename',
-  'path_symlink', 'poll_oneoff',
+  'fd_renumber', 'fd_sync', 'path_filestat_set_times', 'path_link', 'path_readlink', 'path_rename', 'path_symlink',
+  'sock_accept', 'sock_recv', 'sock_send', 'sock_shutdown',
 ];
 
 export class Exit {
@@ -46,7 +47,7 @@ export class Host {
     const functions = {};
     for (const name of ABSENT) functions[name] = () => NOSYS;
     for (const name of Object.getOwnPropertyNames(Host.prototype)) {
-      if (/^(args|environ|clock|random|fd|path|sched)_/.test(name)) functions[name] = this.guarded(name);
+      if (/^(args|environ|clock|random|fd|path|poll|sched)_/.test(name)) functions[name] = this.guarded(name);
     }
     functions.proc_exit = (code) => { throw new Exit(code >>> 0); };
     return { wasi_snapshot_preview1: functions };
@@ -140,11 +141,13 @@ export class Host {
 
   environ_get() {}
 
-  clock_time_get(clock, _precision, at) {
+  now(clock) {
     if (clock >>> 0 > 3) throw new Refused(INVAL);
     const cpu = () => { const { user, system } = process.cpuUsage(); return BigInt(user + system) * 1000n; };
-    this.put64(at, clock === 0 ? BigInt(Date.now()) * 1000000n : clock === 1 ? process.hrtime.bigint() : cpu());
+    return clock === 0 ? BigInt(Date.now()) * 1000000n : clock === 1 ? process.hrtime.bigint() : cpu();
   }
+
+  clock_time_get(clock, _precision, at) { this.put64(at, this.now(clock)); }
 
   clock_res_get(clock, at) {
     if (clock >>> 0 > 3) throw new Refused(INVAL);
@@ -257,6 +260,55 @@ export class Host {
       this.files.set(number, { fd: opened, at: isFile(fs.fstatSync(opened)) ? 0 : null, ours: true, appends: flags & 1 });
     }
     this.put32(to, number);
+  }
+
+  // The names as they are when the first is asked for, so that removing files meanwhile skips none.
+  fd_readdir(fd, at, size, cookie, done) {
+    const directory = this.file(fd), window = this.bytes(at, size);
+    if (directory.folder === undefined) throw new Refused(ERRNO.ENOTDIR);
+    if (cookie === 0n || !directory.listing) directory.listing = ['.', '..', ...fs.readdirSync(directory.folder).sort()];
+    let told = 0;
+    for (let place = Number(BigInt.asUintN(64, cookie)); place < directory.listing.length && told < window.length; place++) {
+      const name = directory.listing[place], text = new TextEncoder().encode(name);
+      const path = name === '..' ? directory.folder : `${directory.folder}/${name}`;
+      const status = fs.lstatSync(path, { throwIfNoEntry: false });
+      const entry = new Uint8Array(24 + text.length), view = new DataView(entry.buffer);
+      view.setBigUint64(0, BigInt(place + 1), true);
+      view.setBigUint64(8, BigInt(status?.ino ?? 0), true);
+      view.setUint32(16, text.length, true);
+      view.setUint8(20, status ? typeOf(status) : 0);
+      entry.set(text, 24);
+      window.set(entry.subarray(0, window.length - told), told);
+      told = Math.min(told + entry.length, window.length);
+    }
+    this.put32(done, told);
+  }
+
+  // Files are always ready. Where only clocks are waited for, sleep until the first is.
+  poll_oneoff(wanted, events, count, done) {
+    if (count < 1 || count > MOST_SLICES) throw new Refused(INVAL);
+    const list = this.view(wanted, 48 * count), clocks = [];
+    let ready = [];
+    for (let at = 0; at < 48 * count; at += 48) {
+      const data = list.getBigUint64(at, true), kind = list.getUint8(at + 8), what = list.getUint32(at + 16, true);
+      if (kind === CLOCK) {
+        const now = list.getUint16(at + 40, true) & ABSOLUTE ? this.now(what) : 0n;
+        clocks.push({ data, kind, error: 0, left: list.getBigUint64(at + 24, true) - now });
+      } else ready.push({ data, kind, error: this.files.has(what) ? 0 : BADF });
+    }
+    if (!ready.length) {
+      const first = clocks.reduce((least, { left }) => left < least ? left : least, clocks[0].left);
+      if (first > 0n) Atomics.wait(cell, 0, 0, Number(first) / 1e6);
+      ready = clocks.filter(({ left }) => left <= first || left <= 0n);
+    }
+    ready.forEach(({ data, error, kind }, index) => {
+      const event = this.view(events + 32 * index, 32);
+      for (let at = 0; at < 32; at += 8) event.setBigUint64(at, 0n, true);
+      event.setBigUint64(0, data, true);
+      event.setUint16(8, error, true);
+      event.setUint8(10, kind);
+    });
+    this.put32(done, ready.length);
   }
 
   path_filestat_get(fd, _lookup, path, length, at) { this.putStatus(fs.lstatSync(this.place(fd, path, length).path), at); }

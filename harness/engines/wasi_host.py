@@ -1,8 +1,8 @@
 """A small WASI for engines that come without one. Device side: standard library only, Python 3.8+.
 
 The module has one directory, `.`, and nothing outside can be reached: a path is walked name by name from an open
-descriptor, `..` not above the directory, and symbolic links are not followed. Calls that no benchmark makes
-(links, renaming, polling) answer that they do not exist.
+descriptor, `..` not above the directory, and symbolic links are not followed. Calls that neither the suites nor an
+interpreter's start make (links, renaming, sockets) answer that they do not exist.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ PREOPENED = 3
 MOST_FILES = 256
 RIGHT_READ, RIGHT_WRITE = 2, 64
 CREATE, DIRECTORY, EXCLUSIVE, TRUNCATE, APPEND = 1, 2, 4, 8, 1
+CLOCK, ABSOLUTE = 0, 1
+MOST = (1 << 63) - 1
 CLOCKS = (
     time.CLOCK_REALTIME,
     time.CLOCK_MONOTONIC,
@@ -43,7 +45,8 @@ SIGNATURES = {
     "fd_advise": "iIIi", "fd_allocate": "iII", "fd_datasync": "i", "fd_fdstat_set_rights": "iII",
     "fd_filestat_set_size": "iI", "fd_filestat_set_times": "iIIi", "fd_readdir": "iiiIi", "fd_renumber": "ii",
     "fd_sync": "i", "path_filestat_set_times": "iiiiIIi", "path_link": "iiiiiii", "path_readlink": "iiiiii",
-    "path_rename": "iiiiii", "path_symlink": "iiiii", "poll_oneoff": "iiii",
+    "path_rename": "iiiiii", "path_symlink": "iiiii", "poll_oneoff": "iiii", "sock_accept": "iii",
+    "sock_recv": "iiiiii", "sock_send": "iiiii", "sock_shutdown": "ii",
 }  # fmt: skip
 
 
@@ -73,6 +76,7 @@ class Host:
         self.memory: Callable[[], Any] = lambda: None
         self.argv: list[bytes] = []
         self.files: dict[int, int] = {}
+        self.listings: dict[int, list[str]] = {}
         types = {"i": "i32", "I": "i64"}
         # By name: the types of the parameters and of the result, and what to call.
         self.functions: dict[str, tuple[list[str | None], Callable[..., Any]]] = {
@@ -101,7 +105,7 @@ class Host:
     def __exit__(self, *_: Any) -> None:
         for handle in self.files.values():
             os.close(handle)
-        self.files = {}
+        self.files, self.listings = {}, {}
         self.memory = lambda: None
 
     def guarded(self, function: Callable[..., int | None] | None) -> Callable[..., int]:
@@ -235,6 +239,7 @@ class Host:
     def fd_close(self, fd: int) -> None:
         os.close(self.handle(fd))
         del self.files[fd]
+        self.listings.pop(fd, None)
 
     def fd_fdstat_get(self, fd: int, at: int) -> None:
         kind, rights = filetype(os.fstat(self.handle(fd))), (1 << 29) - 1
@@ -286,6 +291,48 @@ class Host:
             self.put(at, "QQQQQQQQ", *filestat(os.stat(name, dir_fd=directory, follow_symlinks=False)))
         finally:
             os.close(directory)
+
+    def fd_readdir(self, fd: int, at: int, size: int, cookie: int, done: int) -> None:
+        """The names as they are when the first is asked for, so that removing files meanwhile skips none."""
+        handle = self.handle(fd)
+        if cookie == 0 or fd not in self.listings:
+            self.listings[fd] = [".", "..", *sorted(os.listdir(handle))]
+        window, found = self.slot(at, size), b""
+        for place, name in enumerate(self.listings[fd][cookie & MOST :], cookie + 1):
+            if len(found) >= len(window):
+                break
+            try:
+                status = os.stat("." if name == ".." else name, dir_fd=handle, follow_symlinks=False)
+                number, kind = status.st_ino, filetype(status)
+            except FileNotFoundError:
+                number, kind = 0, 0
+            text = os.fsencode(name)
+            found += struct.pack("<QQIBxxx", place, number, len(text), kind) + text
+        told = min(len(found), len(window))
+        window[:told] = found[:told]
+        self.put(done, "I", told)
+
+    def poll_oneoff(self, wanted: int, events: int, count: int, done: int) -> None:
+        """Files are always ready. Where only clocks are waited for, sleep until the first is."""
+        if not 0 < count <= 1024:
+            raise Refused(INVAL)
+        ready: list[tuple[int, int, int]] = []
+        clocks: list[tuple[int, int]] = []  # nanoseconds left, and the clock's user data
+        for data, kind, what, time_ns, flags in struct.iter_unpack(
+            "<QB7xI4xQ8xH6x", bytes(self.slot(wanted, 48 * count))
+        ):
+            if kind == CLOCK:
+                now = time.clock_gettime_ns(self.clock(what)) if flags & ABSOLUTE else 0
+                clocks.append((max(0, time_ns - now), data))
+            else:
+                ready.append((data, 0 if what in self.files else BADF, kind))
+        if not ready:
+            first = min(clocks)[0]
+            time.sleep(first / 1e9)
+            ready = [(data, SUCCESS, CLOCK) for left_ns, data in clocks if left_ns <= first]
+        for index, event in enumerate(ready):
+            self.put(events + 32 * index, "QHB21x", *event)
+        self.put(done, "I", len(ready))
 
     def path_create_directory(self, fd: int, path: int, length: int) -> None:
         self.change(lambda name, at: os.mkdir(name, 0o700, dir_fd=at), fd, path, length)

@@ -21,7 +21,7 @@ def _engine(level: str, kind: Kind) -> Engine:
             trap_codes=(134,),
         ),
         family="wasm2c",
-        files=("wasm2c_host.c",),
+        files=("wasm2c_host.c", "wasm2c_clocks.c", "wasm2c_directories.c"),
         kind=kind,
         how_to_get="apt-get install wabt gcc libc6-dev",
     )  # fmt: skip

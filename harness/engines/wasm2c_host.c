@@ -5,6 +5,7 @@
    The directory is preopened as `.` and nothing outside it can be reached: a path is walked name by name, `..` not
    above the directory, and symbolic links are not followed. A trap is told on stderr and ends in abort(). */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -37,6 +38,8 @@ enum { FILES = 256, PREOPENED = 3, MOST_SLICES = 1024 };
 static struct {
     int fd; /* -1: closed */
     int appends;
+    DIR *listing; /* while a directory is being listed, which stands before this entry */
+    u64 entry;
 } files[FILES];
 static int argument_count;
 static char **arguments;
@@ -164,25 +167,7 @@ WASI(environ_get, u32 pointers, u32 buffer)
     return 0;
 }
 
-static u32 clock_of(HOST host, u32 clock, u32 to, int (*ask)(clockid_t, struct timespec *))
-{
-    struct timespec told;
-    if (clock > 3)
-        return INVAL;
-    if (ask((clockid_t[]){CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID}[clock], &told))
-        return wasi_error();
-    return put(host, to, (u64)told.tv_sec * 1000000000u + told.tv_nsec, 8);
-}
-
-WASI(clock_time_get, u32 clock, u64 precision, u32 to)
-{
-    return clock_of(host, clock, to, clock_gettime);
-}
-
-WASI(clock_res_get, u32 clock, u32 to)
-{
-    return clock_of(host, clock, to, clock_getres);
-}
+#include "wasm2c_clocks.c"
 
 WASI(random_get, u32 to, u32 bytes)
 {
@@ -255,6 +240,9 @@ WASI(fd_close, u32 fd)
         return BADF;
     close(files[fd].fd);
     files[fd].fd = -1;
+    if (files[fd].listing)
+        closedir(files[fd].listing);
+    files[fd].listing = NULL;
     return 0;
 }
 
@@ -350,46 +338,7 @@ WASI(path_filestat_get, u32 directory, u32 lookup, u32 path, u32 length, u32 to)
     return failed ? wasi_error() : put_stat(host, &told, to);
 }
 
-static u32 change(HOST host, u32 directory, u32 path, u32 length, int (*how)(int, const char *))
-{
-    char name[256];
-    int parent = walk(host, directory, path, length, name), failed;
-    if (parent < 0)
-        return errno == EPERM ? NOTCAPABLE : wasi_error();
-    failed = how(parent, name);
-    close(parent);
-    return failed ? wasi_error() : 0;
-}
-
-static int make_directory(int parent, const char *name)
-{
-    return mkdirat(parent, name, 0700);
-}
-
-static int remove_file(int parent, const char *name)
-{
-    return unlinkat(parent, name, 0);
-}
-
-static int remove_directory(int parent, const char *name)
-{
-    return unlinkat(parent, name, AT_REMOVEDIR);
-}
-
-WASI(path_create_directory, u32 directory, u32 path, u32 length)
-{
-    return change(host, directory, path, length, make_directory);
-}
-
-WASI(path_unlink_file, u32 directory, u32 path, u32 length)
-{
-    return change(host, directory, path, length, remove_file);
-}
-
-WASI(path_remove_directory, u32 directory, u32 path, u32 length)
-{
-    return change(host, directory, path, length, remove_directory);
-}
+#include "wasm2c_directories.c"
 
 WASI(sched_yield)
 {
@@ -407,7 +356,6 @@ ABSENT(fd_datasync, u32 fd)
 ABSENT(fd_fdstat_set_rights, u32 fd, u64 rights, u64 inherited)
 ABSENT(fd_filestat_set_size, u32 fd, u64 bytes)
 ABSENT(fd_filestat_set_times, u32 fd, u64 accessed, u64 modified, u32 flags)
-ABSENT(fd_readdir, u32 fd, u32 to, u32 bytes, u64 cookie, u32 done)
 ABSENT(fd_renumber, u32 from, u32 to)
 ABSENT(fd_sync, u32 fd)
 ABSENT(path_filestat_set_times, u32 fd, u32 lookup, u32 path, u32 length, u64 accessed, u64 modified, u32 flags)
@@ -415,7 +363,10 @@ ABSENT(path_link, u32 fd, u32 lookup, u32 path, u32 length, u32 to_fd, u32 to_pa
 ABSENT(path_readlink, u32 fd, u32 path, u32 length, u32 to, u32 bytes, u32 done)
 ABSENT(path_rename, u32 fd, u32 path, u32 length, u32 to_fd, u32 to_path, u32 to_length)
 ABSENT(path_symlink, u32 path, u32 length, u32 fd, u32 to, u32 to_length)
-ABSENT(poll_oneoff, u32 in, u32 out, u32 count, u32 done)
+ABSENT(sock_accept, u32 fd, u32 flags, u32 to)
+ABSENT(sock_recv, u32 fd, u32 slices, u32 count, u32 flags, u32 done, u32 told)
+ABSENT(sock_send, u32 fd, u32 slices, u32 count, u32 flags, u32 done)
+ABSENT(sock_shutdown, u32 fd, u32 how)
 
 int main(int count, char **words)
 {
