@@ -4,13 +4,17 @@ import pytest
 
 from harness.build import build
 from harness.opcodes import decode
-from harness.suites import Workload, load_suites, load_workloads, select
+from harness.suites import load_suites, load_workloads, select
 from harness.verifying import judge
 from tests.conftest import ROOT
 
 SUITE = load_suites(ROOT / "benchmarks")["libsodium"]
-BUILT = all(workload.module.exists() for workload in SUITE.workloads)
-needs_the_build = pytest.mark.skipif(not BUILT, reason="libsodium is not built here: harness build libsodium")
+PART = [f"libsodium/{name}" for name in ("auth2", "hash", "scalarmult2", "stream3")]  # what .ci/run builds
+BUILT = [workload for workload in SUITE.workloads if workload.module.exists()]
+needs_the_build = pytest.mark.skipif(
+    not set(PART) <= {workload.name for workload in BUILT},
+    reason=f"not built here: harness build {' '.join(PART)}",
+)
 
 
 def test_the_suite_has_at_least_61_programs_and_no_two_of_one_name() -> None:
@@ -36,17 +40,17 @@ def test_who_does_not_name_the_suite_does_not_need_it() -> None:
 
 
 @needs_the_build
-@pytest.mark.parametrize("name", ["auth2", "hash", "stream3", "generichash"])
+@pytest.mark.parametrize("name", PART)
 def test_a_program_finds_upstream_s_results(name: str) -> None:
-    ((workload, recipe),) = SUITE.only([f"libsodium/{name}"]).pairs()
+    ((workload, recipe),) = SUITE.only([name]).pairs()
     build([SUITE.only([workload.name])])
     assert judge(SUITE, workload, recipe, force=True) == "as expected"
 
 
 @needs_the_build
-@pytest.mark.parametrize("workload", SUITE.workloads[::10], ids=lambda workload: str(workload.name))
-def test_modules_ask_for_nothing_beyond_the_first_webassembly_and_wasi(workload: Workload) -> None:
-    module = decode(workload.module.read_bytes())
-    opcodes = {step.opcode for i in range(len(module.codes)) for step in module.instructions(i)}
-    assert {op.name for op in opcodes if op.code > 0xBF or op.code in (0x1C, 0x25, 0x26)} == set()
-    assert {entry.module for entry in module.imports} == {"wasi_snapshot_preview1"}
+def test_modules_ask_for_nothing_beyond_the_first_webassembly_and_wasi() -> None:
+    for workload in BUILT[:: max(1, len(BUILT) // 6)]:
+        module = decode(workload.module.read_bytes())
+        opcodes = {step.opcode for i in range(len(module.codes)) for step in module.instructions(i)}
+        assert {op.name for op in opcodes if op.code > 0xBF or op.code in (0x1C, 0x25, 0x26)} == set()
+        assert {entry.module for entry in module.imports} == {"wasi_snapshot_preview1"}
