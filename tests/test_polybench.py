@@ -168,6 +168,17 @@ def test_floating_point_operations_are_as_many_as_published(name: str) -> None:
     }
 
 
+def test_counts_span_five_orders_of_magnitude_and_no_two_are_the_same() -> None:
+    """`python -m tests.perf.bench_counts` looks at all suites and sizes."""
+    names = [name for name in NAMES if "/mini/" in name] + ["polybench/medium/floyd-warshall"]
+    found = {
+        name: count(WORKLOADS[name].module.read_bytes(), argv=WORKLOADS[name].argv).opcodes for name in names
+    }
+    totals = [sum(opcodes.values()) for opcodes in found.values()]
+    assert max(totals) / min(totals) > 1e5
+    assert len({tuple(sorted(opcodes.items())) for opcodes in found.values()}) == len(names) == 31
+
+
 def test_the_stamp_says_how_a_module_was_made() -> None:
     workload = WORKLOADS["polybench/small/gemm"]
     stamp = json.loads(workload.module.with_suffix(".json").read_text())
