@@ -1,5 +1,6 @@
 /* Blowfish in 64-bit cipher feedback mode, a file with a fixed key and an initial vector of zeros; with DECRYPT the way
-   back. The first byte of what is encrypted tells how many bits are fed back. B. Schneier, "Description of a New Variable-Length Key, 64-Bit Block Cipher", 1993. */
+   back, which in this mode encrypts too. The first byte of what is encrypted tells how many bits are fed back.
+   B. Schneier, "Description of a New Variable-Length Key, 64-Bit Block Cipher", 1993. */
 #include "pi.h"
 #include "program.h"
 

@@ -1,5 +1,9 @@
-/* Heat equation on a square by alternating-direction-implicit steps: a tridiagonal solve along each column, then along
-   each row. */
+/* Heat equation u_t = 2 u_xx + u_yy on a square with u = 1 at its edge, by alternating-direction-implicit steps: half a
+   step implicit along each column, then half a step implicit along each row. Either is a tridiagonal system such as
+
+       a v[j-1] + b v[j] + c v[j+1] = -d u[i-1] + (1 + 2d) u[i] - f u[i+1]
+
+   whose elimination leaves v[j] = p[j] v[j+1] + q[j], from where v is computed backwards. */
 #include "polybench.h"
 
 static double u[N][N], v[N][N], p[N][N], q[N][N];

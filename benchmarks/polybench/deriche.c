@@ -1,5 +1,10 @@
 /* Deriche's recursive approximation of Gaussian smoothing: a causal and an anticausal pass along each line of the
-   image, summed, then the same across the lines. */
+   image, summed, then the same across the lines. A pass over x gives y with
+
+       causal      y[j] = a1 x[j] + a2 x[j-1] + b1 y[j-1] + b2 y[j-2]
+       anticausal  y[j] = a3 x[j+1] + a4 x[j+2] + b1 y[j+1] + b2 y[j+2]
+
+   and 0 for what is outside; a5 to a8 are a1 to a4 of the second direction. b1 is 2^-alpha, as in PolyBench. */
 #include "polybench.h"
 
 static float image[W][H], smooth[W][H], causal[W][H], anticausal[W][H];

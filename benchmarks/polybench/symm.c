@@ -1,4 +1,5 @@
-/* C := alpha A B + beta C, where A is symmetric and only its lower triangle is read. */
+/* C := alpha A B + beta C, where A is symmetric and only its lower triangle is read: a[i][k] with k < i is used for
+   row i, and as a[k][i] for row k. */
 #include "polybench.h"
 
 static double A[M][M], B[M][N], C[M][N];
