@@ -56,7 +56,7 @@ class Bar:
 
     def _tell(self) -> None:
         now, fresh = time.monotonic(), self._done - self._skipped
-        if now - self._told <= LINE_EVERY_S or fresh <= 0:
+        if now - self._told <= LINE_EVERY_S or fresh <= 0 or self._done == self._total:
             return
         self._told = now
         line = f"{self._what}: {self._done:,}"
