@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -183,19 +185,14 @@ def test_nothing_outside_can_be_made(engine: Engine, own: Path, tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own", "run", "secret.txt"]
 
 
-def compiled(source: str, folder: Path) -> bytes:
-    (folder / "module.c").write_text(source)
-    flags = [
-        "--target=wasm32-freestanding",
-        "-mcpu=mvp",
-        "-O1",
-        "-s",
-        "-nostdlib",
-        "-ffreestanding",
-        "-Wl,--no-entry",
-    ]
-    compile_c("the module", flags, ["module.c"], folder / "module.wasm", folder)
-    return (folder / "module.wasm").read_bytes()
+@cache
+def compiled(source: str) -> bytes:
+    flags = ["--target=wasm32-freestanding", "-mcpu=mvp", "-O1", "-s", "-nostdlib", "-ffreestanding"]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "module.c").write_text(source)
+        compile_c("the module", [*flags, "-Wl,--no-entry"], ["module.c"], place / "module.wasm", place)
+        return (place / "module.wasm").read_bytes()
 
 
 def test_a_directory_is_listed_whole_however_little_room_there_is(
@@ -203,9 +200,7 @@ def test_a_directory_is_listed_whole_however_little_room_there_is(
 ) -> None:
     for number in range(20):
         (own / ("x" * number + ".txt")).touch()
-    folder = tmp_path / "source"
-    folder.mkdir()
-    assert run_alone(engine, compiled(LISTING, folder), own, tmp_path / "run") == 0
+    assert run_alone(engine, compiled(LISTING), own, tmp_path / "run") == 0
     types = {
         name: 7 if (own / name).is_symlink() else 3 if (own / name).is_dir() else 4
         for name in os.listdir(own)
@@ -215,7 +210,5 @@ def test_a_directory_is_listed_whole_however_little_room_there_is(
 
 
 def test_a_module_waits_for_the_first_of_what_it_waits_for(engine: Engine, own: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "source"
-    folder.mkdir()
-    assert run_alone(engine, compiled(WAITING, folder), own, tmp_path / "run") == 0
+    assert run_alone(engine, compiled(WAITING), own, tmp_path / "run") == 0
     assert (tmp_path / "run" / "stdout").read_text() == "s00\na00\nf20\n"
