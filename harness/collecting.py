@@ -65,8 +65,6 @@ def run_collection(
     startup = known[STARTUP]
     if (request.output / "dataset.json").exists():
         Dataset.open(request.output)
-    if not request.suites and (told := left_out(known.values())):
-        console.print(told, markup=False, soft_wrap=True)
     names = [w.name for w in (*workloads, startup)]
     parts = [part for suite in suites.values() if (part := suite.only(names)).workloads]
     build_shown(parts, console, checks=False)
@@ -84,6 +82,8 @@ def run_collection(
         if not platforms:
             raise HarnessError("no device has any engine; see `harness devices` for what to install.")
         plan = make_plan(platforms, workloads, startup, request.settings)
+        if not request.suites and (told := left_out(known.values())):
+            console.print(told, markup=False, soft_wrap=True)
         if dry_run:
             return plan_rows(plan), True
         dataset = Dataset.open_or_create(request.output)

@@ -39,7 +39,7 @@ WASI(fd_readdir, u32 fd, u32 to, u32 bytes, u64 cookie, u32 done)
             break;
         u32 left = bytes - told, name_bytes = strlen(found->d_name), head_bytes = left < sizeof head ? left : sizeof head;
         head.next = files[fd].entry + 1;
-        head.inode = found->d_ino;
+        head.inode = strcmp(found->d_name, "..") ? found->d_ino : 0; /* nothing of the directory above */
         head.name_bytes = name_bytes;
         head.type = file_type(DTTOIF(found->d_type));
         memcpy(place + told, &head, head_bytes);
