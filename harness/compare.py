@@ -239,9 +239,19 @@ def histogram(ratios: np.ndarray[Any, Any]) -> tuple[list[float], list[int]]:
     return [*edges[shown], edges[shown.stop]], counts[shown].tolist()
 
 
-def show_histogram(summary: dict[str, Any]) -> None:
-    """The ratios of a summary's workloads as bars on stdout, for people."""
-    edges, counts = summary["edges"], summary["counts"]
+def show_suites(comparison: Comparison) -> None:
+    """For people: the suites, and of the last one, which holds all, the spread of its workloads' ratios."""
+    titles = {
+        "suite": "suite", "workloads": "n", "ratio": "B/A", "low": "from", "high": "to", "faster": "faster",
+        "slower": "slower", "unknown": "?", "minimum": "least", "median": "half", "maximum": "most",
+    }  # fmt: skip
+    show(
+        comparison.suites,
+        [Column(key, title, key != "suite") for key, title in titles.items()],
+        title=f"Time in {comparison.b} over time in {comparison.a}",
+    )
+    whole = comparison.suites[-1]
+    edges, counts = whole["edges"], whole["counts"]
     rows = [
         {"from": low, "to": high, "count": count, "bar": "█" * math.ceil(BAR * count / max(counts))}
         for low, high, count in zip(edges, edges[1:], counts, strict=False)
@@ -249,9 +259,14 @@ def show_histogram(summary: dict[str, Any]) -> None:
     print()
     show(
         rows,
-        [Column("from", "B/A from", True), Column("to", "to", True), Column("count", "workloads", True),
-         Column("bar", "")],
-    )  # fmt: skip
+        [
+            Column("from", "B/A from", True),
+            Column("to", "to", True),
+            Column("count", "workloads", True),
+            Column("bar", ""),
+        ],
+        title=f"Half of the workloads are between {whole['quartile_1']:.3g} and {whole['quartile_3']:.3g}",
+    )
 
 
 def _suite(workload: str) -> str:

@@ -8,6 +8,7 @@ HarnessError
 │   ├── ModuleError     a file is not a WebAssembly module, or uses what is not supported
 │   ├── DatasetError    a dataset is missing, damaged or of another version
 │   └── ModelError      a model file is missing, damaged or cannot answer the question
+├── Interrupted         Ctrl-C (exit code 130)
 ├── FetchError          a published file could not be downloaded, or is not the right one
 └── DeviceError         a device could not be reached or broke its protocol
 """
@@ -46,6 +47,13 @@ class DatasetError(UsageError):
 
 class ModelError(UsageError):
     pass
+
+
+class Interrupted(HarnessError):
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("stopped by Ctrl-C; what was finished is kept, repeat the command to go on.")
 
 
 class FetchError(HarnessError):

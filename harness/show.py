@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+LEAST_WORDS = 12  # a column of words is not folded to fewer characters
 
 
 class Form(Enum):
@@ -63,7 +66,8 @@ def show(
     else:
         # Into a pipe or a file, rows are as long as they are.
         width = None if sys.stdout.isatty() else 10_000
-        Console(highlight=False, width=width).print(_table(rows, columns, title))
+        console = Console(highlight=False, width=width)
+        console.print(_table(rows, columns, title, console.width))
 
 
 def watching(rows_and_columns: Callable[[], tuple[Sequence[Mapping[str, Any]], Sequence[Column]]]) -> None:
@@ -73,17 +77,48 @@ def watching(rows_and_columns: Callable[[], tuple[Sequence[Mapping[str, Any]], S
         Live(console=Console(highlight=False), auto_refresh=False) as live,
     ):
         while True:
-            live.update(_table(*rows_and_columns(), None), refresh=True)
+            live.update(_table(*rows_and_columns(), None, live.console.width), refresh=True)
             time.sleep(2)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: str | None) -> Table:
+def _table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: str | None, width: int
+) -> Table:
+    """Rows under titles, where numbers are never broken; below one another where they do not fit beside."""
+    cells = [[_words(row.get(c.key), c.key) for c in columns] for row in rows]
+    if _least_width(columns, cells) > width:
+        return _stacked(cells, columns, title)
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
         justify: JustifyMethod = "right" if column.number else "left"
         table.add_column(column.title, justify=justify, overflow="fold", no_wrap=column.number)
-    for row in rows:
-        table.add_row(*(Text(_words(row.get(c.key), c.key)) for c in columns))
+    for row in cells:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _least_width(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> int:
+    least = 2 * (len(columns) - 1)
+    for i, column in enumerate(columns):
+        widest = max((cell_len(row[i]) for row in cells), default=0)
+        if column.number:
+            least += max(widest, cell_len(column.title))
+        else:
+            least += max([min(widest, LEAST_WORDS), *map(cell_len, column.title.split())])
+    return least
+
+
+def _stacked(cells: Sequence[Sequence[str]], columns: Sequence[Column], title: str | None) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False
+    )
+    table.add_column(style="bold", overflow="fold")
+    table.add_column(overflow="fold")
+    for number, row in enumerate(cells):
+        if number:
+            table.add_row()
+        for column, cell in zip(columns, row, strict=True):
+            table.add_row(column.title, Text(cell))
     return table
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
 from harness.errors import UsageError
@@ -110,13 +111,32 @@ def evaluate(
 )
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")],
-    workload: Annotated[str | None, typer.Option("--workload", "-w", help="Default: every workload.")] = None,
-    device: Annotated[str | None, typer.Option("--device", "-d", help="Default: every device.")] = None,
-    engine: Annotated[
-        str | None, typer.Option("--engine", "-e", help="Default: every engine of the device.")
+    workload: Annotated[
+        str | None,
+        typer.Option(
+            "--workload", "-w", help="Default: every workload.", autocompletion=completion.workloads
+        ),
     ] = None,
-    platform: Annotated[str | None, typer.Option("--platform", "-p", metavar="ENGINE:DEVICE")] = None,
-    beside: Annotated[str, typer.Option("--with", metavar="A,B", help="The co-runners, up to three.")] = "",
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "-d", help="Default: every device.", autocompletion=completion.devices),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", "-e", help="Default: every engine of the device.", autocompletion=completion.engines
+        ),
+    ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option("--platform", "-p", metavar="ENGINE:DEVICE", autocompletion=completion.platforms),
+    ] = None,
+    beside: Annotated[
+        str,
+        typer.Option(
+            "--with", metavar="A,B", help="The co-runners, up to three.", autocompletion=completion.workloads
+        ),
+    ] = "",
     eps: Annotated[float, typer.Option(help="How often the bound may be exceeded.")] = 0.05,
     explain: Annotated[
         bool,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DatasetPath, DevicesFile, form_of
 from harness.errors import UsageError
@@ -24,8 +25,14 @@ def collect(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DATASET", help="The dataset to collect into.")
     ],
-    devices: Annotated[list[str] | None, typer.Option("--device", "-d", help="Only these devices.")] = None,
-    engines: Annotated[list[str] | None, typer.Option("--engine", "-e", help="Only these engines.")] = None,
+    devices: Annotated[
+        list[str] | None,
+        typer.Option("--device", "-d", help="Only these devices.", autocompletion=completion.devices),
+    ] = None,
+    engines: Annotated[
+        list[str] | None,
+        typer.Option("--engine", "-e", help="Only these engines.", autocompletion=completion.engines),
+    ] = None,
     suites: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,6 +40,7 @@ def collect(
             "-s",
             help="Only these suites, suite/size, workloads or globs; by default all but optional suites and "
             "heavy workloads ('*' takes those too).",
+            autocompletion=completion.workloads,
         ),
     ] = None,
     degrees: Annotated[

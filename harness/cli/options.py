@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.errors import UsageError
 from harness.show import Form
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")]
 DevicesFile = Annotated[Path, typer.Option("--devices-file", help="The file that lists the devices.")]
-DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset's directory.")]
+DatasetPath = Annotated[
+    Path,
+    typer.Argument(metavar="DATASET", help="The dataset's directory.", autocompletion=completion.datasets),
+]
 Benchmarks = Annotated[
     Path | None, typer.Option("--benchmarks", help="The directory of suites.", show_default="benchmarks/")
 ]

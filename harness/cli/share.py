@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
 from harness.errors import UsageError
@@ -96,19 +97,46 @@ def export(
     "harness compare datasets/lab -p wasmtime-a:pi-4,wasmtime-j:pi-4 --json",
 )
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="A dataset.")],
+    first: Annotated[
+        Path, typer.Argument(metavar="A", help="A dataset.", autocompletion=completion.datasets)
+    ],
     second: Annotated[
-        Path | None, typer.Argument(metavar="[B]", help="Another; without it, two sides of A are compared.")
+        Path | None,
+        typer.Argument(
+            metavar="[B]",
+            help="Another; without it, two sides of A are compared.",
+            autocompletion=completion.datasets,
+        ),
     ] = None,
     engine: Annotated[
-        str | None, typer.Option("--engine", "-e", metavar="A,B", help="One for both sides, or one each.")
+        str | None,
+        typer.Option(
+            "--engine",
+            "-e",
+            metavar="A,B",
+            help="One for both sides, or one each.",
+            autocompletion=completion.engines,
+        ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", "-d", metavar="A,B", help="One for both sides, or one each.")
+        str | None,
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="A,B",
+            help="One for both sides, or one each.",
+            autocompletion=completion.devices,
+        ),
     ] = None,
     platform: Annotated[
         str | None,
-        typer.Option("--platform", "-p", metavar="A,B", help="ENGINE:DEVICE for both sides, or one each."),
+        typer.Option(
+            "--platform",
+            "-p",
+            metavar="A,B",
+            help="ENGINE:DEVICE for both sides, or one each.",
+            autocompletion=completion.platforms,
+        ),
     ] = None,
     workloads: Annotated[
         bool, typer.Option("--workloads", help="A row per workload instead of one per suite.")
@@ -137,12 +165,11 @@ def compare(
     )
     for note in found.notes:
         stderr().print(note, markup=False)
-    title = f"Time in {found.b} over time in {found.a}"
     if workloads:
+        title = f"Time in {found.b} over time in {found.a}"
         show(found.workloads, comparing.WORKLOAD_COLUMNS, form, title=title)
     elif form is Form.table:
-        show(found.suites, comparing.SUITE_COLUMNS, title=title)
-        comparing.show_histogram(found.suites[-1])
+        comparing.show_suites(found)
     else:
         show(found.suites, comparing.SUITE_COLUMNS + comparing.HISTOGRAM_COLUMNS, form)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of
 from harness.errors import UsageError
@@ -31,7 +32,10 @@ def demo(
 
 @command("harness devices", "harness devices pi-4 pi-5 --setup", "harness devices --json")
 def devices(
-    names: Annotated[list[str] | None, typer.Argument(help="Which devices; all of them by default.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Which devices; all of them by default.", autocompletion=completion.devices),
+    ] = None,
     setup: Annotated[
         bool,
         typer.Option("--setup", help="Install the engines a device lacks, without root or internet there."),
@@ -55,7 +59,10 @@ def devices(
 def build(
     suites: Annotated[
         list[str] | None,
-        typer.Argument(help="Suites, suite/size or workloads; by default all but the optional suites."),
+        typer.Argument(
+            help="Suites, suite/size or workloads; by default all but the optional suites.",
+            autocompletion=completion.workloads,
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Compile and check even what has not changed.")
@@ -91,7 +98,10 @@ def build(
 def count(
     workloads: Annotated[
         list[str] | None,
-        typer.Argument(help="Workloads, suites, or .wasm files; by default what collect takes."),
+        typer.Argument(
+            help="Workloads, suites, or .wasm files; by default what collect takes.",
+            autocompletion=completion.programs,
+        ),
     ] = None,
     opcodes: Annotated[
         bool, typer.Option("--opcodes", help="A row per opcode instead of one per workload.")
