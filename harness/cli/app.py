@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
+from harness.cli.interrupt import ended_by_interrupts
 from harness.errors import HarnessError, Interrupted
 from harness.show import stderr
 
@@ -24,7 +25,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            answer = super().invoke(ctx)
+            with ended_by_interrupts():
+                answer = super().invoke(ctx)
             sys.stdout.flush()
         except KeyboardInterrupt:
             raise Interrupted from None
