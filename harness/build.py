@@ -229,7 +229,7 @@ def _make_inputs(suite: Suite, inputs: Inputs, say: Say) -> None:
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SuiteError(f"{inputs.script} ended with exit code {done.returncode}: {last}")
+        raise SuiteError(f"{inputs.script} ended with exit code {done.returncode}: {last}; correct it.")
     for name, found in wrong():
         what = "did not make it" if found is None else f"made one with the sha256 {found}"
         raise SuiteError(
@@ -254,7 +254,9 @@ def _hash_sources(kitchen: _Kitchen, recipe: Recipe) -> str:
         try:
             _digest_file(digest, path, kitchen.suite.source_root)
         except OSError as e:
-            raise SuiteError(f"{recipe.workload} needs {path}, which cannot be read: {e.strerror}.") from e
+            raise SuiteError(
+                f"{recipe.workload} needs {path}, which cannot be read: {e.strerror}; put it there."
+            ) from e
     digest.update(kitchen.headers_sha256.encode())
     return digest.hexdigest()
 

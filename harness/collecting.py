@@ -172,7 +172,9 @@ def share(devices: list[Device], shard: tuple[int, int]) -> list[Device]:
     number, of = shard
     mine = devices[number - 1 :: of]
     if not mine:
-        raise UsageError(f"shard {number}/{of} has no device: there are only {len(devices)}.")
+        raise UsageError(
+            f"shard {number}/{of} has no device: there are only {len(devices)}; use fewer shards."
+        )
     return mine
 
 

@@ -58,7 +58,7 @@ def program_of_file(
         module = path.read_bytes()
         given = stdin.read_bytes() if stdin else b""
     except OSError as error:
-        raise ModuleError(f"{error.filename} cannot be read: {error.strerror}.") from error
+        raise ModuleError(f"{error.filename} cannot be read: {error.strerror}; name another file.") from error
     check_module(module, str(path))
     preopens = {}
     for text in directories:
@@ -76,10 +76,14 @@ def count_workload(workload: Workload, *, use_cache: bool = True) -> Counts:
     expect = workload.expect
     if counts.trap or counts.exit_code != expect.exit_code:
         how = f"trapped: {counts.trap}" if counts.trap else f"ended with exit code {counts.exit_code}"
-        raise ModuleError(f"{workload.name} {how} while its opcodes were counted.")
+        raise ModuleError(
+            f"{workload.name} {how} while its opcodes were counted; "
+            f"check it with `harness build {workload.name} --force`."
+        )
     if expect.stdout_sha256 not in (None, counts.stdout_sha256):
         raise ModuleError(
-            f"{workload.name} printed something else than expected while its opcodes were counted."
+            f"{workload.name} printed something else than expected while its opcodes were counted; "
+            f"check it with `harness build {workload.name} --force`."
         )
     return counts
 

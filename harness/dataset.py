@@ -75,7 +75,8 @@ class Dataset:
             raise DatasetError(f"{path} is damaged: {error}; restore it from a copy.") from error
         if info.schema != schema.VERSION:
             raise DatasetError(
-                f"{root} has schema version {info.schema}, this harness reads {schema.VERSION}."
+                f"{root} has schema version {info.schema}, this harness reads {schema.VERSION}; "
+                "use a harness of its time."
             )
         return cls(root, info)
 

@@ -49,7 +49,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, console: Con
         if row["output"] not in ("as expected", "not fixed")
     ]
     if wrong:
-        raise HarnessError(wrong[0]["output"])
+        raise HarnessError(f"{wrong[0]['output']}; see `harness build {wrong[0]['workload']} --force`.")
     known = load_workloads(benchmarks)
     startup, workloads = known[STARTUP], select(known, WORKLOADS)
 
@@ -72,7 +72,9 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, console: Con
             prepare(dataset, plan, reached, engines, [*workloads, startup], console)
             outcome = measure(dataset, plan, reached, [*workloads, startup], console, minutes * 60)
         if outcome.set_aside:
-            raise HarnessError(f"this machine's agent failed: {outcome.set_aside['local']}")
+            raise HarnessError(
+                f"this machine's agent failed: {outcome.set_aside['local']}; see `harness devices`."
+            )
         done = len(plan.jobs) - outcome.left
         console.print(
             f"  {done:,} of {len(plan.jobs):,} jobs were run; what was not measured is for the model to predict"

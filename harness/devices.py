@@ -64,7 +64,7 @@ def load_devices(path: Path = DEFAULT_PATH) -> dict[str, Device]:
             "file with --devices-file."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DevicesError(f"{path} cannot be read: {error}.") from error
+        raise DevicesError(f"{path} cannot be read: {error}; name another with --devices-file.") from error
     try:
         raw = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
@@ -73,7 +73,7 @@ def load_devices(path: Path = DEFAULT_PATH) -> dict[str, Device]:
         problem = " ".join(str(error.problem or error.context or error).split())
         raise DevicesError(f"{path}{line}: not valid YAML: {problem}; correct that line.") from error
     except YAMLError as error:
-        raise DevicesError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise DevicesError(f"{path}: not valid YAML: {' '.join(str(error).split())}; correct it.") from error
     try:
         parsed = msgspec.convert(raw, _DevicesFile)
     except msgspec.ValidationError as error:
@@ -135,7 +135,9 @@ def _wrong(path: Path, raw: Any, steps: list[str | int], what: str) -> DevicesEr
         what = f"{what}; the fields are {', '.join(fields)}" if len(steps) > 1 else what
         steps = [*steps, unknown[1]]
     field = ".".join(str(step) for step in steps if step != "") or "the file"
-    return DevicesError(f"{path}, line {_line(raw, steps)}, {field}: {what[0].lower()}{what[1:]}.")
+    return DevicesError(
+        f"{path}, line {_line(raw, steps)}, {field}: {what[0].lower()}{what[1:]}; correct the entry."
+    )
 
 
 def _line(raw: Any, steps: list[str | int]) -> int:

@@ -216,7 +216,9 @@ def _connect(address: str) -> None:
     try:
         Client(address, timeout=10)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
-        raise ModelError(f"no dask scheduler answers at {address}: {error}.") from error
+        raise ModelError(
+            f"no dask scheduler answers at {address}: {error}; start one with: dask scheduler."
+        ) from error
 
 
 def summarise(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

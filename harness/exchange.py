@@ -49,7 +49,7 @@ def import_published(folder: Path, root: Path) -> tuple[Dataset, dict[int, int]]
     for n_co_runners, arrays in parts:
         _check_rows(folder, n_co_runners, arrays, len(platforms), len(workloads))
     if not all(":" in name for name in platforms):
-        raise DatasetError(f"{folder / ISOLATED}: a platform is not named engine:device.")
+        raise DatasetError(f"{folder / ISOLATED}: a platform is not named engine:device; correct n_platform.")
 
     dataset = Dataset.create(root, source=f"imported from the published files in {folder}")
     dataset.put_platforms(
@@ -81,9 +81,11 @@ def _load(path: Path, n_co_runners: int, *, named: bool) -> Arrays:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in wanted}
     except KeyError as error:
-        raise DatasetError(f"{path} is not of the published layout: {error.args[0]}.") from error
+        raise DatasetError(
+            f"{path} is not of the published layout: {error.args[0]}; see docs/sharing.md."
+        ) from error
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path} cannot be read as npz: {error}.") from error
+        raise DatasetError(f"{path} cannot be read as npz: {error}; fetch it again.") from error
 
 
 def _check_rows(folder: Path, n_co_runners: int, arrays: Arrays, platforms: int, workloads: int) -> None:
@@ -93,13 +95,15 @@ def _check_rows(folder: Path, n_co_runners: int, arrays: Arrays, platforms: int,
         if key == "t" or key.startswith("i_"):
             limit = platforms if key == "i_platform" else workloads
             if values.shape != (rows,):
-                raise DatasetError(f"{folder / name}: {key} has shape {values.shape}, t has {rows} rows.")
+                raise DatasetError(
+                    f"{folder / name}: {key} has shape {values.shape} and must be ({rows},), as t is."
+                )
             if key != "t" and rows and not (values.min() >= 0 and values.max() < limit):
                 raise DatasetError(
-                    f"{folder / name}: {key} has a row number outside the {limit} rows of its table."
+                    f"{folder / name}: {key} has a row number outside the {limit} rows of its table; correct it."
                 )
     if rows and not (np.all(np.isfinite(arrays["t"])) and arrays["t"].min() > 0):
-        raise DatasetError(f"{folder / name}: t has a time that is not positive.")
+        raise DatasetError(f"{folder / name}: t has a time that is not positive; leave out that row.")
 
 
 def _described(

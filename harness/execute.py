@@ -37,7 +37,10 @@ def execute(workload: Workload, *, limit_s: float = 60.0) -> Execution:
     try:
         module = wasmtime.Module.from_file(engine, str(workload.module))
     except wasmtime.WasmtimeError as e:
-        raise ModuleError(f"{workload.module} is not a WebAssembly module: {_first_line(str(e))}.") from e
+        raise ModuleError(
+            f"{workload.module} is not a WebAssembly module: {_first_line(str(e))}; "
+            f"build it again with `harness build {workload.name} --force`."
+        ) from e
 
     with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
         output, directory = Path(scratch, "stdout"), Path(scratch, "files")
@@ -53,7 +56,7 @@ def execute(workload: Workload, *, limit_s: float = 60.0) -> Execution:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file.host, target)
         except (OSError, wasmtime.WasmtimeError) as e:
-            raise SuiteError(f"{workload.name} needs an input that cannot be read: {e}.") from e
+            raise SuiteError(f"{workload.name} needs an input that cannot be read: {e}; put it there.") from e
         if workload.files:
             wasi.preopen_dir(str(directory), ".")
 

@@ -50,7 +50,10 @@ def load_training(dataset: Dataset) -> tuple[Observations, Features]:
     ):
         missing = [name for name in seen if name not in known]
         if missing:
-            raise DatasetError(f"{dataset.root}: {kind} {missing[0]} is observed but not in {kind}s.parquet.")
+            raise DatasetError(
+                f"{dataset.root}: {kind} {missing[0]} is observed but not in {kind}s.parquet; "
+                "copy that table too where datasets are merged."
+            )
     observations = Observations.of(
         platform=_numbers(table["platform"], seen_platforms),
         workload=_numbers(table["workload"], seen_workloads),
@@ -106,7 +109,9 @@ def _co_runners(table: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np
     counts = table["n_co_runners"].to_numpy()
     flat = _numbers(pc.list_flatten(table["co_runners"]), names)
     if len(flat) != counts.sum() or counts.max(initial=0) > MAX_CO_RUNNERS:
-        raise DatasetError("n_co_runners does not agree with co_runners; the observations are damaged.")
+        raise DatasetError(
+            "n_co_runners does not agree with co_runners; the observations are damaged; restore them from a copy."
+        )
     numbers = np.full((len(table), MAX_CO_RUNNERS), -1, np.int32)
     row = np.repeat(np.arange(len(table)), counts)
     place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)

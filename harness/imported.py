@@ -50,7 +50,7 @@ def import_modules(directory: Path, name: str | None = None, root: Path | None =
     data = _listed(directory / "data")
     paths = [path for path in _listed(base) if path.suffix == ".wasm"]
     if not paths:
-        raise SuiteError(f"there is no .wasm file in {base}.")
+        raise SuiteError(f"there is no .wasm file in {base}; name the directory that holds them.")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
         fresh = Path(scratch, name)

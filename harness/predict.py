@@ -100,7 +100,7 @@ def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str
     """
     if not 0 < eps < 1:
         raise UsageError(
-            f"--eps {eps:g} is not between 0 and 1; 0.05 asks for a bound that holds 95 times in 100."
+            f"--eps {eps:g} must be between 0 and 1; 0.05 asks for a bound that holds 95 times in 100."
         )
     queries = _encode(model, asked)
     try:
@@ -158,14 +158,18 @@ def read_batch(path: Path) -> tuple[list[dict[str, Any]], list[Question]]:
     try:
         rows = _read_rows(path)
     except FileNotFoundError:
-        raise UsageError(f"no file {path}.") from None
+        raise UsageError(f"no file {path}; name one with the columns workload, platform and with.") from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read as {path.suffix.lstrip('.') or 'CSV'}: {error}.") from error
+        raise UsageError(
+            f"{path} cannot be read as {path.suffix.lstrip('.') or 'CSV'}: {error}; correct it."
+        ) from error
     asked = []
     for number, row in enumerate(rows, 1):
         for column in ("workload", "platform"):
             if not isinstance(row.get(column), str) or not row[column]:
-                raise UsageError(f"{path}, row {number}: column {column!r} is missing or empty.")
+                raise UsageError(
+                    f"{path}, row {number}: column {column!r} is missing or empty; put a name there."
+                )
         beside = row.get(WITH) or []
         names = beside.split(";") if isinstance(beside, str) else list(beside)
         asked.append(
@@ -224,7 +228,7 @@ def _encode(model: Pitot, asked: Sequence[Question]) -> Queries:
         if len(question.co_runners) > MAX_CO_RUNNERS:
             count = len(question.co_runners)
             raise UsageError(
-                f"{count} co-runners were given; at most {MAX_CO_RUNNERS} are measured and calibrated."
+                f"{count} co-runners were given; at most {MAX_CO_RUNNERS} are measured and calibrated; leave some out."
             )
         for name in (question.workload, *question.co_runners):
             _known("workload", name, workloads)

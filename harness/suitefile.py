@@ -109,7 +109,9 @@ def read_suite(path: Path) -> Suite:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as e:
-        raise SuiteError(f"{path} cannot be read: {e.strerror}.") from e
+        raise SuiteError(
+            f"{path} cannot be read: {e.strerror}; name another directory with --benchmarks."
+        ) from e
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise SuiteError(f"{path} is not valid TOML: {e}; correct that line.") from e
     try:

@@ -38,4 +38,4 @@ def _run(what: str, arguments: Sequence[str], target: Path, cwd: Path) -> None:
     if done.returncode != 0 or not target.exists():
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         first = next((line for line in lines if "error:" in line), lines[0] if lines else "no message")
-        raise SuiteError(f"{what} does not compile: {first}")
+        raise SuiteError(f"{what} does not compile: {first}; correct the source.")

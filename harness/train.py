@@ -67,7 +67,10 @@ def train(
             progress=(lambda step: progress(step.done, step.total)) if progress else None,
         )
     except PitotError as error:
-        raise ModelError(f"{dataset.root} is too small or not fit to train on: {error}.") from error
+        raise ModelError(
+            f"{dataset.root} is too small or not fit to train on: {error}; "
+            f"collect more, see `harness status {dataset.root}`."
+        ) from error
     seconds = time.perf_counter() - started
     accuracy = measure_accuracy(model, observations[parts.test])
     model.card = {

@@ -48,7 +48,9 @@ def _identity(workload: Workload, recipe: Recipe) -> str:
             try:
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
             except OSError as e:
-                raise SuiteError(f"{workload.name} needs {path}, which cannot be read: {e.strerror}.") from e
+                raise SuiteError(
+                    f"{workload.name} needs {path}, which cannot be read: {e.strerror}; put it there."
+                ) from e
     return digest.hexdigest()
 
 

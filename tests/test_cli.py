@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import app
 from harness.dataset import Dataset
 from tests.conftest import ROOT
 from tests.test_dataset import entry
@@ -145,9 +146,7 @@ def commands_in(text: str) -> list[list[str]]:
     return [line.split() for line in lines if line.startswith("harness ")]
 
 
-def test_every_command_and_option_the_readme_shows_exists(harness) -> None:
-    shown = commands_in((ROOT / "README.md").read_text())
-    assert len(shown) >= 6
+def check_commands(shown: list[list[str]], harness) -> None:
     for _, command, *words in shown:
         told = re.sub(r"\s+", " ", harness(command, "--help").out)
         assert "Example" in told
@@ -156,3 +155,22 @@ def test_every_command_and_option_the_readme_shows_exists(harness) -> None:
                 assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", told), (
                     f"harness {command} has no {word}"
                 )
+
+
+def test_every_command_and_option_the_documents_show_exists(harness) -> None:
+    shown = commands_in((ROOT / "README.md").read_text())
+    assert len(shown) >= 6
+    for name in ("comparing", "sharing"):
+        shown += commands_in((ROOT / "docs" / f"{name}.md").read_text())
+    check_commands([words for words in shown if not words[1].startswith("-")], harness)
+
+
+@pytest.mark.parametrize(
+    "command", app.registered_commands, ids=lambda one: one.name or one.callback.__name__
+)
+def test_every_example_of_a_help_is_of_that_command_and_its_options(command, harness) -> None:
+    name = command.name or command.callback.__name__
+    lines = re.findall(r"\$\[/dim\] (.*)", command.epilog)
+    assert lines
+    assert all(line.split()[:2] == ["harness", name] for line in lines)
+    check_commands([line.split() for line in lines], harness)

@@ -146,9 +146,9 @@ def test_a_bound_that_cannot_be_promised_is_infinite_and_explained(harness, mode
         ),
         (["-p", "engine0"], "no platform named 'engine0'"),
         (["-p", "engine0:device0", "-d", "device0"], "give either -p ENGINE:DEVICE or -d and -e, not both"),
-        (["-w", "s/small/w1", "--eps", "0"], "--eps 0 is not between 0 and 1"),
-        (["-w", "s/small/w1", "--eps", "1"], "--eps 1 is not between 0 and 1"),
-        (["-w", "s/small/w1", "--eps", "nan"], "--eps nan is not between 0 and 1"),
+        (["-w", "s/small/w1", "--eps", "0"], "--eps 0 must be between 0 and 1"),
+        (["-w", "s/small/w1", "--eps", "1"], "--eps 1 must be between 0 and 1"),
+        (["-w", "s/small/w1", "--eps", "nan"], "--eps nan must be between 0 and 1"),
         (
             ["-w", "s/small/w1", "--with", "s/small/w2,s/small/w3,s/small/w4,s/small/w5"],
             "4 co-runners were given; at most 3 are measured and calibrated",

@@ -40,7 +40,9 @@ def train(
     form, console = form_of(as_json, as_csv), stderr()
     opened = Dataset.open(dataset)
     if not output.resolve().parent.is_dir():
-        raise UsageError(f"there is no directory {output.resolve().parent} to write the model to.")
+        raise UsageError(
+            f"there is no directory {output.resolve().parent} to write the model to; make it, or name another with -o."
+        )
     with bar(console, "training", 1) as progress:
         trained = fit(
             opened,
@@ -177,7 +179,7 @@ def predict(
     else:
         if output:
             raise UsageError(
-                "--output goes with --batch; a single prediction is printed, also with --json or --csv."
+                "--output goes with --batch; leave it out: a single prediction is printed, also with --json or --csv."
             )
         names = [name.strip() for name in beside.split(",") if name.strip()]
         asked = asking.questions(
