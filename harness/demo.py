@@ -22,7 +22,7 @@ from harness.preparing import STARTUP, build_and_verify
 from harness.reach import Reached, choose_engines, reach_all
 from harness.records import Job
 from harness.report import write_report
-from harness.show import Column, show
+from harness.show import Column, Form, show
 from harness.suites import Workload, load_workloads, select
 from harness.train import show_accuracy, train
 from pitot_core import Pitot
@@ -32,10 +32,22 @@ FAMILIES = ("wasmtime", "node")  # more engines would leave each too few measure
 SETTINGS = Settings(repeats=30, limit_s=4.0, co_run_s=0.15, rounds={2: 1}, anchors=2)
 HELD_OUT = {1: 8, 2: 8}  # how many jobs of each degree are predicted before they are measured
 EPS = 0.1
+PREDICTED_COLUMNS = [
+    Column("workload", "workload", meaning="suite/size/name"),
+    Column("platform", "platform", meaning="engine:device"),
+    Column("with", "beside", meaning="co-runners"),
+    Column("mean_ns", "predicted", True, "predicted before it was measured, ns"),
+    Column("measured_ns", "measured", True, "measured afterwards, ns"),
+    Column("error", "error", True, "predicted over measured, less 1"),
+    Column("bound_ns", f"bound (ε={EPS:g})", True, "predicted bound, ns; null where none can be promised"),
+    Column("held", "held", meaning="whether the bound held"),
+]
 
 
-def run_demo(output: Path, minutes: float, benchmarks: Path | None, console: Console) -> None:
+def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, console: Console) -> None:
     """Build, measure, count, train, predict what was not measured, measure that too, and write the report.
+
+    As JSON or CSV only what was predicted and then measured is printed.
 
     Raises HarnessError where this machine lacks something.
     """
@@ -84,7 +96,8 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, console: Con
         trained = train(dataset, test_share=0.2, calibration_share=0.25)
         model_path = output / "model.npz"
         trained.model.save(model_path)
-        show_accuracy(trained.accuracy)
+        if form is Form.table:
+            show_accuracy(trained.accuracy)
         for pool in trained.model.pools().values():
             beside = f"beside {pool.co_runners}" if pool.co_runners else "alone"
             console.print(
@@ -94,7 +107,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, console: Con
         say("Predicting jobs that were not measured, then measuring them")
         reached, _ = reach_all([device.device for device in reached], console.print)
         rows = _predict_and_measure(trained.model, held_out, reached, workloads, output / "fresh", console)
-        _show_predictions(rows, console)
+        _show_predictions(rows, form, console)
     finally:
         for device in reached:
             device.session.close()
@@ -154,19 +167,11 @@ def _predict_and_measure(
     return rows
 
 
-def _show_predictions(rows: list[dict[str, Any]], console: Console) -> None:
-    columns = [
-        Column("workload", "workload"),
-        Column("platform", "platform"),
-        Column("with", "beside"),
-        Column("mean_ns", "predicted", True),
-        Column("measured_ns", "measured", True),
-        Column("error", "error", True),
-        Column("bound_ns", f"bound (ε={EPS:g})", True),
-        Column("held", "held"),
-    ]
-    told = [row | {"error": f"{100 * row['error']:+.0f} %"} for row in rows]
-    show(told, columns, title="Predicted before it was measured")
+def _show_predictions(rows: list[dict[str, Any]], form: Form, console: Console) -> None:
+    told = rows
+    if form is Form.table:
+        told = [row | {"error": f"{100 * row['error']:+.0f} %"} for row in rows]
+    show(told, PREDICTED_COLUMNS, form, title="Predicted before it was measured")
     if rows:
         held = sum(row["held"] for row in rows)
         middle = median(abs(row["error"]) for row in rows)

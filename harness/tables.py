@@ -47,12 +47,14 @@ def tables() -> list[Table]:
     from harness.collecting import PLAN_COLUMNS
     from harness.compare import HISTOGRAM_COLUMNS, SUITE_COLUMNS, WORKLOAD_COLUMNS
     from harness.counting_table import COUNT_COLUMNS, OPCODE_COLUMNS
+    from harness.demo import PREDICTED_COLUMNS
     from harness.evaluating import SUMMARY_COLUMNS
     from harness.inspection import DEVICE_COLUMNS, JSON_COLUMNS
     from harness.preparing import BUILD_COLUMNS
     from harness.status import STATUS_COLUMNS
 
     return [
+        Table("demo", PREDICTED_COLUMNS),
         Table("devices --csv", DEVICE_COLUMNS),
         Table("devices --json", JSON_COLUMNS),
         Table("build", BUILD_COLUMNS),

@@ -52,6 +52,10 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["train", "nowhere", "-o", "m.npz"], "nowhere is not a dataset"),
         (["report", "nowhere"], "nowhere is not a dataset"),
         (["import", "nowhere"], "no data.npz in nowhere"),
+        (["import", "nowhere", "-o", "lab"], "lab is a dataset already; name a new directory with -o"),
+        (["import", "nowhere", "--manifest", "m.json"], "--manifest says what to download; give --fetch too"),
+        (["export", "lab"], "name the directory of the npz files with -o DIR, or ask for --csv"),
+        (["compare", "lab", "nowhere"], "nowhere is not a dataset"),
     ],
 )
 def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(
@@ -60,6 +64,7 @@ def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(
     (inside / "good.yaml").write_text(f"devices:\n  local: {{transport: local, cache: {inside / 'cache'}}}\n")
     (inside / "bad.yaml").write_text("devices:\n  a: {transport: local, speed: 3}\n")
     (inside / "not.wasm").write_bytes(b"#!/bin/sh\n")
+    Dataset.create(inside / "lab")
     (inside / "taken").mkdir()
     (inside / "taken" / "file").touch()
     before = sorted(path for path in inside.iterdir() if path.name != "cache")
@@ -68,6 +73,15 @@ def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(
     assert told in ran.err
     assert len(ran.err.strip().splitlines()) == 1
     assert sorted(path for path in inside.iterdir() if path.name != "cache") == before
+
+
+def test_what_the_disk_refuses_is_one_sentence_and_exit_code_1(harness, tmp_path: Path) -> None:
+    Dataset.create(tmp_path / "lab")
+    (tmp_path / "file").touch()
+    ran = harness("export", tmp_path / "lab", "--csv", "-o", tmp_path / "file" / "o.csv")
+    assert (ran.code, ran.out, len(ran.err.strip().splitlines())) == (1, "", 1)
+    assert f"{tmp_path / 'file'}" in ran.err
+    assert "nothing is half-written" in ran.err
 
 
 def test_a_damaged_dataset_is_refused_by_every_command_that_reads_one(harness, tmp_path: Path) -> None:

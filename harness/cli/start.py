@@ -23,11 +23,13 @@ def demo(
     ),
     minutes: Annotated[float, typer.Option(help="How long measuring may take, about.", min=0.2)] = 2.0,
     benchmarks: Benchmarks = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """The main job on this machine: build, measure alone and together, count opcodes, train, predict, report."""
     from harness.demo import run_demo
 
-    run_demo(output, minutes, benchmarks, stderr())
+    run_demo(output, minutes, benchmarks, form_of(as_json, as_csv), stderr())
 
 
 @command("harness devices", "harness devices pi-4 pi-5 --setup", "harness devices --json")
