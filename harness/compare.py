@@ -101,6 +101,10 @@ def compare(
         )
     notes = _check_machines(a, b, meant, anyway)
     notes.append(f"{len(pairing.cells):,} cells paired; not paired: {_left_out(pairing) or 'none'}")
+    if pairing.by_name:
+        notes.append(
+            f"{pairing.by_name:,} workloads were paired by name alone: nothing tells what their modules were"
+        )
     return _rows(a, b, pairing, false_share, notes)
 
 

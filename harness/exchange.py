@@ -38,7 +38,7 @@ def import_published(folder: Path, root: Path) -> tuple[Dataset, dict[int, int]]
     """
     if not (folder / ISOLATED).exists():
         raise DatasetError(
-            f"no {ISOLATED} in {folder}; name the directory that holds the published npz files."
+            f"no {ISOLATED} in {folder}; name the directory of the published npz files, or --fetch them into it."
         )
     tables = _load(folder / ISOLATED, 0, named=True)
     parts = [(0, tables)]

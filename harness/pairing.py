@@ -65,6 +65,7 @@ class Side:
 class Pairing:
     cells: list[Cell]
     left_out: Counter[str]  # why, and how many cells
+    by_name: int  # workloads of which a side does not tell module, arguments and inputs
 
 
 def place_of(platform: str, meant: frozenset[str]) -> str:
@@ -103,26 +104,31 @@ def pair(a: Side, b: Side) -> Pairing:
     """The cells that both sides measured, and why the others are left out."""
     left_out: Counter[str] = Counter()
     both = []
+
+    def identities(name: str) -> tuple[str | None, str | None]:
+        return a.identities.get(name), b.identities.get(name)
+
     for cell in a.cells:
         if cell not in b.cells:
             left_out[_missing(b, cell)] += 1
-        elif all(_same(a, b, name) for name in (cell.workload, *cell.co_runners)):
+        elif all(_same(*identities(name)) for name in (cell.workload, *cell.co_runners)):
             both.append(cell)
         else:
             left_out["the module, its arguments or its inputs differ"] += 1
     for cell in b.cells:
         if cell not in a.cells:
             left_out[_missing(a, cell)] += 1
-    return Pairing(sorted(both), left_out)
+    names = {name for cell in both for name in (cell.workload, *cell.co_runners)}
+    by_name = sum(side_a is None or side_b is None for side_a, side_b in map(identities, names))
+    return Pairing(sorted(both), left_out, by_name)
 
 
 def _missing(side: Side, cell: Cell) -> str:
     return f"{side.failed[cell]} in {side.title}" if cell in side.failed else f"not measured in {side.title}"
 
 
-def _same(a: Side, b: Side, workload: str) -> bool:
+def _same(one: str | None, other: str | None) -> bool:
     """Imported datasets do not tell what a module was: there the name decides."""
-    one, other = a.identities.get(workload), b.identities.get(workload)
     return one is None or other is None or one == other
 
 

@@ -188,8 +188,10 @@ def test_devices_that_were_named_are_compared_and_what_differs_is_told(harness, 
 
 def test_imported_rows_are_compared_without_samples(harness, tmp_path: Path) -> None:
     dataset, _ = import_published(write_all(tmp_path / "in"), tmp_path / "data")
-    rows = rows_of(harness("compare", dataset.root, "-p", "e0:dev-9,e1:dev-8", "--json"))
+    ran = harness("compare", dataset.root, "-p", "e0:dev-9,e1:dev-8", "--json")
+    rows = rows_of(ran)
     assert rows[-1]["workloads"] > 3
+    assert "workloads were paired by name alone" in ran.err
 
 
 @pytest.mark.parametrize(
