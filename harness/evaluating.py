@@ -63,7 +63,10 @@ def run_evaluation(request: Request, console: Console) -> list[dict[str, Any]]:
             if "ours" in request.methods:
                 middle = min(request.shares, key=lambda share: abs(share - 0.5))
                 plots.margin_by_eps(mine, middle, request.output / f"margin-by-{by}.png")
-        model = Pitot().fit(observations, features)
+        with bar(console, "training for the plots", 1) as progress:
+            model = Pitot().fit(
+                observations, features, progress=lambda step: progress.at(step.done, step.total)
+            )
         plots.embeddings(model, request.output / "embeddings.png")
         if (observations.n_co_runners > 0).any():
             plots.interference(model, observations, request.output / "interference.png")
