@@ -110,10 +110,12 @@ class Dataset:
 
     def plan(self) -> list[Job]:
         """The jobs of the last collection; empty where nothing was planned (an imported dataset)."""
-        if not (self.root / "plan.parquet").exists():
-            return []
-        rows = self._read(self.root / "plan.parquet").to_pylist()
+        rows = self.planned().to_pylist()
         return [Job(id=row.pop("job"), **row | {"workloads": tuple(row["workloads"])}) for row in rows]
+
+    def planned(self) -> pa.Table:
+        """`plan` as a table."""
+        return self._table("plan", schema.PLAN)
 
     def journal(self, device: str) -> Journal:
         return Journal(self.root / "journal" / f"{device}.jsonl")
@@ -140,12 +142,16 @@ class Dataset:
             self._write(folder / f"{prefix}{max(numbers, default=0) + 1:05}.parquet", observations)
 
     def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """All observations, a file at a time; those still in the journals come last."""
-        wanted = pa.schema([schema.OBSERVATIONS.field(name) for name in columns or schema.OBSERVATIONS.names])
+        """All observations, a file at a time; those still in the journals come last.
+
+        A column may be a nested one by its Parquet path, such as ``samples.list.element.wall_ns``.
+        """
+        columns = list(columns or schema.OBSERVATIONS.names)
+        whole = list(dict.fromkeys(name.partition(".")[0] for name in columns))
         for path in self._parts():
-            yield self._read(path, wanted.names)
+            yield self._read(path, columns).select(whole)
         pending = [row for entry in self._pending() for row in schema.rows(entry)]
-        yield pa.Table.from_pylist(pending, schema.OBSERVATIONS).select(wanted.names)
+        yield pa.Table.from_pylist(pending, schema.OBSERVATIONS).select(whole)
 
     def observations(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All observations, including those still in the journals."""
@@ -195,7 +201,8 @@ class Dataset:
 
     def _read(self, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         try:
-            return pq.read_table(path, columns=columns and list(columns))
+            with pq.ParquetFile(path) as file:
+                return file.read(columns and list(columns))
         except (OSError, pa.ArrowException) as error:
             problem = str(error).splitlines()[0][:200]
             raise DatasetError(f"{path} is damaged: {problem}; restore or remove it.") from error

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from harness.errors import ModelError
 from harness.evaluate import BOUNDS, EPSILONS
+from harness.layout import layouts
 from harness.published import SHARES, published_mape
 from pitot_core import Observations, Pitot
 
@@ -78,30 +79,16 @@ def margin_by_eps(summary: Sequence[dict[str, Any]], share: float, path: Path) -
 
 
 def embeddings(model: Pitot, path: Path, seed: int = 0) -> Path:
-    """Figure 7: workloads and platforms in two dimensions (t-SNE of their predicted log times), by suite and engine."""
-    from sklearn.manifold import TSNE
-
-    assert model.features is not None
-    assert model.learned is not None
-    table = model.learned.forecast.alone[..., 0]
-    table = table - table.mean()
+    """Figure 7: workloads and platforms in two dimensions, by suite and engine."""
     figure, axes = _axes(2, 5.0)
-    for axis, profile, names, what in (
-        (axes[0], (table - table.mean(axis=0)).T, model.features.workload_names, "workloads by suite"),
-        (
-            axes[1],
-            table - table.mean(axis=1, keepdims=True),
-            model.features.platform_names,
-            "platforms by engine",
-        ),
+    for axis, layout, what in zip(
+        axes, layouts(model, seed), ("workloads by suite", "platforms by engine"), strict=True
     ):
-        groups = [name.split("/")[0] if "/" in name else name.split(":")[0] for name in names]
-        if len(names) < 5:
+        if layout is None:
             continue
-        place = TSNE(perplexity=min(30, (len(names) - 1) / 3), random_state=seed).fit_transform(profile)
-        for group in sorted(set(groups)):
-            chosen = np.array([g == group for g in groups])
-            axis.scatter(*place[chosen].T, s=10, label=group)
+        for group in sorted(set(layout.groups)):
+            chosen = np.array(layout.groups) == group
+            axis.scatter(*layout.places[chosen].T, s=10, label=group)
         axis.set(title=what, xticks=[], yticks=[])
         axis.legend(fontsize=6)
     return _save(figure, path)

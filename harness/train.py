@@ -12,8 +12,9 @@ import numpy as np
 from harness.dataset import Dataset
 from harness.errors import ModelError
 from harness.features import load_training
+from harness.heldout import card_entry, hold_out
 from harness.show import Column, Form, show
-from pitot_core import Observations, Pitot, PitotError, coverage, mape, margin, split
+from pitot_core import Observations, Pitot, PitotError, coverage, mape, margin
 
 EPSILONS = (0.1, 0.05)
 ACCURACY_COLUMNS = [
@@ -60,7 +61,7 @@ def train(
     observations, features = load_training(dataset)
     started = time.perf_counter()
     try:
-        parts = split(observations, train=1 - test_share, test=test_share, by="job", seed=seed)
+        parts = hold_out(observations, test_share, seed)
         model = Pitot(seed=seed, calibration_share=calibration_share).fit(
             observations[parts.train],
             features,
@@ -77,8 +78,7 @@ def train(
         "dataset": dataset.info.id,
         "source": dataset.info.source,
         "rows": len(observations),
-        "test_share": test_share,
-        "seed": seed,
+        "held_out": card_entry(observations, features, parts.test, test_share, seed),
         "accuracy": accuracy,
     }
     return Trained(model, accuracy, len(observations), seconds)

@@ -182,13 +182,18 @@ def report(
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", show_default="DATASET/report.html")] = None,
 ) -> None:
-    """Write one HTML page about a dataset: coverage, times, slowdowns, failures, accuracy."""
+    """Write one HTML page about a dataset: coverage, times, slowdowns, noise, accuracy, and what failed."""
     from harness.dataset import Dataset
     from harness.predict import load_model
-    from harness.report import write_report
+    from harness.progress import bar
+    from harness.report import STEPS, write_report
 
     path = output or dataset / "report.html"
-    write_report(Dataset.open(dataset), load_model(model) if model else None, path)
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; name the file of the report with -o.")
+    opened, loaded = Dataset.open(dataset), load_model(model) if model else None
+    with bar(stderr(), "report", STEPS) as progress:
+        write_report(opened, loaded, path, progress.advance)
     stderr().print(f"the report is {path}")
 
 

@@ -1,0 +1,58 @@
+"""Which jobs of a dataset a model was never shown: the same split again, checked against the model's card."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ModelError
+from pitot_core import Features, Observations, Pitot, PitotError, Split, split
+
+Array = NDArray[np.int64]
+
+
+def hold_out(observations: Observations, share: float, seed: int) -> Split:
+    """Whole jobs for testing only, and the others for training. Raises PitotError where there are too few."""
+    return split(observations, train=1 - share, test=share, by="job", seed=seed)
+
+
+def card_entry(
+    observations: Observations, features: Features, test: Array, share: float, seed: int
+) -> dict[str, Any]:
+    """What a model's card keeps of `hold_out`, so that `held_out` finds the same rows or none."""
+    digest = _digest(observations[test], features)
+    return {"by": "job", "share": share, "seed": seed, "rows": len(test), "sha256": digest}
+
+
+def held_out(model: Pitot, observations: Observations, features: Features) -> Array:
+    """Row numbers of what neither trained nor calibrated nor chose anything, in all that `load_training` gave.
+
+    Raises ModelError where the model's card does not tell, or tells of other rows than these.
+    """
+    entry: Any = model.card.get("held_out")
+    try:
+        share, seed, digest = float(entry["share"]), int(entry["seed"]), str(entry["sha256"])
+        test = hold_out(observations, share, seed).test
+    except (TypeError, KeyError, ValueError):
+        raise ModelError(
+            "the model does not tell which jobs it was not shown; train it again with `harness train`."
+        ) from None
+    except PitotError as error:
+        raise ModelError(f"the model was not trained on this dataset: {error}.") from error
+    if _digest(observations[test], features) != digest:
+        raise ModelError(
+            "the model was trained on another dataset, or on this one before it changed, so it is not known which "
+            "of these jobs it was shown; train it again with `harness train`."
+        )
+    return test
+
+
+def _digest(rows: Observations, features: Features) -> str:
+    """SHA-256 of what was measured, with names, so that no other rows have it."""
+    digest = hashlib.sha256("\0".join([*features.platform_names, "", *features.workload_names]).encode())
+    for array in (rows.platform, rows.workload, rows.co_runners, rows.log_ns):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

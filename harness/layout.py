@@ -1,0 +1,57 @@
+"""Workloads and platforms in two dimensions, near to each other where a model finds them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitot_core import Pitot
+
+FEWEST, MOST = 5, 400
+
+
+@dataclass(frozen=True)
+class Layout:
+    """names (n,) with their places (n, 2), and the group (suite or engine) of each."""
+
+    names: Sequence[str]
+    groups: Sequence[str]
+    places: NDArray[Any]
+
+
+def layouts(model: Pitot, seed: int = 0) -> tuple[Layout | None, Layout | None]:
+    """Of workloads and of platforms, by t-SNE; None where there are fewer than five.
+
+    What is laid out is how a model's embeddings act: predicted log times alone over the other side, less their means,
+    which all members of the model share, while each has axes of its own. Of very many names every k-th is taken.
+    """
+    assert model.features is not None
+    assert model.learned is not None
+    table = model.learned.forecast.alone[..., 0]
+    workloads = (table - table.mean(axis=0))[model.seen_platforms].T
+    platforms = (table - table.mean(axis=1, keepdims=True))[:, model.seen_workloads]
+    names = np.array(model.features.workload_names), np.array(model.features.platform_names)
+    return (
+        _layout(workloads[model.seen_workloads], names[0][model.seen_workloads], "/", seed),
+        _layout(platforms[model.seen_platforms], names[1][model.seen_platforms], ":", seed),
+    )
+
+
+def _layout(profiles: NDArray[Any], names: NDArray[Any], separator: str, seed: int) -> Layout | None:
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    every = -(-len(names) // MOST)
+    profiles, names = profiles[::every], names[::every]
+    if len(names) < FEWEST:
+        return None
+    perplexity = min(30.0, (len(names) - 1) / 3)
+    # For so few points the exact gradient is fast, and needs no threads that wait for each other on a busy machine.
+    with threadpool_limits(1):
+        places = TSNE(perplexity=perplexity, init="pca", method="exact", random_state=seed).fit_transform(profiles)
+    listed: list[str] = names.tolist()
+    return Layout(listed, [name.replace(":", separator, 1).split(separator)[0] for name in listed], places)

@@ -1,0 +1,80 @@
+"""`harness report`: one HTML page about a dataset and, where there is one, about a model of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.dataset import Dataset, replacing
+from harness.errors import DatasetError, ModelError
+from harness.report.accuracy import accuracy, stored_accuracy
+from harness.report.coverage import coverage
+from harness.report.embeddings import embeddings
+from harness.report.failures import failures
+from harness.report.heatmaps import HeatMap
+from harness.report.interference import interference
+from harness.report.judged import Judged, judge
+from harness.report.markup import Section
+from harness.report.noise import noise
+from harness.report.overview import overview, when
+from harness.report.page import page
+from harness.report.programs import programs
+from harness.report.rows import Rows, load_rows
+from harness.report.slowdowns import slowdowns
+from harness.report.worst import worst
+from pitot_core import Pitot
+
+STEPS = 9  # how often `write_report` says what it does
+
+
+def write_report(
+    dataset: Dataset, model: Pitot | None, path: Path, said: Callable[[str], None] = lambda _: None
+) -> None:
+    """Write the page; it appears whole or not at all. Raises DatasetError, ModelError.
+
+    ``said`` hears before each of STEPS parts what is made.
+    """
+    said("observations")
+    rows = load_rows(dataset)
+    said("the model's answers")
+    judged, why = _judged(dataset, rows, model) if model else (None, "")
+    said("coverage")
+    sections: list[Section] = overview(dataset, rows)
+    maps: list[HeatMap] = []
+    covered, drawn = coverage(dataset, rows)
+    sections += covered
+    maps += drawn
+    said("slowdowns")
+    sections += slowdowns(rows)
+    said("interference")
+    suffered, drawn = interference(rows, judged)
+    sections += suffered
+    maps += drawn
+    said("noise")
+    sections += noise(dataset, rows)
+    said("accuracy")
+    if judged and len(judged.rows):
+        sections += accuracy(judged) + worst(rows, judged)
+    elif model:
+        sections += stored_accuracy(model, why)
+    said("embeddings")
+    sections += embeddings(judged.model) if judged else []
+    said("failures")
+    sections += failures(rows) + programs(dataset, rows)
+    sections = [section for section in sections if section.body or section.empty]
+    days = when(rows)
+    subtitle = (
+        f"{len(rows):,} observations, {dataset.info.source}{f', measured {days} (UTC)' if days else ''}"
+    )
+    text = page(f"Dataset {dataset.root.resolve().name}", f"{subtitle}.", sections, maps)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _judged(dataset: Dataset, rows: Rows, model: Pitot) -> tuple[Judged | None, str]:
+    """The model's answers for its held-out jobs, or why there are none."""
+    try:
+        judged = judge(dataset, rows, model)
+    except (ModelError, DatasetError) as error:
+        return None, str(error)
+    return judged, "no job was held out."

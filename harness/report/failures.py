@@ -1,0 +1,51 @@
+"""What failed, by reason."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+
+from harness.report.markup import Html, Section, join, tag
+from harness.report.rows import Rows
+from harness.report.tables import Column, table
+
+LISTED = 200
+
+
+def failures(rows: Rows) -> list[Section]:
+    failed = np.flatnonzero(~rows.ok)
+    kinds: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], int] = {}
+    where: dict[tuple[str, str], set[int]] = {}
+    reasons = rows.table["reason"].take(failed).to_pylist()
+    for row, status, platform, reason in zip(
+        failed.tolist(), rows.status[failed].tolist(), rows.platform[failed].tolist(), reasons, strict=True
+    ):
+        kind = rows.statuses[status], _kind(reason or "")
+        kinds[kind] += 1
+        first.setdefault(kind, row)
+        where.setdefault(kind, set()).add(platform)
+    columns = [
+        Column("status"), Column("reason"), Column("observations", "count"), Column("platforms", "count"),
+        Column("for example"), Column("on"), Column("in its words"),
+    ]  # fmt: skip
+    body = [
+        (
+            kind[0].replace("_", " "), kind[1], count, len(where[kind]), rows.workloads[rows.workload[row]],
+            rows.platforms[rows.platform[row]], reasons[int(np.searchsorted(failed, row))] or "",
+        )
+        for kind, count in kinds.most_common(LISTED)
+        for row in [first[kind]]
+    ]  # fmt: skip
+    more = len(kinds) - LISTED
+    told = tag("p", f"{more:,} rarer reasons are left out.", class_="note") if more > 0 else None
+    note = "Observations without a time, with numbers in their reasons written as #."
+    drawn = join(table(columns, body, "Failures by reason", wide=(1, 6)), told) if body else Html("")
+    return [Section("failures", "What failed", note, drawn, "Nothing: every observation has a time.")]
+
+
+def _kind(reason: str) -> str:
+    """Reasons that differ only in numbers, hexadecimal ones included, are one."""
+    return re.sub(r"0x[0-9a-fA-F]+|\d+(\.\d+)?", "#", reason)[:160]

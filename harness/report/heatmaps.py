@@ -1,0 +1,227 @@
+"""Matrices of up to many thousand cells as one picture, which the page's script reads out cell by cell."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.report.charts import picture
+from harness.report.colours import STEPS, hexed, levels, ramp
+from harness.report.markup import Html, join, tag
+
+Array = NDArray[Any]
+WIDTH = 1000  # px that the cells of a wide map fill
+TALL = 720
+NAMED = 10  # px from which on every row and column has its name
+DRAWN = 6000  # cells beyond which the map is pixels and not shapes
+SHARPNESS = 4  # pixels of an image per cell
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Names along one side. ``groups`` brackets neighbours of one group; ``short`` is what a narrow label says, and
+    ``title`` what stands there without groups."""
+
+    names: Sequence[str]
+    groups: Sequence[str]
+    short: Sequence[str]
+    title: str = ""
+
+    def brackets(self) -> Iterator[tuple[str, int, int]]:
+        """Each group with the first place and the place after the last."""
+        at = 0
+        for group, members in groupby(self.groups):
+            count = len(list(members))
+            yield group, at, at + count
+            at += count
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """cells (R, C) are numbers of ``palette``, −1 where nothing is drawn.
+
+    ``values`` (R, C) are what a cell reads out: ``kind`` time or ratio (low to high, stored by logarithm), or numbers
+    of ``words``; NaN reads as ``missing``.
+    """
+
+    key: str
+    label: str
+    rows: Axis
+    columns: Axis
+    cells: NDArray[np.int64]
+    palette: list[str]
+    values: Array
+    kind: str
+    words: Sequence[str] = ()
+    missing: str = "not measured"
+    joint: str = "on"  # stands between the names of column and row: `gemm on wasmtime-j:local`
+
+    def html(self, caption: str, legend: Html) -> Html:
+        n_rows, n_columns = self.cells.shape
+        wide = max(2.0, min(18.0, WIDTH / n_columns))
+        high = max(2.0, min(17.0, TALL / n_rows))
+        wide, high = (size if size < NAMED else float(int(size)) for size in (wide, high))
+        left = 8 + 6.1 * max((len(name) for name in self.rows.names), default=0) if high >= NAMED else 96
+        top = 20 + (5.2 * max(map(len, self.columns.short), default=0) if wide >= NAMED else 0)
+        across, down = n_columns * wide, n_rows * high
+        parts = [
+            tag("rect", x=f"{left:g}", y=f"{top:g}", width=f"{across:g}", height=f"{down:g}", class_="field"),
+            *self._row_labels(left, top, high),
+            *self._column_labels(left, top, wide),
+            self._drawn(left, top, wide, high),
+            tag("rect", class_="cursor", width=f"{wide:g}", height=f"{high:g}", x="-99", y="-99"),
+        ]
+        drawn = picture(
+            left + across + 70, top + down + 4, self.label, join(*parts), class_="map", tabindex="0"
+        )
+        return tag(
+            "figure",
+            legend,
+            tag("div", drawn, class_="scroll", tabindex="0", role="region", aria_label=self.label),
+            tag("output", "", class_="told"),
+            tag("figcaption", caption),
+            id=self.key,
+            class_="heatmap",
+            data_left=f"{left:g}", data_top=f"{top:g}", data_wide=f"{wide:g}", data_high=f"{high:g}",
+        )  # fmt: skip
+
+    def data(self) -> dict[str, Any]:
+        """What the script reads out, small: two bytes a cell, names once."""
+        known = ~np.isnan(self.values)
+        low = high = 0.0
+        if self.kind == "words":
+            stored = np.where(known, np.nan_to_num(self.values) + 1, 0)
+        else:
+            logs = np.log(self.values, where=known, out=np.zeros(self.values.shape))
+            low, high = (float(logs[known].min()), float(logs[known].max())) if known.any() else (0.0, 0.0)
+            stored = np.where(known, 1 + np.round((logs - low) / ((high - low) or 1.0) * 65533), 0)
+        return {
+            "rows": list(self.rows.names), "columns": list(self.columns.names), "kind": self.kind, "low": low,
+            "high": high, "words": list(self.words), "missing": self.missing, "joint": self.joint,
+            "cells": base64.b64encode(stored.astype("<u2").tobytes()).decode(),
+        }  # fmt: skip
+
+    def _row_labels(self, left: float, top: float, high: float) -> Iterator[Html]:
+        if high >= NAMED:
+            for k, name in enumerate(self.rows.names):
+                yield tag(
+                    "text",
+                    name,
+                    x=f"{left - 5:g}",
+                    y=f"{top + (k + 0.5) * high + 3.5:.1f}",
+                    text_anchor="end",
+                )
+            return
+        if not any(self.rows.groups):
+            turn = f"translate({left - 8:g} {top + 4:g}) rotate(-90)"
+            yield tag("text", self.rows.title, transform=turn, text_anchor="end", class_="title")
+            return
+        for group, first, after in self.rows.brackets():
+            middle = top + (first + after) / 2 * high
+            yield tag(
+                "path",
+                d=f"M{left - 4:g} {top + first * high + 1:.1f}V{top + after * high - 1:.1f}",
+                class_="axis",
+            )
+            if (after - first) * high >= 9:
+                yield tag("text", group[:15], x=f"{left - 9:g}", y=f"{middle + 3.5:.1f}", text_anchor="end")
+
+    def _column_labels(self, left: float, top: float, wide: float) -> Iterator[Html]:
+        named = wide >= NAMED
+        for k, name in enumerate(self.columns.short if named else ()):
+            turn = f"translate({left + (k + 0.5) * wide + 3.5:.1f} {top - 5:.1f}) rotate(-90)"
+            yield tag("text", name, transform=turn)
+        line = 14 if named else top - 4
+        if not any(self.columns.groups):
+            yield tag("text", self.columns.title, x=f"{left:g}", y=f"{line - 2:g}", class_="title")
+            return
+        for group, first, after in self.columns.brackets():
+            start, end = left + first * wide + 1, left + after * wide - 1
+            yield tag("path", d=f"M{start:.1f} {line:g}H{end:.1f}", class_="axis")
+            fits = int((end - start + 10) / 5.6)
+            if fits >= min(3, len(group)):
+                told = group if len(group) <= fits else f"{group[: fits - 1]}…"
+                yield tag("text", told, x=f"{start:.1f}", y=f"{line - 4:g}", class_="group")
+
+    def _drawn(self, left: float, top: float, wide: float, high: float) -> Html:
+        n_rows, n_columns = self.cells.shape
+        if self.cells.size > DRAWN:
+            place = {
+                "x": f"{left:g}",
+                "y": f"{top:g}",
+                "width": f"{n_columns * wide:g}",
+                "height": f"{n_rows * high:g}",
+            }
+            return tag("image", href=data_uri(self.cells, self.palette), preserveAspectRatio="none", **place)
+        gap = 1.0 if min(wide, high) > 6 else 0.0
+        box = f"h{wide - gap:.4g}v{high - gap:.4g}h-{wide - gap:.4g}z"
+        paths = []
+        for step in np.unique(self.cells[self.cells >= 0]).tolist():
+            row, column = np.nonzero(self.cells == step)
+            corners = zip((left + column * wide).tolist(), (top + row * high).tolist(), strict=True)
+            paths.append(
+                tag("path", d="".join(f"M{x:g} {y:g}{box}" for x, y in corners), fill=self.palette[step])
+            )
+        return tag("g", *paths)
+
+
+def by_logarithm(values: Array, low: float, high: float) -> tuple[NDArray[np.int64], list[str]]:
+    """Cells and palette of a `HeatMap` for values coloured by their logarithm from low to high."""
+    logs = np.log(values, where=values > 0, out=np.full(values.shape, np.nan))
+    return levels(logs, float(np.log(low)), float(np.log(high))), hexed(ramp())
+
+
+def scale_legend(low: str, high: str, ticks: Sequence[tuple[float, str]], label: str) -> Html:
+    """The ramp as a bar; ticks are (share of its length, words)."""
+    left, width, colours = 34, 260, hexed(ramp())[:: STEPS // 64]
+    step = width / len(colours)
+    bar = [
+        tag("rect", x=f"{left + k * step:.2f}", y="4", width=f"{step + 0.3:.2f}", height="10", fill=fill)
+        for k, fill in enumerate(colours)
+    ]
+    marks = [
+        tag("text", words, x=f"{left + share * width:.1f}", y="27", text_anchor="middle")
+        for share, words in ticks
+    ]
+    return picture(
+        width + 2 * left, 30, f"{label}: {low} at the dark end to {high} at the light end", join(*bar, *marks)
+    )
+
+
+def swatches(entries: Sequence[tuple[str, str]]) -> Html:
+    """A list of colours and what they stand for."""
+    items = [
+        tag("li", picture(12, 12, "", tag("rect", width="12", height="12", fill=fill)), words)
+        for fill, words in entries
+    ]
+    return tag("ul", *items, class_="legend")
+
+
+def data_uri(cells: NDArray[np.int64], palette: Sequence[str]) -> str:
+    """A PNG of numbers of a palette (at most 255 colours), −1 transparent."""
+    colours = bytes(byte for colour in palette for byte in bytes.fromhex(colour[1:]))
+    index = np.repeat(np.repeat(cells + 1, SHARPNESS, axis=0), SHARPNESS, axis=1).astype(np.uint8)
+    lines = np.hstack([np.zeros((len(index), 1), np.uint8), index])  # 0: no filter, which suits a palette
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        _chunk(kind, data)
+        for kind, data in (
+            (b"IHDR", struct.pack(">IIBBBBB", index.shape[1], index.shape[0], 8, 3, 0, 0, 0)),
+            (b"PLTE", b"\0\0\0" + colours),
+            (b"tRNS", b"\0"),
+            (b"IDAT", zlib.compress(lines.tobytes(), 9)),
+            (b"IEND", b""),
+        )
+    )
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,0 +1,76 @@
+"""A model's answers for the jobs it was never shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.dataset import Dataset
+from harness.errors import ModelError
+from harness.features import load_training
+from harness.heldout import held_out
+from harness.report.rows import Rows
+from pitot_core import Observations, Pitot, Queries
+
+Array = NDArray[Any]
+EPSILONS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """observations are all a model could learn from; test and at number held-out rows there and in `Rows`."""
+
+    model: Pitot
+    observations: Observations
+    test: NDArray[np.int64]
+    at: NDArray[np.int64]
+
+    @cached_property
+    def rows(self) -> Observations:
+        return self.observations[self.test]
+
+    @cached_property
+    def measured_ns(self) -> NDArray[np.float64]:
+        return np.exp(self.rows.log_ns)
+
+    @cached_property
+    def predicted_ns(self) -> NDArray[np.float64]:
+        return self.model.predict(self.rows)
+
+    @cached_property
+    def calibrated(self) -> NDArray[np.bool_]:
+        """Rows with a number of co-runners for which there are bounds."""
+        return np.isin(self.rows.n_co_runners, list(self.model.pools()))
+
+    @cached_property
+    def bounds_ns(self) -> dict[float, NDArray[np.float64]]:
+        """By ε; NaN where there is no calibration, infinite where there is too little."""
+        found = {}
+        for eps in EPSILONS:
+            bound = np.full(len(self.rows), np.nan)
+            if self.calibrated.any():
+                bound[self.calibrated] = self.model.bound(self.rows[self.calibrated], eps)
+            found[eps] = bound
+        return found
+
+
+def known(model: Pitot, asked: Queries) -> NDArray[np.bool_]:
+    """(M,) whether the model has learned everything a row names; what only ever ran beside others it has not."""
+    seen = np.append(model.seen_workloads, True)  # the last is −1: no co-runner
+    beside = seen[asked.co_runners].all(axis=1)
+    return np.asarray(model.seen_platforms[asked.platform] & model.seen_workloads[asked.workload] & beside)
+
+
+def judge(dataset: Dataset, rows: Rows, model: Pitot) -> Judged:
+    """Raises ModelError where dataset and model do not belong together, DatasetError where nothing is finished."""
+    observations, features = load_training(dataset)
+    at = np.flatnonzero(rows.measured)
+    if len(at) != len(observations) or not np.array_equal(np.log(rows.time_ns[at]), observations.log_ns):
+        raise ModelError("the dataset changed while it was read; write the report again.")
+    test = held_out(model, observations, features)
+    test = test[known(model, observations[test])]
+    return Judged(model, observations, test, at[test])

@@ -1,0 +1,64 @@
+"""HTML from nested calls, in which every text is escaped where it is put."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+
+class Html(str):
+    """Markup already; any other string is text."""
+
+    __slots__ = ()
+
+
+Child = str | int | float | None
+
+
+def join(*children: Child) -> Html:
+    """Children one after another; None is nothing."""
+    return Html("".join(_safe(child) for child in children if child is not None))
+
+
+def tag(name: str, /, *children: Child, **attributes: Child | bool) -> Html:
+    """``tag("td", text, class_="n", data_value=3)``; an attribute that is None or False is left out."""
+    told = []
+    for key, value in attributes.items():
+        attribute = key.rstrip("_").replace("_", "-")
+        if value is True:
+            told.append(f" {attribute}")
+        elif value is not None and value is not False:
+            told.append(f' {attribute}="{html.escape(str(value))}"')
+    opened = f"<{name}{''.join(told)}>"
+    return Html(opened if name in ("input", "meta", "br") else f"{opened}{join(*children)}</{name}>")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading of the page with what stands under it; ``note`` says how to read it, ``empty`` what stands for nothing.
+
+    A section without either is left out.
+    """
+
+    key: str
+    title: str
+    note: str
+    body: Html
+    empty: str = ""
+
+    def html(self) -> Html:
+        return tag(
+            "section",
+            tag("h2", self.title),
+            tag("p", self.note, class_="note") if self.note and self.body else None,
+            self.body or tag("p", self.empty, class_="none"),
+            id=self.key,
+        )
+
+
+def figure(picture: Html, caption: str, **attributes: Child | bool) -> Html:
+    return tag("figure", tag("div", picture, class_="scroll"), tag("figcaption", caption), **attributes)
+
+
+def _safe(child: Child) -> str:
+    return child if isinstance(child, Html) else html.escape(str(child))
