@@ -36,12 +36,12 @@ def held_out(model: Pitot, observations: Observations, features: Features) -> Ar
     try:
         share, seed, digest = float(entry["share"]), int(entry["seed"]), str(entry["sha256"])
         test = hold_out(observations, share, seed).test
+    except PitotError as error:
+        raise ModelError(f"the model was not trained on this dataset: {error}.") from error
     except (TypeError, KeyError, ValueError):
         raise ModelError(
             "the model does not tell which jobs it was not shown; train it again with `harness train`."
         ) from None
-    except PitotError as error:
-        raise ModelError(f"the model was not trained on this dataset: {error}.") from error
     if _digest(observations[test], features) != digest:
         raise ModelError(
             "the model was trained on another dataset, or on this one before it changed, so it is not known which "

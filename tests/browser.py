@@ -1,4 +1,4 @@
-"""A real Chromium without a window, driven over the pipe of its DevTools protocol: nothing to install but Debian's package.
+"""A real Chromium without a window, driven over the pipe of its DevTools protocol, without a driver or a library.
 
 `python -m tests.browser PAGE OUT.png [--width N] [--dark] [--section ID]` takes a picture of a page.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -71,7 +73,13 @@ class Browser:
 
     def size(self, width: int, height: int = 900) -> None:
         mobile = width < 600
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=mobile,
+        )
 
     def dark(self, dark: bool) -> None:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -84,7 +92,9 @@ class Browser:
         text = {"Enter": {"text": "\r"}}.get(key, {})
         code = {"Enter": 13, "Tab": 9, "ArrowRight": 39, "ArrowDown": 40}[key]
         for kind in ("keyDown", "keyUp"):
-            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+            self.ask(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text
+            )
 
     def type(self, text: str) -> None:
         self.ask("Input.insertText", text=text)
@@ -109,9 +119,12 @@ class Browser:
     def _next(self) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_S
         while b"\0" not in self._pending:
-            data = os.read(self._from, 1 << 20)
-            if not data or time.monotonic() > deadline:
-                raise RuntimeError("chromium ended or did not answer")
+            readable, _, _ = select.select([self._from], [], [], max(0.0, deadline - time.monotonic()))
+            data = os.read(self._from, 1 << 20) if readable else b""
+            if not data:
+                raise RuntimeError(
+                    "chromium ended" if readable else f"chromium said nothing for {PATIENCE_S:g} s"
+                )
             self._pending += data
         raw, _, self._pending = self._pending.partition(b"\0")
         told: dict[str, Any] = json.loads(raw)
@@ -135,8 +148,7 @@ class Browser:
 def browser() -> Iterator[Browser]:
     """Chromium with an empty profile; it and all of its processes end with the block."""
     assert CHROMIUM, ABSENT
-    theirs_in, to_browser = os.pipe()
-    from_browser, theirs_out = os.pipe()
+    theirs_in, to_browser, from_browser, theirs_out = (_high(end) for end in (*os.pipe(), *os.pipe()))
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         # The protocol is spoken on the descriptors 3 and 4, whatever numbers the pipes have here.
         place = 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"'
@@ -162,6 +174,13 @@ def browser() -> Iterator[Browser]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _high(end: int) -> int:
+    """The same pipe end under a number that is not 3 or 4."""
+    moved = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(end)
+    return moved
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from pitot_core import Pitot, coverage, margin
 Array = NDArray[Any]
 SHOWN = (0.1, 0.05)
 POINTS = 6000
+FINE, COARSE = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 2.0), (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def accuracy(judged: Judged) -> list[Section]:
@@ -85,7 +86,9 @@ def _groups(title: str, judged: Judged, group: Array) -> Html:
         for eps in SHOWN:
             line += _bound(judged, eps, mine)
         body.append(line)
-    return table(columns, body, f"Accuracy by {title}")
+    return (
+        table(columns, body, f"Accuracy by {title}") if len(body) > 1 or title == "co-runners" else Html("")
+    )
 
 
 def _bound(judged: Judged, eps: float, chosen: Array) -> list[Any]:
@@ -102,20 +105,19 @@ def _promises(judged: Judged) -> Html:
     told = []
     for n, pool in judged.model.pools().items():
         mine = judged.calibrated & (judged.rows.n_co_runners == n)
-        for eps in SHOWN:
-            if not mine.any():
-                continue
+        who = _beside(n).capitalize()
+        for eps in SHOWN if mine.any() else ():
             bound = judged.bounds_ns[eps][mine]
             if not np.isfinite(bound).all():
                 told.append(
-                    f"{_beside(n)}: no bound can be promised at ε = {eps:g}, since {pool.rows} calibration rows "
+                    f"{who}: no bound can be promised at ε = {eps:g}, since {pool.rows} calibration rows "
                     f"support no ε below {pool.smallest_eps:.3g}"
                 )
                 continue
             held = coverage(bound, judged.measured_ns[mine])
             if held.high < 1 - eps:
                 told.append(
-                    f"{_beside(n)}: the bound at ε = {eps:g} held in {percent(held.share, 1)} of {held.rows:,} rows, "
+                    f"{who}: the bound at ε = {eps:g} held in {percent(held.share, 1)} of {held.rows:,} rows, "
                     f"fewer than promised (99 % interval {100 * held.low:.1f} to {100 * held.high:.1f} %)"
                 )
     good = tag(
@@ -128,13 +130,14 @@ def _ratios(judged: Judged) -> tuple[Panel, str]:
     times, ratio = judged.measured_ns, judged.predicted_ns / judged.measured_ns
     low, high = float(times.min()) * 0.9, float(times.max()) * 1.1
     x = Scale("measured", low, high, log=True, words=duration)
+    span = float(np.exp(np.clip(np.quantile(np.abs(np.log(ratio)), 0.995), np.log(1.5), np.log(8.0))))
     y = Scale(
         "predicted over measured",
-        0.5,
-        2.0,
+        1 / span,
+        span,
         log=True,
         words=lambda v: f"{v:g}×",
-        marks=(0.5, 0.7, 0.9, 1.1, 1.4, 2),
+        marks=FINE if span < 2.1 else COARSE,
     )
     label = f"Predicted over measured time against the measured time of {len(times):,} held-out observations"
     panel = Panel(label, x, y)

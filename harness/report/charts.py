@@ -15,6 +15,7 @@ from harness.report.markup import Html, join, tag
 
 Array = NDArray[Any]
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 40
+CROWDED = 0.06  # of an axis: ticks stand no closer
 # Marks beyond the colours: circle, square, triangle, diamond; each drawn within ±1.
 SHAPES = (
     "M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0z",
@@ -43,7 +44,7 @@ class Scale:
 
     def ticks(self) -> list[float]:
         if self.marks is not None:
-            return [mark for mark in self.marks if self.low * 0.999 <= mark <= self.high * 1.001]
+            return self._apart([mark for mark in self.marks if self.low * 0.999 <= mark <= self.high * 1.001])
         if self.log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             every = max(1, math.ceil((last - first + 1) / 7))
@@ -54,6 +55,14 @@ class Scale:
             k * step
             for k in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
         ]
+
+    def _apart(self, marks: list[float]) -> list[float]:
+        """Those of the marks that do not crowd the one before."""
+        kept: list[float] = []
+        for mark in marks:
+            if not kept or float(self.share(mark) - self.share(kept[-1])) >= CROWDED:
+                kept.append(mark)
+        return kept
 
 
 class Panel:

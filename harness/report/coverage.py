@@ -20,7 +20,7 @@ from harness.show import duration
 REASONS = (
     ("measured", "#3f7fa6"), ("beside others only", "#9cc3da"), ("timeout", "#e69f00"), ("trap", "#d55e00"),
     ("wrong output", "#cc3f88"), ("crash", "#a33b20"), ("refused", "#7b5aa6"), ("co-runner failed", "#b9a27a"),
-    ("uncovered", "#d8c27a"), ("lost", "#5b4636"), ("left to do", "#8f9aa5"), ("not planned", "#d3d8dd"),
+    ("uncovered", "#d8c27a"), ("lost", "#5b4636"), ("left to do", "#a9b4bf"), ("not planned", "#e3e7eb"),
 )  # fmt: skip
 NAMES = tuple(name for name, _ in REASONS)
 LEFT, UNPLANNED = len(REASONS) - 2, len(REASONS) - 1
@@ -45,9 +45,9 @@ def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]
     cells = code[np.ix_(*order)].astype(np.int64)
     holes = HeatMap(
         "coverage-map", f"Coverage of {counts.sum():,} fields platform × workload: {told}", platforms, workloads,
-        cells, [colour for _, colour in REASONS], cells.astype(float), "words", names,
+        np.where(cells == UNPLANNED, -1, cells), [colour for _, colour in REASONS], cells.astype(float), "words", names,
     )  # fmt: skip
-    legend = swatches([(REASONS[k][1], f"{names[k]} {counts[k]:,}") for k in shown])
+    legend = swatches([(REASONS[k][1] if k < UNPLANNED else "", f"{names[k]} {counts[k]:,}") for k in shown])
     caption = "Platforms down, workloads across. Point at a field, or move with the arrow keys, to read it."
     sections = [
         Section(

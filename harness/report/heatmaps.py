@@ -70,7 +70,7 @@ class HeatMap:
         high = max(2.0, min(17.0, TALL / n_rows))
         wide, high = (size if size < NAMED else float(int(size)) for size in (wide, high))
         left = 8 + 6.1 * max((len(name) for name in self.rows.names), default=0) if high >= NAMED else 96
-        top = 20 + (5.2 * max(map(len, self.columns.short), default=0) if wide >= NAMED else 0)
+        top = 20 + (6.0 * max(map(len, self.columns.short), default=0) if wide >= NAMED else 0)
         across, down = n_columns * wide, n_rows * high
         parts = [
             tag("rect", x=f"{left:g}", y=f"{top:g}", width=f"{across:g}", height=f"{down:g}", class_="field"),
@@ -181,7 +181,7 @@ def by_logarithm(values: Array, low: float, high: float) -> tuple[NDArray[np.int
 
 def scale_legend(low: str, high: str, ticks: Sequence[tuple[float, str]], label: str) -> Html:
     """The ramp as a bar; ticks are (share of its length, words)."""
-    left, width, colours = 34, 260, hexed(ramp())[:: STEPS // 64]
+    left, width, colours = 58, 260, hexed(ramp())[:: STEPS // 64]
     step = width / len(colours)
     bar = [
         tag("rect", x=f"{left + k * step:.2f}", y="4", width=f"{step + 0.3:.2f}", height="10", fill=fill)
@@ -191,17 +191,16 @@ def scale_legend(low: str, high: str, ticks: Sequence[tuple[float, str]], label:
         tag("text", words, x=f"{left + share * width:.1f}", y="27", text_anchor="middle")
         for share, words in ticks
     ]
-    return picture(
-        width + 2 * left, 30, f"{label}: {low} at the dark end to {high} at the light end", join(*bar, *marks)
-    )
+    told = f"{label}: {low} at the dark end to {high} at the light end"
+    return picture(width + 2 * left, 30, told, join(*bar, *marks), class_="panel")
 
 
 def swatches(entries: Sequence[tuple[str, str]]) -> Html:
-    """A list of colours and what they stand for."""
-    items = [
-        tag("li", picture(12, 12, "", tag("rect", width="12", height="12", fill=fill)), words)
-        for fill, words in entries
-    ]
+    """A list of colours and what they stand for; no colour is that of an empty field."""
+    items = []
+    for fill, words in entries:
+        box = tag("rect", width="12", height="12", fill=fill or None, class_=None if fill else "field")
+        items.append(tag("li", picture(12, 12, "", box), words))
     return tag("ul", *items, class_="legend")
 
 

@@ -18,6 +18,7 @@ from pitot_core import Queries
 
 Array = NDArray[Any]
 MOST = 400  # workloads in a picture
+NOTABLE = 1.05  # a slowdown worth naming
 ASKED = 800_000  # predictions for the picture of what the model expects
 
 
@@ -171,13 +172,13 @@ def _legend(one: HeatMap) -> Html:
 
 def _told(rows: Rows, effect: Effect) -> Html:
     def most(count: Array, mean: Array) -> str:
-        enough = np.flatnonzero(count >= min(3, int(count.max())))
+        enough = np.flatnonzero((count >= min(3, int(count.max()))) & (np.nan_to_num(mean) > NOTABLE))
         first = enough[np.argsort(-mean[enough])][:5]
         return ", ".join(f"{rows.workloads[w]} ({mean[w]:.2f}×)" for w in first.tolist())
 
     return join(
-        tag("p", tag("b", "Suffer most: "), most(effect.targets, effect.suffers), "."),
-        tag("p", tag("b", "Press most: "), most(effect.pressing, effect.presses), "."),
+        tag("p", tag("b", "Suffer most: "), most(effect.targets, effect.suffers) or "none", "."),
+        tag("p", tag("b", "Press most: "), most(effect.pressing, effect.presses) or "none", "."),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from harness.report.rows import Rows
 from harness.report.tables import Column, percent, sentences, table
 
 Array = NDArray[Any]
+Found = dict[str, Any]
 
 # From where on a warning is given; the page tells these numbers.
 SPREAD = 0.10
@@ -24,7 +26,7 @@ LOADED = (
     0.3  # load over processors, as `harness devices` judges it, beyond what the jobs before make themselves
 )
 CLOCK = 0.15
-MOST = 60  # warnings shown
+NAMED = 8  # platforms named in one warning
 
 THRESHOLDS = (
     f"Warned about: a median spread of samples above {percent(SPREAD)}; anchors that changed by more than "
@@ -33,159 +35,166 @@ THRESHOLDS = (
     f"than {percent(CLOCK)}; a governor other than performance; gates that gave up."
 )
 
+COLUMNS = {
+    "spread": Column("spread of samples, median", "percent"),
+    "spread_95": Column("95 of 100 below", "percent"),
+    "drift": Column("anchors, end over start", "percent"),
+    "heat": Column("°C, median", "count"),
+    "heat_most": Column("°C, most", "count"),
+    "throttled": Column("throttled, times", "count"),
+    "load": Column("load before, mean", "number"),
+    "clock_low": Column("MHz, least", "count"),
+    "clock_high": Column("MHz, most", "count"),
+    "governor": Column("governor"),
+    "waited": Column("gates that waited", "count"),
+    "gave_up": Column("gates that gave up", "count"),
+}
+
+TOLD = {
+    "heat": "temperature",
+    "throttled": "throttling",
+    "load": "load",
+    "clock_low": "clock",
+    "governor": "governor",
+}
+
 
 def noise(dataset: Dataset, rows: Rows) -> list[Section]:
     processors = {
-        row["platform"]: dict(row["facts"] or []).get("cpus_allowed") or dict(row["facts"] or []).get("cores")
-        for row in dataset.platforms().to_pylist()
+        row["platform"]: _processors(dict(row["facts"] or [])) for row in dataset.platforms().to_pylist()
     }
-    found = [_platform(rows, p, processors.get(name)) for p, name in enumerate(rows.platforms)]
-    warned = [f"{one['platform']}: {told}" for one in found for told in one["warnings"]]
-    more = [f"… and {len(warned) - MOST:,} more; the table has them all"] if len(warned) > MOST else []
-    known = any(
-        value is not None
-        for one in found
-        for key, value in one.items()
-        if key not in ("platform", "together", "warnings")
-    )
-    columns = [
-        Column("platform"), Column("spread of samples, median", "percent"), Column("95 of 100 below", "percent"),
-        Column("anchors, end over start", "percent"), Column("°C, median"), Column("°C, most"),
-        Column("throttled", "count"), Column("load before, mean", "number"), Column("clock, MHz"), Column("governor"),
-        Column("gates waited", "count"), Column("gave up", "count"), Column("warnings", "count"),
-    ]  # fmt: skip
-    body = [
-        (
-            one["platform"], one["spread"], one["spread_95"], one["drift"], _degrees(one["heat"]),
-            _degrees(one["heat_most"]), one["throttled"], one["load"], one["clock"], one["governor"], one["waited"],
-            one["gave_up"], len(one["warnings"]),
-        )
-        for one in found
-    ]  # fmt: skip
-    if not known:
+    found = [_platform(rows, p, processors.get(name, 1)) for p, name in enumerate(rows.platforms)]
+    told = {key: column for key, column in COLUMNS.items() if any(one[key] is not None for one in found)}
+    if not told:
         said = "Nothing here tells how noisy the measurements are: there are means without samples, anchors or states."
         return [Section("noise", "Noise", "", tag("p", said))]
-    warnings = sentences([*warned, *more], "warnings") or tag(
-        "p", "No platform passes a threshold.", class_="good"
-    )
+    silent = [what for key, what in TOLD.items() if key not in told]
+    body = [[one["platform"], *(one[key] for key in told)] for one in found]
     note = (
         "Spread is the standard deviation of an observation's samples over their mean, alone. Anchors are workloads "
         "measured at the start and again at the end of a collection."
     )
-    return [
-        Section(
-            "noise",
-            "Noise",
-            note,
-            join(warnings, table(columns, body, "Noise by platform"), tag("p", THRESHOLDS, class_="note")),
-        )
+    content = join(
+        sentences(warnings(found), "warnings") or tag("p", "No platform passes a threshold.", class_="good"),
+        table([Column("platform"), *told.values()], body, "Noise by platform"),
+        tag("p", f"No device told: {', '.join(silent)}.", class_="note") if silent else None,
+        tag("p", THRESHOLDS, class_="note"),
+    )
+    return [Section("noise", "Noise", note, content)]
+
+
+def warnings(found: list[Found]) -> list[str]:
+    """A sentence for each threshold that is passed, with the platforms or devices that pass it."""
+
+    def over(key: str, limit: float) -> list[Found]:
+        return [one for one in found if one[key] is not None and one[key] > limit]
+
+    drifted = [one for one in found if one["drift"] is not None and abs(one["drift"]) > DRIFT]
+    loaded = [
+        one
+        for one in found
+        if one["load"] is not None and one["load"] > one["together"] + LOADED * one["processors"]
     ]
+    varied = [one for one in over("clock_high", 0) if 1 - one["clock_low"] / one["clock_high"] > CLOCK]
+    governed = [one for one in found if one["governor"] not in (None, "performance")]
+    lines = [
+        _line(
+            "half of the workloads alone have samples that spread by more than", over("spread", SPREAD), "platform",
+            "spread", lambda one: percent(one["spread"]),
+        ),
+        _line(
+            "the anchors changed between start and end:", drifted, "platform", "drift",
+            lambda one: f"{percent(abs(one['drift']))} {'slower' if one['drift'] > 0 else 'faster'}",
+        ),
+        _line(
+            "hot:", over("heat_most", HOT_C - 1e-9), "device", "heat_most", lambda one: f"{one['heat_most']:.0f} °C"
+        ),
+        _line(
+            "throttled during jobs:", over("throttled", 0), "device", "throttled",
+            lambda one: f"{one['throttled']:,.0f} times",
+        ),
+        _line(
+            "other work ran beside the measurements; load before jobs:", loaded, "device", "load",
+            lambda one: f"{one['load']:.2f}, of at most {one['together']} workloads run together",
+        ),
+        _line(
+            "the clock varied:", varied, "device", "clock_high",
+            lambda one: f"{one['clock_low']:.0f} to {one['clock_high']:.0f} MHz",
+        ),
+        _line(
+            "the clock follows the load:", governed, "device", "clock_high", lambda one: f"governor {one['governor']}"
+        ),
+        _line(
+            "jobs began although the device was not cool and idle within the gate's limit:", over("gave_up", 0),
+            "platform", "gave_up", lambda one: f"{one['gave_up']:,} observations",
+        ),
+    ]  # fmt: skip
+    return [line for line in lines if line]
 
 
-def drift(rows: Rows, platform: int) -> tuple[float, int] | None:
-    """Geometric mean over anchors of the time at the end over that at the start, less 1, and how many there are."""
+def _line(said: str, found: Iterable[Found], who: str, key: str, figure: Callable[[Found], str]) -> str:
+    """``said`` with who it is and by how much, everybody once, the largest ``key`` first."""
+    named: dict[str, str] = {}
+    for one in sorted(found, key=lambda one: -abs(one[key] or 0.0)):
+        named.setdefault(one[who], figure(one))
+    told = [f"{name} {words}" for name, words in list(named.items())[:NAMED]]
+    more = f" and {len(named) - NAMED:,} more" if len(named) > NAMED else ""
+    return f"{said[0].upper()}{said[1:]} {', '.join(told)}{more}." if told else ""
+
+
+def drift(rows: Rows, platform: int) -> float | None:
+    """Geometric mean over anchors of the time at the end over that at the start, less 1."""
     chosen = rows.ok & (rows.purpose == "anchor") & (rows.platform == platform)
-    first, last = (chosen & (rows.position == place) for place in (0, 1))
-    both = np.intersect1d(rows.workload[first], rows.workload[last])
-    if not len(both):
-        return None
-    logs = [
-        np.mean(np.log(rows.time_ns[last & (rows.workload == w)]))
-        - np.mean(np.log(rows.time_ns[first & (rows.workload == w)]))
-        for w in both.tolist()
-    ]
-    return float(np.expm1(np.mean(logs))), len(both)
+    logs = np.log(rows.time_ns)
+    changes = []
+    for workload in np.unique(rows.workload[chosen]).tolist():
+        first, last = (chosen & (rows.workload == workload) & (rows.position == place) for place in (0, 1))
+        if first.any() and last.any():
+            changes.append(logs[last].mean() - logs[first].mean())
+    return float(np.expm1(np.mean(changes))) if changes else None
 
 
-def _platform(rows: Rows, p: int, processors: str | None) -> dict[str, Any]:
+def _platform(rows: Rows, p: int, processors: int) -> Found:
     mine = rows.platform == p
     at = np.flatnonzero(mine)
-    alone = rows.spread[mine & rows.measured & (rows.n_co_runners == 0)]
-    alone = alone[~np.isnan(alone)]
-    heat = np.concatenate([rows.states[when, "temperature_c"][at] for when in ("before", "after")])
-    heat = heat[~np.isnan(heat)]
-    throttled = rows.states["after", "throttle_count"][at] - rows.states["before", "throttle_count"][at]
-    throttled = throttled[~np.isnan(throttled)]
-    load, clock = _known(rows.states["before", "load_1m"][at]), _known(rows.states["before", "clock_mhz"][at])
+    alone = _known(rows.spread[mine & rows.measured & (rows.n_co_runners == 0)])
+    state = {key: values[at] for key, values in rows.states.items()}
+    heat = _known(np.concatenate([state[when, "temperature_c"] for when in ("before", "after")]))
+    throttled = _known(state["after", "throttle_count"] - state["before", "throttle_count"])
+    load, clock = _known(state["before", "load_1m"]), _known(state["before", "clock_mhz"])
     governors = (
         pc.drop_null(pc.struct_field(rows.table["state_before"], "governor").take(at)).unique().to_pylist()
     )
-    waits = [_wait(note) for note in pc.drop_null(rows.table["note"].take(at)).to_pylist() if note]
-    drifted = drift(rows, p)
-    found = {
+    notes = pc.drop_null(rows.table["note"].take(at)).to_pylist()
+    return {
         "platform": rows.platforms[p],
-        "spread": float(np.median(alone)) if len(alone) else None,
-        "spread_95": float(np.quantile(alone, 0.95)) if len(alone) else None,
-        "drift": drifted and drifted[0],
-        "heat": float(np.median(heat)) if len(heat) else None,
-        "heat_most": float(heat.max()) if len(heat) else None,
-        "throttled": int(np.maximum(throttled, 0).sum()) if len(throttled) else None,
-        "load": float(load.mean()) if len(load) else None,
+        "device": rows.device(p),
+        "processors": processors,
         "together": int(rows.n_co_runners[at].max(initial=0)) + 1,
-        "clock": _span(clock),
+        "spread": _of(np.median, alone),
+        "spread_95": _of(lambda values: np.quantile(values, 0.95), alone),
+        "drift": drift(rows, p),
+        "heat": _of(np.median, heat),
+        "heat_most": _of(np.max, heat),
+        "throttled": _of(lambda values: np.maximum(values, 0).sum(), throttled),
+        "load": _of(np.mean, load),
+        "clock_low": _of(np.min, clock),
+        "clock_high": _of(np.max, clock),
         "governor": ", ".join(governors) or None,
-        "waited": sum(1 for wait in waits if wait == "waited") or None,
-        "gave_up": sum(1 for wait in waits if wait == "gave up") or None,
+        "waited": sum(re.match(r"waited \d+ s to be cool and idle", note) is not None for note in notes)
+        or None,
+        "gave_up": sum(note.startswith("not cool and idle after") for note in notes) or None,
     }
-    return found | {"warnings": _warnings(found, drifted, clock, governors, processors)}
 
 
-def _warnings(
-    found: dict[str, Any],
-    drifted: tuple[float, int] | None,
-    clock: Array,
-    governors: list[str],
-    processors: str | None,
-) -> list[str]:
-    told = []
-    if found["spread"] is not None and found["spread"] > SPREAD:
-        told.append(
-            f"half of its workloads alone have samples that spread by more than {percent(found['spread'])}"
-        )
-    if drifted and abs(drifted[0]) > DRIFT:
-        way = "slower" if drifted[0] > 0 else "faster"
-        told.append(
-            f"{drifted[1]} anchors were {percent(abs(drifted[0]))} {way} at the end than at the start"
-        )
-    if found["heat_most"] is not None and found["heat_most"] >= HOT_C:
-        told.append(f"it was {found['heat_most']:.0f} °C hot")
-    if found["throttled"]:
-        told.append(f"its processor throttled {found['throttled']:,} times during jobs")
-    count = int(str(processors)) if str(processors).isdecimal() else 1
-    if found["load"] is not None and found["load"] > found["together"] + LOADED * count:
-        told.append(
-            f"other work ran beside the measurements: the load before jobs was {found['load']:.2f} on average, "
-            f"and at most {found['together']} workloads were run together"
-        )
-    if len(clock) and (clock.max() - clock.min()) / clock.max() > CLOCK:
-        told.append(f"its clock varied from {clock.min():.0f} to {clock.max():.0f} MHz")
-    other = [name for name in governors if name != "performance"]
-    if other:
-        told.append(f"its clock follows the load (governor {', '.join(other)})")
-    if found["gave_up"]:
-        told.append(
-            f"{found['gave_up']:,} observations began although it was not cool and idle within the gate's limit"
-        )
-    return told
-
-
-def _wait(note: str) -> str:
-    """What a gate left in the note of a job."""
-    if re.match(r"waited \d+ s to be cool and idle", note):
-        return "waited"
-    return "gave up" if note.startswith("not cool and idle after") else ""
+def _processors(facts: dict[str, str]) -> int:
+    told = str(facts.get("cpus_allowed") or facts.get("cores"))
+    return int(told) if told.isdecimal() else 1
 
 
 def _known(values: Array) -> Array:
     return values[~np.isnan(values)]
 
 
-def _span(clock: Array) -> str | None:
-    if not len(clock):
-        return None
-    low, high = f"{clock.min():.0f}", f"{clock.max():.0f}"
-    return low if low == high else f"{low} to {high}"
-
-
-def _degrees(value: float | None) -> str | None:
-    return None if value is None else f"{value:.0f}"
+def _of(summary: Callable[[Array], Any], values: Array) -> float | None:
+    return float(summary(values)) if len(values) else None

@@ -67,7 +67,10 @@ def _figures(info: Info, rows: Rows) -> list[tuple[str, str]]:
         ("of them finished", degrees or "none"),
         ("without a time", f"{failed:,} ({percent(failed / max(1, len(rows)), 1)})"),
         ("jobs", f"{jobs:,}"),
-        ("platforms", f"{len(rows.platforms):,}, {len(engines)} engines on {len(devices)} devices"),
+        (
+            "platforms",
+            f"{len(rows.platforms):,}: {_several(len(engines), 'engine')} on {_several(len(devices), 'device')}",
+        ),
         ("workloads", f"{len(workloads):,} of {', '.join(sorted({suite(name) for name in workloads}))}"),
         ("measured (UTC)", when(rows) or "not known"),
         ("harness", f"{', '.join(sorted(versions)) or 'not known'}; this page by {__version__}"),
@@ -182,3 +185,7 @@ def _number(text: Any) -> float:
     except ValueError:
         return 0.0
     return value if math.isfinite(value) else 0.0
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

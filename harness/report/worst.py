@@ -70,17 +70,17 @@ def _cause(rows: Rows, judged: Judged, k: int, interference: float) -> str:
         *_beside(rows, at, interference),
     ]
     drifted = drift(rows, platform)
-    if drifted and abs(drifted[0]) > DRIFT:
+    if drifted is not None and abs(drifted) > DRIFT:
         guesses.append(
-            f"the anchors on this platform changed by {100 * drifted[0]:+.0f} % during the collection"
+            f"the anchors on this platform changed by {100 * drifted:+.0f} % during the collection"
         )
     device = rows.device(platform)
     mine = np.array([rows.device(p) == device for p in range(len(rows.platforms))])[rows.platform[judged.at]]
     error = np.abs(judged.predicted_ns / judged.measured_ns - 1.0)
-    if error[mine].mean() > 1.5 * error.mean() and not mine.all():
-        guesses.append(
-            f"the device {device} is hard to predict: MAPE {percent(error[mine].mean())} there, {percent(error.mean())} everywhere"
-        )
+    there, everywhere = float(error[mine].mean()), float(error.mean())
+    if there > 1.5 * everywhere and not mine.all():
+        told = f"MAPE {percent(there)} there, {percent(everywhere)} everywhere"
+        guesses.append(f"the device {device} is hard to predict: {told}")
     if not guesses:
         return "Nothing that was recorded explains it: the model is wrong here."
     told = "; ".join(guesses[:2])
