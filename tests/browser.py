@@ -1,6 +1,6 @@
 """A real Chromium without a window, driven over the pipe of its DevTools protocol, without a driver or a library.
 
-`python -m tests.browser PAGE OUT.png [--width N] [--dark] [--section ID]` takes a picture of a page.
+`python -m tests.browser PAGE OUT.png [--width N] [--height N] [--dark] [--section ID]` takes a picture of a page.
 """
 
 from __future__ import annotations
@@ -103,12 +103,15 @@ class Browser:
         self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def picture(self, path: Path, section: str | None = None) -> None:
-        """Of the whole page, or of what has this id."""
-        where = f"document.getElementById({json.dumps(section)})" if section else "document.documentElement"
-        box = self.run(f"(() => {{ const b = {where}.getBoundingClientRect();"
-                       " return [b.x + scrollX, b.y + scrollY, b.width, b.height]; })()")  # fmt: skip
-        clip = dict(zip(("x", "y", "width", "height"), box, strict=True)) | {"scale": 1}
-        told = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+        """Of what is in the window, or of what has this id."""
+        clip: dict[str, Any] = {}
+        if section:
+            box = self.run(
+                f"(b => [b.x + scrollX, b.y + scrollY, b.width, b.height])"
+                f"(document.getElementById({json.dumps(section)}).getBoundingClientRect())"
+            )
+            clip = {"clip": dict(zip(("x", "y", "width", "height"), box, strict=True)) | {"scale": 1}}
+        told = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=bool(section), **clip)
         path.write_bytes(base64.b64decode(told["data"]))
 
     def printed(self) -> bytes:

@@ -76,7 +76,9 @@ def test_every_field_has_its_time_or_the_reason_for_its_hole(dataset: Dataset, p
     assert "startup/empty" not in covered["columns"]
     assert reason("wasmtime-j:local", WORKLOADS[0]) == "measured"
     # Failed alone, but every workload ran in pairs.
-    assert reason("wasm3-i:local", WORKLOADS[3]) == "beside others only"
+    assert reason("wasm3-i:local", WORKLOADS[3]) == "beside others only; alone: timeout"
+    assert reason("wasm3-i:local", WORKLOADS[7]) == "beside others only; alone: left to do"
+    assert sorted(rows_of(page, "Workloads that were tried alone"))[0][:2] == ["timeout", "s/small/w3"]
     alone = dataset.observations(["platform", "workload", "n_co_runners", "status", "purpose"]).to_pylist()
     ok = {
         (r["platform"], r["workload"])
@@ -296,6 +298,20 @@ def test_nothing_is_fetched_from_anywhere(page: str) -> None:
     assert not re.search(r'(src|href)="(?!#|data:)', page)
     assert "url(" not in page
     assert "default-src 'none'; img-src data:; style-src 'sha256-" in html.unescape(page)
+
+
+def test_a_place_that_cannot_be_written_to_is_told_and_nothing_is_left(
+    harness: Any, dataset: Dataset, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for place, told in (
+        (tmp_path, "is a directory"),
+        (tmp_path / "file" / "r.html", "the report cannot be written to"),
+    ):
+        ran = harness("report", dataset.root, "-o", place)
+        assert (ran.code, ran.out) == (2, "")
+        assert told in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("purpose", ["empty", "failed"])

@@ -24,7 +24,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | None]:
     """Reports of a collected dataset and of an imported part of the published one, with their models."""
     folder = tmp_path_factory.mktemp("pages")
     found: dict[str, Path | None] = {}
-    for name, dataset in (("collected", collected(folder / "collected")), ("imported", imported(folder / "imported"))):
+    for name, dataset in (
+        ("collected", collected(folder / "collected")),
+        ("imported", imported(folder / "imported")),
+    ):
         found[name] = folder / f"{name}.html" if dataset else None
         if dataset:
             write_report(dataset, train(dataset, calibration_share=0.25).model, folder / f"{name}.html")
@@ -181,21 +184,33 @@ def test_a_map_reads_out_its_fields_to_a_pointer_and_to_keys(tab: Browser) -> No
     assert re.search(r": (\d.* (ns|µs|ms|s)|not measured)$", tab.run(told))
 
 
-def test_it_prints_with_everything_open(tab: Browser) -> None:
-    printed = tab.printed()
-    assert printed.startswith(b"%PDF")
-    assert len(re.findall(rb"/Type\s*/Page\b", printed + inflated(printed))) >= 4
+def test_on_paper_nothing_is_cut_off_and_what_is_folded_is_left_out(tab: Browser) -> None:
+    tab.ask("Emulation.setEmulatedMedia", media="print")
+    tab.size(720)  # what A4 leaves, in CSS pixels
+    try:
+        assert tab.run("document.documentElement.scrollWidth") <= 720
+        assert tab.run(
+            "[...document.querySelectorAll('.table.long')].every(t => t.scrollHeight <= t.clientHeight + 1)"
+        )
+        assert not tab.run(
+            "[...document.querySelectorAll('nav, .filter, details')].some(e => e.checkVisibility())"
+        )
+    finally:
+        tab.ask("Emulation.setEmulatedMedia", media="")
+    folded = pages_of(tab.printed())
+    tab.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert 3 <= folded < pages_of(tab.printed())
 
 
-def inflated(document: bytes) -> bytes:
-    """What the compressed streams of a PDF hold, as far as they are such."""
-    found = []
+def pages_of(document: bytes) -> int:
+    """How many pages a PDF has; it may keep them in compressed streams."""
+    found = [document]
     for raw in re.findall(rb"stream\r?\n(.*?)endstream", document, re.S):
         try:
             found.append(zlib.decompressobj().decompress(raw))
         except zlib.error:
             continue
-    return b"".join(found)
+    return len(re.findall(rb"/Type\s*/Page\b", b"".join(found)))
 
 
 def test_hostile_names_are_shown_and_do_nothing(collection: Browser) -> None:

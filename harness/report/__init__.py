@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.dataset import Dataset, replacing
-from harness.errors import DatasetError, ModelError
+from harness.errors import DatasetError, ModelError, UsageError
 from harness.report.accuracy import accuracy, stored_accuracy
 from harness.report.coverage import coverage
 from harness.report.embeddings import embeddings
@@ -30,7 +30,7 @@ STEPS = 9  # how often `write_report` says what it does
 def write_report(
     dataset: Dataset, model: Pitot | None, path: Path, said: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Write the page; it appears whole or not at all. Raises DatasetError, ModelError.
+    """Write the page; it appears whole or not at all. Raises DatasetError, UsageError.
 
     ``said`` hears before each of STEPS parts what is made.
     """
@@ -67,8 +67,14 @@ def write_report(
         f"{len(rows):,} observations, {dataset.info.source}{f', measured {days} (UTC)' if days else ''}"
     )
     text = page(f"Dataset {dataset.root.resolve().name}", f"{subtitle}.", sections, maps)
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    try:
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(
+            f"the report cannot be written to {path}: {reason}; name another file with -o."
+        ) from error
 
 
 def _judged(dataset: Dataset, rows: Rows, model: Pitot) -> tuple[Judged | None, str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.dataset import Dataset
 from harness.report.heatmaps import Axis, HeatMap, by_logarithm, scale_legend, swatches
-from harness.report.markup import Section, join
+from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, suite
 from harness.report.tables import Column, folded, table
 from harness.show import duration
@@ -23,18 +23,16 @@ REASONS = (
     ("uncovered", "#d8c27a"), ("lost", "#5b4636"), ("left to do", "#a9b4bf"), ("not planned", "#e3e7eb"),
 )  # fmt: skip
 NAMES = tuple(name for name, _ in REASONS)
-LEFT, UNPLANNED = len(REASONS) - 2, len(REASONS) - 1
+BESIDE, LEFT, UNPLANNED = 1, len(REASONS) - 2, len(REASONS) - 1
 LISTED = 400
 
 
 def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]]:
     if not rows.platforms or not rows.asked.any():
         return [], []
-    order = (
-        np.arange(len(rows.platforms)),
-        np.flatnonzero(rows.asked),
-    )  # by engine and device, by suite and size
-    code = _reasons(dataset, rows)
+    # By engine and device, by suite and size, since names are sorted.
+    order = np.arange(len(rows.platforms)), np.flatnonzero(rows.asked)
+    code, alone = _reasons(dataset, rows)
     counts = np.bincount(code[np.ix_(*order)].ravel(), minlength=len(REASONS))
     names = list(NAMES)
     if not len(dataset.planned()):
@@ -43,9 +41,12 @@ def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]
     platforms, workloads = _axes(rows, order)
     told = ", ".join(f"{counts[k]:,} {names[k]}" for k in shown)
     cells = code[np.ix_(*order)].astype(np.int64)
+    # A field that was measured beside others only also tells what became of the workload alone.
+    apart = np.where(cells == BESIDE, len(names) + alone[np.ix_(*order)], cells).astype(float)
+    words = [*names, *(f"{names[BESIDE]}; alone: {name}" for name in names)]
     holes = HeatMap(
         "coverage-map", f"Coverage of {counts.sum():,} fields platform × workload: {told}", platforms, workloads,
-        np.where(cells == UNPLANNED, -1, cells), [colour for _, colour in REASONS], cells.astype(float), "words", names,
+        np.where(cells == UNPLANNED, -1, cells), [colour for _, colour in REASONS], apart, "words", words,
     )  # fmt: skip
     legend = swatches([(REASONS[k][1] if k < UNPLANNED else "", f"{names[k]} {counts[k]:,}") for k in shown])
     caption = "Platforms down, workloads across. Point at a field, or move with the arrow keys, to read it."
@@ -55,7 +56,9 @@ def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]
             "Coverage",
             "Every field is a workload on a platform. A field with several reasons shows the first of the list.",
             join(
-                holes.html(caption, legend), _by_platform(rows, code, names, shown), _holes(rows, code, names)
+                holes.html(caption, legend),
+                _by_platform(rows, code, names, shown),
+                _holes(rows, alone, names),
             ),
         )
     ]
@@ -79,27 +82,29 @@ def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]
     return sections, [holes, heat]
 
 
-def _reasons(dataset: Dataset, rows: Rows) -> NDArray[np.int8]:
-    """(P, W) numbers of REASONS."""
-    code = np.full((len(rows.platforms), len(rows.workloads)), UNPLANNED, np.int8)
+def _reasons(dataset: Dataset, rows: Rows) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """(P, W) numbers of REASONS: of each field at all, and of each workload alone."""
+    alone = np.full((len(rows.platforms), len(rows.workloads)), UNPLANNED, np.int8)
     planned = dataset.planned()
-    alone = pc.and_(
+    lonely = pc.and_(
         pc.equal(pc.list_value_length(planned["workloads"]), 1), pc.equal(planned["purpose"], "measure")
     )
-    waiting = planned.filter(
-        pc.and_(alone, pc.invert(pc.is_in(planned["job"], value_set=rows.table["job"].unique())))
-    )
+    done = pc.is_in(planned["job"], value_set=rows.table["job"].unique())
+    waiting = planned.filter(pc.and_(lonely, pc.invert(done)))
     if len(waiting):
         names = pc.binary_join_element_wise(waiting["engine"], waiting["device"], ":")
         platform = pc.index_in(names, pa.array(rows.platforms)).to_numpy()
         workload = pc.index_in(pc.list_flatten(waiting["workloads"]), pa.array(rows.workloads)).to_numpy()
-        code[platform, workload] = LEFT
+        alone[platform, workload] = LEFT
     number = np.array([_reason(status) for status in rows.statuses] or [UNPLANNED], np.int8)
     found = number[rows.status]
-    found[rows.ok & (rows.n_co_runners == 0)] = 0
-    proper = rows.purpose == "measure"
+    proper, without = rows.purpose == "measure", rows.n_co_runners == 0
+    found[rows.ok & without] = 0
+    only = proper & without
+    np.minimum.at(alone, (rows.platform[only], rows.workload[only]), found[only])
+    code = alone.copy()
     np.minimum.at(code, (rows.platform[proper], rows.workload[proper]), found[proper])
-    return code
+    return code, alone
 
 
 def _reason(status: str) -> int:
@@ -126,7 +131,7 @@ def _group(workload: str) -> str:
     return "/".join(parts[:2]) if len(parts) > 2 else suite(workload)
 
 
-def _by_platform(rows: Rows, code: NDArray[np.int8], names: list[str], shown: list[int]) -> Any:
+def _by_platform(rows: Rows, code: NDArray[np.int8], names: list[str], shown: list[int]) -> Html:
     columns = [Column("platform"), *(Column(names[k], "count") for k in shown)]
     body = [
         (name, *(int(np.count_nonzero(code[p, rows.asked] == k)) for k in shown))
@@ -135,21 +140,19 @@ def _by_platform(rows: Rows, code: NDArray[np.int8], names: list[str], shown: li
     return folded("Coverage as a table, by platform", table(columns, body, "Fields by platform and reason"))
 
 
-def _holes(rows: Rows, code: NDArray[np.int8], names: list[str]) -> Any:
-    platform, workload = np.nonzero((code > 1) & (code < LEFT) & rows.asked)
+def _holes(rows: Rows, alone: NDArray[np.int8], names: list[str]) -> Html:
+    platform, workload = np.nonzero((alone > BESIDE) & (alone < LEFT) & rows.asked)
     listed = [
-        (names[code[p, w]], rows.workloads[w], rows.platforms[p])
+        (names[alone[p, w]], rows.workloads[w], rows.platforms[p])
         for p, w in zip(platform[:LISTED].tolist(), workload[:LISTED].tolist(), strict=True)
     ]
     more = f", the first {LISTED} of {len(platform):,}" if len(platform) > LISTED else ""
     columns = [Column("reason"), Column("workload"), Column("platform")]
-    return folded(
-        "Fields without a time, one by one",
-        table(columns, listed, f"Fields that were tried and have no time{more}"),
-    )
+    drawn = table(columns, listed, f"Workloads that were tried alone and have no time{more}")
+    return folded("Fields without a time alone, one by one", drawn)
 
 
-def _by_workload(rows: Rows) -> Any:
+def _by_workload(rows: Rows) -> Html:
     known = np.flatnonzero(~np.isnan(rows.alone).all(axis=0))
     columns = [
         Column("workload"), Column("platforms", "count"), Column("fastest", "time"), Column("median", "time"),

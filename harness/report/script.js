@@ -110,6 +110,3 @@ for (const [key, map] of Object.entries(maps)) {
   });
   svg.addEventListener("focus", show);
 }
-
-// A printed page has everything open.
-window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
