@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Okabe and Ito's set, without its black and its yellow, which vanish on a dark or a light page.
-GROUPS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a8a8a")
+# The style sheet holds them: Okabe and Ito's set without black and yellow, a little lighter on a dark page.
+GROUPS = tuple(f"var(--group{k})" for k in range(7))
 
 STEPS = 254
 

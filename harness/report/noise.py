@@ -144,11 +144,11 @@ def _line(said: str, found: Iterable[Found], who: str, key: str, figure: Callabl
 
 def drift(rows: Rows, platform: int) -> float | None:
     """Geometric mean over anchors of the time at the end over that at the start, less 1."""
-    chosen = rows.ok & (rows.purpose == "anchor") & (rows.platform == platform)
-    logs = np.log(rows.time_ns)
+    at = np.flatnonzero(rows.ok & (rows.purpose == "anchor") & (rows.platform == platform))
+    workload, position, logs = rows.workload[at], rows.position[at], np.log(rows.time_ns[at])
     changes = []
-    for workload in np.unique(rows.workload[chosen]).tolist():
-        first, last = (chosen & (rows.workload == workload) & (rows.position == place) for place in (0, 1))
+    for anchor in np.unique(workload).tolist():
+        first, last = ((workload == anchor) & (position == place) for place in (0, 1))
         if first.any() and last.any():
             changes.append(logs[last].mean() - logs[first].mean())
     return float(np.expm1(np.mean(changes))) if changes else None

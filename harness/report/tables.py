@@ -10,6 +10,7 @@ from typing import Any
 from harness.report.markup import Html, join, tag
 from harness.show import duration
 
+NARROW = 6  # columns that fit a page
 LONG = 14  # rows beyond which a table scrolls by itself and can be filtered
 
 
@@ -75,7 +76,9 @@ def table(
         "div",
         drawn,
         class_="table long" if long else "table",
-        tabindex="0",
+        tabindex="0"
+        if long or len(columns) > NARROW
+        else None,  # what scrolls must be reached by the keyboard
         role="region",
         aria_label=caption,
     )

@@ -1,0 +1,115 @@
+"""Slowdowns of workloads in pairs, as they were measured and as a model expects them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.report.judged import Judged, known
+from harness.report.rows import Rows
+from pitot_core import Queries
+
+Array = NDArray[Any]
+ASKED = 800_000  # predictions for what the model expects of every pair
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """K observations of one workload beside another: numbers of `Rows.workloads` (of which there are ``size``), and
+    the logarithm of the slowdown. Means over them are geometric, NaN of nothing."""
+
+    target: Array
+    beside: Array
+    logs: Array
+    size: int
+
+    @cached_property
+    def targets(self) -> Array:
+        """(size,) observations of each workload as target."""
+        return np.bincount(self.target, minlength=self.size)
+
+    @cached_property
+    def suffers(self) -> Array:
+        """(size,) mean slowdown of each workload."""
+        return _means(self.target, self.logs, self.size)
+
+    @cached_property
+    def pressing(self) -> Array:
+        """(size,) observations of each workload as co-runner."""
+        return np.bincount(self.beside, minlength=self.size)
+
+    @cached_property
+    def presses(self) -> Array:
+        """(size,) mean slowdown of what runs beside each workload."""
+        return _means(self.beside, self.logs, self.size)
+
+    @cached_property
+    def counts(self) -> Array:
+        """(size, size) observations of target and co-runner."""
+        return np.bincount(self._cell, minlength=self.size**2).reshape(self.size, self.size)
+
+    @cached_property
+    def means(self) -> Array:
+        """(size, size) mean slowdown of target by co-runner."""
+        return _means(self._cell, self.logs, self.size**2).reshape(self.size, self.size)
+
+    @property
+    def _cell(self) -> Array:
+        return self.target.astype(np.int64) * self.size + self.beside
+
+
+def measured_pairs(rows: Rows) -> Pairs:
+    at = _at(rows)
+    return Pairs(rows.workload[at], rows.co_runners[at, 0], np.log(rows.slowdown[at]), len(rows.workloads))
+
+
+def expected_pairs(rows: Rows, judged: Judged) -> Pairs | None:
+    """What the model expects of the same observations where it knows the workloads; None if it was shown no pair."""
+    if not (judged.observations.n_co_runners == 1).any():
+        return None
+    at = _at(rows)
+    place = np.full(len(rows), -1)
+    place[np.flatnonzero(rows.measured)] = np.arange(len(judged.observations))
+    asked = judged.observations[place[at]]
+    learned = known(judged.model, asked)
+    at, asked = at[learned], asked[learned]
+    logs = np.log(
+        judged.model.predict(asked) / judged.model.predict(Queries.of(asked.platform, asked.workload))
+    )
+    return Pairs(rows.workload[at], rows.co_runners[at, 0], logs, len(rows.workloads))
+
+
+def expected_everywhere(judged: Judged, targets: list[str], co_runners: list[str]) -> tuple[Array, int]:
+    """(T, C) geometric mean slowdown that the model expects of pairs of named workloads, NaN for one beside itself or
+    unknown to it; and the number of platforms that it is the mean of, evenly taken where there are very many."""
+    model = judged.model
+    assert model.features is not None
+    numbers = {name: k for k, name in enumerate(model.features.workload_names) if model.seen_workloads[k]}
+    down, across = (np.array([numbers.get(name, -1) for name in names]) for names in (targets, co_runners))
+    seen = np.flatnonzero(model.seen_platforms)
+    platforms = seen[:: -(-len(seen) * len(down) * len(across) // ASKED)]
+    i, k = np.nonzero((down[:, None] >= 0) & (across[None, :] >= 0) & (down[:, None] != across[None, :]))
+    total = np.zeros(len(i))
+    for platform in platforms.tolist():
+        where = np.full(len(i), platform)
+        alone = np.full(len(down), np.nan)
+        some = np.flatnonzero(down >= 0)
+        alone[some] = model.predict(Queries.of(np.full(len(some), platform), down[some]))
+        total += np.log(model.predict(Queries.of(where, down[i], across[k])) / alone[i])
+    found = np.full((len(down), len(across)), np.nan)
+    found[i, k] = np.exp(total / len(platforms))
+    return found, len(platforms)
+
+
+def _at(rows: Rows) -> Array:
+    """Numbers of the observations of pairs whose slowdown is known."""
+    return np.flatnonzero((rows.n_co_runners == 1) & ~np.isnan(rows.slowdown))
+
+
+def _means(group: Array, logs: Array, size: int) -> Array:
+    count, total = np.bincount(group, minlength=size), np.bincount(group, logs, minlength=size)
+    return np.asarray(np.exp(np.divide(total, count, where=count > 0, out=np.full(size, np.nan))))
