@@ -1,6 +1,6 @@
 """A real Chromium without a window, driven over the pipe of its DevTools protocol, without a driver or a library.
 
-`python -m tests.browser PAGE OUT.png [--width N] [--height N] [--dark] [--section ID]` takes a picture of a page.
+`python -m tests.browser PAGE OUT.png [--width N] [--height N] [--dark] [--at ID]` takes a picture of a page.
 """
 
 from __future__ import annotations
@@ -193,13 +193,15 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--height", type=int, default=900)
     parser.add_argument("--dark", action="store_true")
-    parser.add_argument("--section")
+    parser.add_argument("--at", help="the id of what stands at the top")
     asked = parser.parse_args()
     with browser() as tab:
         tab.size(asked.width, asked.height)
         tab.dark(asked.dark)
         tab.open(asked.page)
-        tab.picture(asked.output, asked.section)
+        if asked.at:
+            tab.run(f"document.getElementById({json.dumps(asked.at)}).scrollIntoView()")
+        tab.picture(asked.output)
 
 
 if __name__ == "__main__":

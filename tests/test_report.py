@@ -266,11 +266,11 @@ def test_a_model_of_another_dataset_is_told_and_only_its_card_is_shown(
     assert "the model was trained on another dataset, or on this one before it changed" in page
     assert len(rows_of(page, "Accuracy when the model was trained")) == 2
     assert 'id="worst"' not in page
-    assert 'id="embeddings"' not in page
+    assert 'id="alike"' not in page
 
 
 def test_the_ten_worst_predictions_are_the_furthest_off_and_each_has_a_cause(page: str) -> None:
-    found = rows_of(page, "Worst predictions")
+    found = rows_of(page, "Held-out observations, those whose")
     ratios = [abs(np.log(float(row[3].rstrip("×")))) for row in found]
     assert len(found) == 10
     assert np.all(np.diff(ratios) < 0.011)  # two digits are told

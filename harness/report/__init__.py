@@ -62,11 +62,10 @@ def write_report(
     said("failures")
     sections += failures(rows) + programs(dataset, rows)
     sections = [section for section in sections if section.body or section.empty]
-    days = when(rows)
-    subtitle = (
-        f"{len(rows):,} observations, {dataset.info.source}{f', measured {days} (UTC)' if days else ''}"
-    )
-    text = page(f"Dataset {dataset.root.resolve().name}", f"{subtitle}.", sections, maps)
+    told = [f"{len(rows):,} observations", dataset.info.source, f"dataset {dataset.info.id[:12]}"]
+    if days := when(rows):
+        told.insert(2, f"measured {days} (UTC)")
+    text = page(f"Dataset {dataset.root.resolve().name}", f"{', '.join(told)}.", sections, maps)
     try:
         with replacing(path) as partial:
             partial.write_text(text, encoding="utf-8")

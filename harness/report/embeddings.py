@@ -25,7 +25,7 @@ def embeddings(model: Pitot) -> list[Section]:
         "or from workload to workload. Distances between far groups mean nothing."
     )
     body = join(tag("div", *pictures, class_="panels wide"), *_alike(model)) if pictures else Html("")
-    return [Section("embeddings", "What the model finds alike", note, body)]
+    return [Section("alike", "What the model finds alike", note, body)]
 
 
 def _picture(layout: Layout, what: str, group: str) -> Html:

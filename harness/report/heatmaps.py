@@ -184,7 +184,7 @@ def scale_legend(low: str, high: str, ticks: Sequence[tuple[float, str]], label:
     left, width, colours = 58, 260, hexed(ramp())[:: STEPS // 64]
     step = width / len(colours)
     bar = [
-        tag("rect", x=f"{left + k * step:.2f}", y="4", width=f"{step + 0.3:.2f}", height="10", fill=fill)
+        tag("rect", x=f"{left + k * step:.2f}", y="4", width=f"{step + 1:.2f}", height="10", fill=fill)
         for k, fill in enumerate(colours)
     ]
     marks = [

@@ -69,12 +69,11 @@ def _figures(info: Info, rows: Rows) -> list[tuple[str, str]]:
         ("jobs", f"{jobs:,}"),
         (
             "platforms",
-            f"{len(rows.platforms):,}: {_several(len(engines), 'engine')} on {_several(len(devices), 'device')}",
+            f"{len(rows.platforms):,} ({_several(len(engines), 'engine')} on {_several(len(devices), 'device')})",
         ),
         ("workloads", f"{len(workloads):,} of {', '.join(sorted({suite(name) for name in workloads}))}"),
         ("measured (UTC)", when(rows) or "not known"),
         ("harness", f"{', '.join(sorted(versions)) or 'not known'}; this page by {__version__}"),
-        ("dataset", info.id[:12]),
     ]
 
 
@@ -133,7 +132,7 @@ def _platforms(dataset: Dataset, rows: Rows) -> Html:
                 workloads[k], geometric(relative[k]),
             )
         )  # fmt: skip
-    return table(columns, body, "Platforms")
+    return table(columns, body, "Jobs, observations and speed by platform")
 
 
 def _devices(dataset: Dataset) -> Html:
@@ -142,13 +141,12 @@ def _devices(dataset: Dataset) -> Html:
         told.setdefault(row["device"], {}).update(dict(row["facts"] or []))
     rows = []
     for device, known in sorted(told.items()):
-        clock, memory = (
-            _number(known.get("max_mhz")) or _number(known.get("mhz")),
-            _number(known.get("memory_bytes")),
-        )
+        clock = _number(known.get("max_mhz")) or _number(known.get("mhz"))
+        cores, memory = _number(known.get("cores")), _number(known.get("memory_bytes"))
         rows.append(
             (
-                device, known.get("model_name") or known.get("machine"), known.get("cores"),
+                device, known.get("model_name") or known.get("machine"),
+                f"{cores:.0f}" if cores else None,
                 f"{clock:.0f} MHz" if clock else None, f"{memory / 2**30:.1f} GiB" if memory else None,
                 known.get("kernel"),
             )
@@ -156,7 +154,7 @@ def _devices(dataset: Dataset) -> Html:
     if not any(any(row[1:]) for row in rows):
         return Html("")
     heads: Sequence[str] = ("device", "processor", "cores", "clock", "memory", "kernel")
-    return table([Column(head) for head in heads], rows, "Devices")
+    return table([Column(head) for head in heads], rows, "What the devices are")
 
 
 def _median_by_workload(times: Any) -> Any:

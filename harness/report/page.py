@@ -29,7 +29,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], maps: Sequence[
         tag("title", title),
         tag("style", Html(style)),
     )
-    links = [tag("a", section.title, href=f"#{section.key}") for section in sections]
+    links = [tag("a", section.key.capitalize(), href=f"#{section.key}") for section in sections]
     body = tag(
         "body",
         tag("header", tag("h1", title), tag("p", subtitle, class_="note")),

@@ -16,7 +16,7 @@ from harness.report.tables import Column, percent, table
 def programs(dataset: Dataset, rows: Rows) -> list[Section]:
     return [
         Section(
-            "startup",
+            "start-up",
             "Start-up",
             "The empty module: what each platform takes to start and end a workload.",
             _startup(rows),

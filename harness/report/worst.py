@@ -55,7 +55,12 @@ def worst(rows: Rows, judged: Judged) -> list[Section]:
             "worst",
             "The ten worst predictions",
             note,
-            table(columns, body, "Worst predictions", wide=(0, 4, 5, 6)),
+            table(
+                columns,
+                body,
+                "Held-out observations, those whose prediction was furthest off first",
+                wide=(0, 4, 5, 6),
+            ),
         )
     ]
 
