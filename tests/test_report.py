@@ -50,7 +50,7 @@ def page(dataset: Dataset, trained: Trained) -> str:
 def rows_of(page: str, caption: str) -> list[list[str]]:
     """The text of a table's cells, by its caption."""
     [table] = [part for part in re.findall(r"<table.*?</table>", page, re.S) if f"<caption>{caption}" in part]
-    lines = re.findall(r"<tr>(.*?)</tr>", table, re.S)
+    lines = re.findall(r"<tr>(.*?)</tr>", table.replace("\u00a0", " "), re.S)
     return [re.findall(r"<td[^>]*>(.*?)</td>", line, re.S) for line in lines[1:]]
 
 
@@ -146,7 +146,7 @@ def test_spread_is_the_standard_deviation_of_covered_samples_over_their_mean(dat
 def test_noise_is_warned_about_with_its_figures_and_quiet_platforms_are_not(
     page: str,
 ) -> None:
-    section = page.split('id="noise"')[1].split("</section>")[0]
+    section = page.split('id="noise"')[1].split("</section>")[0].replace("\u00a0", " ")
     [told] = re.findall(r'<ul class="warnings">(.*?)</ul>', section, re.S)
     lines = re.findall("<li>(.*?)</li>", told)
     assert (
@@ -276,6 +276,15 @@ def test_the_ten_worst_predictions_are_the_furthest_off_and_each_has_a_cause(pag
     assert np.all(np.diff(ratios) < 0.011)  # two digits are told
     assert all(row[5].endswith(".") and len(row[5]) > 20 for row in found)
     assert all("start-up" in row[4] and "work" in row[4] for row in found)
+
+
+def test_the_top_says_in_short_what_the_sections_come_to(page: str) -> None:
+    [short] = re.findall(r'<ul class="short">(.*?)</ul>', page.replace("\u00a0", " "), re.S)
+    told = dict(re.findall(r'<li><a href="#([a-z-]+)">[^<]*</a>: (.*?)</li>', short))
+    assert list(told) == ["coverage", "slowdowns", "noise", "accuracy", "failures"]
+    assert told["coverage"] == "of 64 fields platform × workload 56 measured, 8 beside others only."
+    assert (told["noise"], told["failures"]) == ("3 warnings.", "2 timeout, 2 trap.")
+    assert re.match(r"MAPE \d\.\d % alone, MAPE \d\.\d % beside 1; ", told["accuracy"])
 
 
 def test_failures_are_grouped_with_an_example(page: str) -> None:

@@ -18,6 +18,7 @@ from pitot_core import Pitot, coverage, margin
 
 Array = NDArray[Any]
 SHOWN = (0.1, 0.05)
+KEPT = "every bound held as often as promised, within the chance of so many rows"
 POINTS = 6000
 FINE, COARSE = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 2.0), (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -43,11 +44,21 @@ def accuracy(judged: Judged) -> list[Section]:
     )
     colours = legend([_beside(n) for n in range(int(rows.n_co_runners.max()) + 1)])
     pictures = side_by_side(_ratios(judged), _margins(judged), _exceeded(judged))
-    return [
-        Section(
-            "accuracy", "Accuracy of the model", note, join(_promises(judged), colours, pictures, *tables)
-        )
-    ]
+    missed = _missed(judged)
+    kept = tag("p", f"{KEPT[0].upper()}{KEPT[1:]}.", class_="good") if judged.calibrated.any() else Html("")
+    told = sentences(missed, "warnings") or kept
+    error = np.abs(judged.predicted_ns / judged.measured_ns - 1.0)
+    means = [(int(n), float(error[rows.n_co_runners == n].mean())) for n in np.unique(rows.n_co_runners)]
+    gist = ", ".join(f"MAPE {percent(mean, 1)} {_beside(n)}" for n, mean in means)
+    gist += (
+        f"; {KEPT}."
+        if told is kept and kept
+        else f"; {len(missed)} warnings about bounds."
+        if missed
+        else "."
+    )
+    body = join(told, colours, pictures, *tables)
+    return [Section("accuracy", "Accuracy of the model", note, body, gist=gist)]
 
 
 def stored_accuracy(model: Pitot, why: str) -> list[Section]:
@@ -100,7 +111,7 @@ def _bound(judged: Judged, eps: float, chosen: Array) -> list[Any]:
     return [margin(bound, measured), held.share, f"{100 * held.low:.1f}–{100 * held.high:.1f}"]
 
 
-def _promises(judged: Judged) -> Html:
+def _missed(judged: Judged) -> list[str]:
     """Where a bound held less often than promised, beyond chance; and where it is infinite."""
     told = []
     for n, pool in judged.model.pools().items():
@@ -111,19 +122,16 @@ def _promises(judged: Judged) -> Html:
             if not np.isfinite(bound).all():
                 told.append(
                     f"{who}: no bound can be promised at ε = {eps:g}, since {pool.rows} calibration rows "
-                    f"support no ε below {pool.smallest_eps:.3g}"
+                    f"support no ε below {pool.smallest_eps:.3g}."
                 )
                 continue
             held = coverage(bound, judged.measured_ns[mine])
             if held.high < 1 - eps:
                 told.append(
                     f"{who}: the bound at ε = {eps:g} held in {percent(held.share, 1)} of {held.rows:,} rows, "
-                    f"fewer than promised (99 % interval {100 * held.low:.1f} to {100 * held.high:.1f} %)"
+                    f"fewer than promised (99 % interval {100 * held.low:.1f} to {100 * held.high:.1f} %)."
                 )
-    good = tag(
-        "p", "Every bound held as often as promised, within the chance of so many rows.", class_="good"
-    )
-    return sentences(told, "warnings") or good
+    return told
 
 
 def _ratios(judged: Judged) -> tuple[Panel, str]:

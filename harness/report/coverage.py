@@ -45,7 +45,7 @@ def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]
     apart = np.where(cells == BESIDE, len(names) + alone[np.ix_(*order)], cells).astype(float)
     words = [*names, *(f"{names[BESIDE]}; alone: {name}" for name in names)]
     holes = HeatMap(
-        "coverage-map", f"Coverage of {counts.sum():,} fields platform × workload: {told}", platforms, workloads,
+        "coverage-map", f"Coverage of {_fields(counts.sum())}: {told}", platforms, workloads,
         np.where(cells == UNPLANNED, -1, cells), [colour for _, colour in REASONS], apart, "words", words,
     )  # fmt: skip
     legend = swatches([(REASONS[k][1] if k < UNPLANNED else "", f"{names[k]} {counts[k]:,}") for k in shown])
@@ -60,6 +60,7 @@ def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]
                 _by_platform(rows, code, names, shown),
                 _holes(rows, alone, names),
             ),
+            gist=f"of {_fields(counts.sum())} {told}.",
         )
     ]
     times = rows.alone[np.ix_(*order)]
@@ -180,3 +181,7 @@ def _decades(low: float, high: float) -> list[tuple[float, str]]:
     powers = [10.0**k for k in range(int(np.ceil(np.log10(low))), int(np.floor(np.log10(high))) + 1)]
     every = max(1, -(-len(powers) // 6))
     return [(float(np.log(value / low) / span), duration(value)) for value in powers[::every]]
+
+
+def _fields(count: int) -> str:
+    return f"{count:,} fields platform × workload"

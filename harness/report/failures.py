@@ -43,7 +43,11 @@ def failures(rows: Rows) -> list[Section]:
     told = tag("p", f"{more:,} rarer reasons are left out.", class_="note") if more > 0 else None
     note = "Observations without a time, with numbers in their reasons written as #."
     drawn = join(table(columns, body, "Failures by reason", wide=(1, 6)), told) if body else Html("")
-    return [Section("failures", "What failed", note, drawn, "Nothing: every observation has a time.")]
+    kept = Counter(rows.statuses[status] for status in rows.status[failed].tolist())
+    gist = ", ".join(
+        f"{count:,} {status.replace('_', ' ')}" for status, count in kept.most_common()
+    ) + "." * bool(kept)
+    return [Section("failures", "What failed", note, drawn, "Nothing: every observation has a time.", gist)]
 
 
 def _kind(reason: str) -> str:

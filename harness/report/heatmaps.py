@@ -69,8 +69,8 @@ class HeatMap:
         wide = max(2.0, min(18.0, WIDTH / n_columns))
         high = max(2.0, min(17.0, TALL / n_rows))
         wide, high = (size if size < NAMED else float(int(size)) for size in (wide, high))
-        left = 8 + 6.1 * max((len(name) for name in self.rows.names), default=0) if high >= NAMED else 96
-        top = 20 + (6.0 * max(map(len, self.columns.short), default=0) if wide >= NAMED else 0)
+        left = 8 + 6.1 * max(len(cut(name)) for name in self.rows.names) if high >= NAMED else 96
+        top = 20 + (6.0 * max(len(cut(name)) for name in self.columns.short) if wide >= NAMED else 0)
         across, down = n_columns * wide, n_rows * high
         parts = [
             tag("rect", x=f"{left:g}", y=f"{top:g}", width=f"{across:g}", height=f"{down:g}", class_="field"),
@@ -114,7 +114,7 @@ class HeatMap:
             for k, name in enumerate(self.rows.names):
                 yield tag(
                     "text",
-                    name,
+                    cut(name),
                     x=f"{left - 5:g}",
                     y=f"{top + (k + 0.5) * high + 3.5:.1f}",
                     text_anchor="end",
@@ -132,13 +132,15 @@ class HeatMap:
                 class_="axis",
             )
             if (after - first) * high >= 9:
-                yield tag("text", group[:15], x=f"{left - 9:g}", y=f"{middle + 3.5:.1f}", text_anchor="end")
+                yield tag(
+                    "text", cut(group, 15), x=f"{left - 9:g}", y=f"{middle + 3.5:.1f}", text_anchor="end"
+                )
 
     def _column_labels(self, left: float, top: float, wide: float) -> Iterator[Html]:
         named = wide >= NAMED
         for k, name in enumerate(self.columns.short if named else ()):
             turn = f"translate({left + (k + 0.5) * wide + 3.5:.1f} {top - 5:.1f}) rotate(-90)"
-            yield tag("text", name, transform=turn)
+            yield tag("text", cut(name), transform=turn)
         line = 14 if named else top - 4
         if not any(self.columns.groups):
             yield tag("text", self.columns.title, x=f"{left:g}", y=f"{line - 2:g}", class_="title")
@@ -148,8 +150,7 @@ class HeatMap:
             yield tag("path", d=f"M{start:.1f} {line:g}H{end:.1f}", class_="axis")
             fits = int((end - start + 10) / 5.6)
             if fits >= min(3, len(group)):
-                told = group if len(group) <= fits else f"{group[: fits - 1]}…"
-                yield tag("text", told, x=f"{start:.1f}", y=f"{line - 4:g}", class_="group")
+                yield tag("text", cut(group, fits), x=f"{start:.1f}", y=f"{line - 4:g}", class_="group")
 
     def _drawn(self, left: float, top: float, wide: float, high: float) -> Html:
         n_rows, n_columns = self.cells.shape
@@ -171,6 +172,10 @@ class HeatMap:
                 tag("path", d="".join(f"M{x:g} {y:g}{box}" for x, y in corners), fill=self.palette[step])
             )
         return tag("g", *paths)
+
+
+def cut(name: str, room: int = 32) -> str:
+    return name if len(name) <= room else f"{name[: room - 1]}…"
 
 
 def by_logarithm(values: Array, low: float, high: float) -> tuple[NDArray[np.int64], list[str]]:

@@ -35,9 +35,10 @@ def tag(name: str, /, *children: Child, **attributes: Child | bool) -> Html:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading of the page with what stands under it; ``note`` says how to read it, ``empty`` what stands for nothing.
+    """A heading of the page with what stands under it.
 
-    A section without either is left out.
+    ``note`` says how to read it, ``empty`` what stands for nothing (a section with neither is left out), and ``gist``
+    what it comes to, for the top of the page.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Section:
     note: str
     body: Html
     empty: str = ""
+    gist: str = ""
 
     def html(self) -> Html:
         return tag(
@@ -54,10 +56,6 @@ class Section:
             self.body or tag("p", self.empty, class_="none"),
             id=self.key,
         )
-
-
-def figure(picture: Html, caption: str, **attributes: Child | bool) -> Html:
-    return tag("figure", tag("div", picture, class_="scroll"), tag("figcaption", caption), **attributes)
 
 
 def _safe(child: Child) -> str:

@@ -74,13 +74,15 @@ def noise(dataset: Dataset, rows: Rows) -> list[Section]:
         "Spread is the standard deviation of an observation's samples over their mean, alone. Anchors are workloads "
         "measured at the start and again at the end of a collection."
     )
+    warned = warnings(found)
     content = join(
-        sentences(warnings(found), "warnings") or tag("p", "No platform passes a threshold.", class_="good"),
+        sentences(warned, "warnings") or tag("p", "No platform passes a threshold.", class_="good"),
         table([Column("platform"), *told.values()], body, "Noise by platform"),
         tag("p", f"No device told: {', '.join(silent)}.", class_="note") if silent else None,
         tag("p", THRESHOLDS, class_="note"),
     )
-    return [Section("noise", "Noise", note, content)]
+    gist = f"{len(warned)} warning{'s' * (len(warned) != 1)}." if warned else "no warning."
+    return [Section("noise", "Noise", note, content, gist=gist)]
 
 
 def warnings(found: list[Found]) -> list[str]:

@@ -32,13 +32,23 @@ def page(title: str, subtitle: str, sections: Sequence[Section], maps: Sequence[
     links = [tag("a", section.key.capitalize(), href=f"#{section.key}") for section in sections]
     body = tag(
         "body",
-        tag("header", tag("h1", title), tag("p", subtitle, class_="note")),
+        tag("header", tag("h1", title), tag("p", subtitle, class_="note"), _in_short(sections)),
         tag("nav", *links, aria_label="Sections"),
         tag("main", *(section.html() for section in sections)),
         tag("script", Html(_json({one.key: one.data() for one in maps})), type="application/json", id="maps"),
         tag("script", Html(script)),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _in_short(sections: Sequence[Section]) -> Html:
+    """What the sections come to, each with the way there."""
+    told = [
+        tag("li", tag("a", section.title, href=f"#{section.key}"), f": {section.gist}")
+        for section in sections
+        if section.gist
+    ]
+    return tag("ul", *told, class_="short") if told else Html("")
 
 
 def _file(name: str) -> str:

@@ -31,6 +31,8 @@ def slowdowns(rows: Rows) -> list[Section]:
             "What lies below ½ or above 8 is in the outermost bar.",
             body if degrees else Html(""),
             "No workload was measured both alone and beside others.",
+            ", ".join(f"beside {n} the median is {np.median(_values(rows, n)):.2f}×" for n in degrees)
+            + "." * bool(degrees),
         )
     ]
 

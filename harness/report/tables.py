@@ -23,7 +23,8 @@ class Column:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    return f"{100 * share:.{digits}f} %"
+    """With a space that no line breaks at, and no minus before a zero."""
+    return f"{round(100 * share, digits) + 0.0:.{digits}f}\u00a0%".replace("-", "−")
 
 
 def words(value: Any, kind: str) -> str:
