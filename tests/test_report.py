@@ -175,11 +175,11 @@ def test_a_warning_names_each_device_once_and_counts_those_it_leaves_out() -> No
         )
     )
     found = [
-        quiet | {"platform": f"e{k % 2}:d{k // 2}", "device": f"d{k // 2}", "throttled": float(k)}
+        quiet | {"platform": f"e{k % 2}:d{k // 2}", "device": f"d{k // 2}", "heat_most": 80.0 + k}
         for k in range(30)
     ]  # fmt: skip
     [line] = warnings(found)
-    assert line.startswith("Throttled during jobs: d14 29 times, d13 27 times")
+    assert line.startswith("Hot: d14 109 °C, d13 107 °C")
     assert line.endswith(" and 7 more.")
     loaded = [
         quiet | {"platform": "e:d", "device": "d", "processors": 4, "together": 2, "load": load}

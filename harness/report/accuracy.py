@@ -12,9 +12,9 @@ from harness.report.colours import GROUPS
 from harness.report.judged import EPSILONS, Judged
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import suite
-from harness.report.tables import Column, folded, percent, sentences, table
+from harness.report.tables import Column, folded, percent, sentences, several, table
 from harness.show import duration
-from pitot_core import Pitot, coverage, margin
+from pitot_core import MAX_CO_RUNNERS, Pitot, coverage, margin
 
 Array = NDArray[Any]
 SHOWN = (0.1, 0.05)
@@ -28,10 +28,10 @@ def accuracy(judged: Judged) -> list[Section]:
     assert features is not None
     engines, devices = zip(*(name.split(":", 1) for name in features.platform_names), strict=True)
     suites = [suite(name) for name in features.workload_names]
-    degrees = [_beside(int(n)) for n in rows.n_co_runners]
-    by_degree = _groups("co-runners", judged, np.array(degrees))
     tables = [
-        by_degree,
+        _groups(
+            "co-runners", judged, np.array([_beside(n) for n in range(MAX_CO_RUNNERS + 1)])[rows.n_co_runners]
+        ),
         _groups("suite", judged, np.array(suites)[rows.workload]),
         _groups("engine", judged, np.array(engines)[rows.platform]),
         folded("By device", _groups("device", judged, np.array(devices)[rows.platform])),
@@ -44,21 +44,16 @@ def accuracy(judged: Judged) -> list[Section]:
     )
     colours = legend([_beside(n) for n in range(int(rows.n_co_runners.max()) + 1)])
     pictures = side_by_side(_ratios(judged), _margins(judged), _exceeded(judged))
-    missed = _missed(judged)
-    kept = tag("p", f"{KEPT[0].upper()}{KEPT[1:]}.", class_="good") if judged.calibrated.any() else Html("")
-    told = sentences(missed, "warnings") or kept
-    error = np.abs(judged.predicted_ns / judged.measured_ns - 1.0)
-    means = [(int(n), float(error[rows.n_co_runners == n].mean())) for n in np.unique(rows.n_co_runners)]
-    gist = ", ".join(f"MAPE {percent(mean, 1)} {_beside(n)}" for n, mean in means)
-    gist += (
-        f"; {KEPT}."
-        if told is kept and kept
-        else f"; {len(missed)} warnings about bounds."
-        if missed
-        else "."
-    )
+    degrees = np.unique(rows.n_co_runners).tolist()
+    means = (float(judged.error[rows.n_co_runners == n].mean()) for n in degrees)
+    gist = ", ".join(f"MAPE {percent(mean, 1)} {_beside(n)}" for n, mean in zip(degrees, means, strict=True))
+    missed, told = _missed(judged), Html("")
+    if missed:
+        gist, told = f"{gist}; {several(len(missed), 'warning')} about bounds", sentences(missed, "warnings")
+    elif judged.calibrated.any():
+        gist, told = f"{gist}; {KEPT}", tag("p", f"{KEPT.capitalize()}.", class_="good")
     body = join(told, colours, pictures, *tables)
-    return [Section("accuracy", "Accuracy of the model", note, body, gist=gist)]
+    return [Section("accuracy", "Accuracy of the model", note, body, gist=f"{gist}.")]
 
 
 def stored_accuracy(model: Pitot, why: str) -> list[Section]:
@@ -89,8 +84,7 @@ def _groups(title: str, judged: Judged, group: Array) -> Html:
             Column("held", "percent"),
             Column("99 % interval"),
         ]
-    error = np.abs(judged.predicted_ns / judged.measured_ns - 1.0)
-    body = []
+    error, body = judged.error, []
     for name in np.unique(group).tolist():
         mine = group == name
         line: list[Any] = [name, int(mine.sum()), float(error[mine].mean()), float(np.median(error[mine]))]
@@ -157,7 +151,7 @@ def _ratios(judged: Judged) -> tuple[Panel, str]:
             times[::every][mine], ratio[::every][mine], GROUPS[co_runners], 1.4 if len(n_co) > 800 else 2.2
         )
     panel.line([low, high], [1.0, 1.0], class_="guide strong")
-    within = float(np.mean(np.abs(ratio - 1.0) <= 0.1))
+    within = float(np.mean(judged.error <= 0.1))
     thinned = f" One in {every} is drawn." if every > 1 else ""
     return panel, f"{percent(within)} of the predictions lie within 10 % of what was measured.{thinned}"
 

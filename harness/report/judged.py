@@ -42,6 +42,11 @@ class Judged:
         return self.model.predict(self.rows)
 
     @cached_property
+    def error(self) -> NDArray[np.float64]:
+        """|predicted − measured| over measured; its mean is the MAPE."""
+        return np.asarray(np.abs(self.predicted_ns / self.measured_ns - 1.0))
+
+    @cached_property
     def calibrated(self) -> NDArray[np.bool_]:
         """Rows with a number of co-runners for which there are bounds."""
         return np.isin(self.rows.n_co_runners, list(self.model.pools()))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.dataset import Dataset
 from harness.report.markup import Section, join, tag
 from harness.report.rows import Rows
-from harness.report.tables import Column, percent, sentences, table
+from harness.report.tables import Column, percent, sentences, several, table
 
 Array = NDArray[Any]
 Found = dict[str, Any]
@@ -22,9 +22,7 @@ Found = dict[str, Any]
 SPREAD = 0.10
 DRIFT = 0.05
 HOT_C = 80.0
-LOADED = (
-    0.3  # load over processors, as `harness devices` judges it, beyond what the jobs before make themselves
-)
+LOADED = 0.3  # load over processors beyond what the jobs before it make themselves
 CLOCK = 0.15
 NAMED = 8  # platforms named in one warning
 
@@ -81,7 +79,7 @@ def noise(dataset: Dataset, rows: Rows) -> list[Section]:
         tag("p", f"No device told: {', '.join(silent)}.", class_="note") if silent else None,
         tag("p", THRESHOLDS, class_="note"),
     )
-    gist = f"{len(warned)} warning{'s' * (len(warned) != 1)}." if warned else "no warning."
+    gist = f"{several(len(warned), 'warning')}." if warned else "no warning."
     return [Section("noise", "Noise", note, content, gist=gist)]
 
 
@@ -112,7 +110,7 @@ def warnings(found: list[Found]) -> list[str]:
             "hot:", over("heat_most", HOT_C - 1e-9), "device", "heat_most", lambda one: f"{one['heat_most']:.0f} °C"
         ),
         _line(
-            "throttled during jobs:", over("throttled", 0), "device", "throttled",
+            "throttled during jobs:", over("throttled", 0), "platform", "throttled",
             lambda one: f"{one['throttled']:,.0f} times",
         ),
         _line(
@@ -128,7 +126,7 @@ def warnings(found: list[Found]) -> list[str]:
         ),
         _line(
             "jobs began although the device was not cool and idle within the gate's limit:", over("gave_up", 0),
-            "platform", "gave_up", lambda one: f"{one['gave_up']:,} observations",
+            "platform", "gave_up", lambda one: f"{several(one['gave_up'], 'job')}",
         ),
     ]  # fmt: skip
     return [line for line in lines if line]
@@ -158,8 +156,9 @@ def drift(rows: Rows, platform: int) -> float | None:
 
 def _platform(rows: Rows, p: int, processors: int) -> Found:
     mine = rows.platform == p
-    at = np.flatnonzero(mine)
     alone = _known(rows.spread[mine & rows.measured & (rows.n_co_runners == 0)])
+    at = np.flatnonzero(mine)
+    at = at[np.unique(rows.job[at], return_index=True)[1]]  # the members of a job share its state and note
     state = {key: values[at] for key, values in rows.states.items()}
     heat = _known(np.concatenate([state[when, "temperature_c"] for when in ("before", "after")]))
     throttled = _known(state["after", "throttle_count"] - state["before", "throttle_count"])

@@ -14,7 +14,7 @@ from harness.dataset import Dataset, Info
 from harness.plan import Settings
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, geometric, suite
-from harness.report.tables import Column, facts, percent, table
+from harness.report.tables import Column, facts, percent, several, table
 from harness.show import duration
 
 
@@ -69,7 +69,7 @@ def _figures(info: Info, rows: Rows) -> list[tuple[str, str]]:
         ("jobs", f"{jobs:,}"),
         (
             "platforms",
-            f"{len(rows.platforms):,} ({_several(len(engines), 'engine')} on {_several(len(devices), 'device')})",
+            f"{len(rows.platforms):,} ({several(len(engines), 'engine')} on {several(len(devices), 'device')})",
         ),
         ("workloads", f"{len(workloads):,} of {', '.join(sorted({suite(name) for name in workloads}))}"),
         ("measured (UTC)", when(rows) or "not known"),
@@ -183,7 +183,3 @@ def _number(text: Any) -> float:
     except ValueError:
         return 0.0
     return value if math.isfinite(value) else 0.0
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -27,6 +27,10 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{round(100 * share, digits) + 0.0:.{digits}f}\u00a0%".replace("-", "−")
 
 
+def several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def words(value: Any, kind: str) -> str:
     """A value for people; what is missing is a dash."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

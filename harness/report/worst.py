@@ -81,8 +81,7 @@ def _cause(rows: Rows, judged: Judged, k: int, interference: float) -> str:
         )
     device = rows.device(platform)
     mine = np.array([rows.device(p) == device for p in range(len(rows.platforms))])[rows.platform[judged.at]]
-    error = np.abs(judged.predicted_ns / judged.measured_ns - 1.0)
-    there, everywhere = float(error[mine].mean()), float(error.mean())
+    there, everywhere = float(judged.error[mine].mean()), float(judged.error.mean())
     if there > 1.5 * everywhere and not mine.all():
         told = f"MAPE {percent(there)} there, {percent(everywhere)} everywhere"
         guesses.append(f"the device {device} is hard to predict: {told}")
