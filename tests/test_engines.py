@@ -106,7 +106,7 @@ def test_an_exit_code_is_not_a_trap(engine: str, device: Reached) -> None:
          "unreachable"),
         ("(drop (i32.load (i32.const 70000)))", {"trap"}, "out"),
         ("(drop (i32.div_u (i32.const 1) (i32.load (i32.const 0))))", {"trap"}, "by zero"),
-        ("(call 0)", {"trap", "crash"}, ""),
+        ("(call 0)", {"trap", "crash", "timeout"}, ""),  # compilers may make a loop of it
     ],
     ids=["allocates", "out-of-bounds", "divides", "recurses"],
 )  # fmt: skip
@@ -130,7 +130,7 @@ def test_an_unknown_import_is_refused(engine: str, device: Reached) -> None:
     )
     [found] = run_module(device, engine, unknown).members
     assert found.status == "refused"
-    assert "f" in found.reason
+    assert "env" in found.reason
 
 
 def test_bytes_that_are_no_module_are_refused(engine: str, device: Reached) -> None:

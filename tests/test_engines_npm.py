@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.engines import ENGINES
-from harness.engines.npm import PROGRAMS, NotFetched, fetch_program
+from harness.engines.npm import PROGRAMS, fetch_program
+from harness.engines.program import NotFetched
 
 NPM = """#!{python}
 import io, json, sys, tarfile

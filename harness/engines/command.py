@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from harness.engines.engine import Engine, Kind
+from harness.engines.engine import Engine, Install, Kind
 
 Words = tuple[str, ...]
 
@@ -25,6 +25,10 @@ class Command:
     ``trap`` and ``refused`` are regular expressions for what the engine says when the module trapped, or when it does
     not accept the module; group 1 is the reason. They count where the exit code is one of ``trap_codes``
     (128 + N for death by signal N), so that no other exit code of a module can be mistaken for a trap.
+    ``log_lines`` is a regular expression for lines that the engine itself writes to stdout; they are taken out.
+
+    ``confine`` is for a command that does not keep a module in its directory by itself: the kernel does it.
+    ``lower_memory`` is for one that takes no limit of memory: the module's own maximum is lowered.
     """
 
     version: tuple[Words, ...]
@@ -35,6 +39,9 @@ class Command:
     refused: str = ""
     trap_codes: tuple[int, ...] = (1,)
     words_on_stdout: bool = False
+    log_lines: str = ""
+    confine: bool = False
+    lower_memory: bool = False
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -46,6 +53,7 @@ def command_engine(
     kind: Kind,
     family: str = "",
     files: Sequence[str] = (),
+    install: Install | None = None,
 ) -> Engine:
     """An engine whose samples are processes: ahead of time where the command line has a compile step."""
     programs = [words[0] for words in (command.run, *command.compile, *command.version)]
@@ -56,9 +64,10 @@ def command_engine(
         ahead_of_time=bool(command.compile),
         program="python",
         entry="process_run.py",
-        files=("process_run.py", "runner.py", *files),
+        files=("process_run.py", "runner.py", "fence.py", "memory_end.py", *files),
         args=("--command", json.dumps(asdict(command))),
         how_to_get=how_to_get,
         wall_contains="process",
+        install=install,
         needs=tuple(dict.fromkeys(program for program in programs if not program.startswith("{"))),
     )

@@ -19,11 +19,13 @@ Kind = Literal["compiler", "baseline", "interpreter"]
 class Install:
     """A package that brings an engine to a device without root.
 
-    ``pip`` has wheels; ``sdist`` is built by pip on the device and needs a C compiler there; ``npm`` holds a program.
+    ``pip`` has wheels; ``sdist`` has none, so that a C compiler is needed; ``npm`` holds a program, and so does
+    ``program``: a wheel, with the program at ``place``.
     """
 
-    kind: Literal["pip", "sdist", "npm"]
+    kind: Literal["pip", "sdist", "npm", "program"]
     package: str
+    place: str = ""
 
 
 @dataclass(frozen=True)

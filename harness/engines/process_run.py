@@ -23,6 +23,8 @@ import sys
 import tempfile
 from typing import Any
 
+import fence  # type: ignore[import-not-found,unused-ignore]
+import memory_end  # type: ignore[import-not-found,unused-ignore]
 import runner
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -46,14 +48,20 @@ class Process:
         self.scratch = os.path.abspath("engine")
         os.makedirs(os.path.join(self.scratch, "nothing"), exist_ok=True)
         self.words_path = os.path.join(self.scratch, "words")
+        self.fence: fence.Fence | None = None
         self.times = mmap.mmap(-1, 32)  # shared with the child: start_ns, user_us, sys_us, errno
         self.environment = {**os.environ, "LC_ALL": "C", "NO_COLOR": "1", **spec["env"]}
 
     def load(self, command: dict[str, Any]) -> dict[str, Any]:
         argv, preopens = command["argv"], command["preopens"]
         named = os.path.join(self.scratch, re.sub(r"[^\w.+-]", "_", argv[0] if argv else "module") + ".wasm")
-        os.symlink(command["module"], named)
         self.data_limit = command["memory_bytes"] + ENGINE_BYTES
+        if self.spec["lower_memory"]:
+            with open(command["module"], "rb") as given, open(named, "wb") as lowered:
+                lowered.write(memory_end.ending_at(given.read(), command["memory_bytes"] >> 16))
+            self.data_limit += command["memory_bytes"]  # growing may copy
+        else:
+            os.symlink(command["module"], named)
         self.cwd = preopens[0][1] if preopens else os.path.join(self.scratch, "nothing")
         self.stdin = command["stdin"] or os.devnull
         self.values = {
@@ -68,7 +76,22 @@ class Process:
         for guest, host in preopens:
             several["preopens"] += fill(self.spec["preopen"], {"guest": guest, "host": host})
         self.command = fill(self.spec["run"], self.values, several)
+        if self.spec["confine"] and preopens:
+            self.fence = self.fenced(command["module"], [host for _, host in preopens])
         return loaded
+
+    def fenced(self, module: str, own: list[str]) -> fence.Fence:
+        program = shutil.which(self.command[0]) or self.command[0]
+        needed = [os.path.dirname(os.path.realpath(program)), os.path.dirname(program), self.scratch, module]
+        if self.spec["compile"]:
+            needed.append(self.values["artefact"])
+        try:
+            return fence.Fence(needed, own)
+        except OSError as error:
+            raise runner.Fail(
+                "%s lets a module leave its directory, and only a kernel with Landlock can hold it: %s"
+                % (self.command[0], error)
+            ) from error
 
     def artefact(self, command: dict[str, Any]) -> dict[str, Any]:
         """Compile once per module, version, target and command; the time and a hash are kept beside the artefact."""
@@ -107,10 +130,14 @@ class Process:
         return taken_ns
 
     def timed(self, stdout: str) -> tuple[list[int], int]:
-        if stdout == os.devnull and self.spec["words_on_stdout"]:
+        kept = stdout != os.devnull
+        if not kept and self.spec["words_on_stdout"]:
             stdout = os.path.join(self.scratch, "stdout")
         status, taken = self.spawn(self.command, stdout)
-        return taken, self.settle(status, stdout) if status else 0
+        exit_code = self.settle(status, stdout) if status else 0
+        if kept and self.spec["log_lines"]:
+            without_lines(stdout, self.spec["log_lines"])
+        return taken, exit_code
 
     def settle(self, status: int, stdout: str) -> int:
         """The module's exit code, where the engine neither trapped, refused the module nor died."""
@@ -162,6 +189,8 @@ class Process:
                 os.dup2(os.open(self.words_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
             if limit:
                 resource.setrlimit(resource.RLIMIT_DATA, (self.data_limit, self.data_limit))
+                if self.fence:
+                    self.fence.enter()
             own = resource.getrusage(resource.RUSAGE_SELF)
             start = runner.now_ns()
             struct.pack_into("4q", self.times, 0, start, int(own.ru_utime * 1e6), int(own.ru_stime * 1e6), 0)
@@ -213,6 +242,13 @@ def tail(path: str) -> str:
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def without_lines(path: str, pattern: str) -> None:
+    """Take what the engine itself says out of what the module wrote."""
+    with open(path, "rb") as file:
+        text = file.read()
+    runner.write_whole(path, re.sub(b"^(?:%s)\n" % pattern.encode(), b"", text, flags=re.M))
 
 
 def last_line(text: str) -> str:

@@ -10,6 +10,8 @@ ENGINES = (
             run=("wasm3", "{module}", "{args}"),  # gives the module its current directory
             trap=r"\[trap\] (.*)",
             refused=r"Error: (.*)",
+            confine=True,  # its files are opened as the module names them
+            lower_memory=True,
         ),
         kind="interpreter",
         how_to_get="build wasm3 so that `wasm3` is on the PATH",

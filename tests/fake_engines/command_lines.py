@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -86,14 +87,14 @@ def fail(code: int, text: str, stream: int = 2) -> None:
 
 def wasmtime(words: list[str]) -> None:
     if words == ["--version"]:
-        fail(0, "wasmtime 38.0.3 (f0a2eb3d1 2025-10-24)", 1)
+        fail(0, "wasmtime 49.0.3 (f96eabaa1 2026-10-14)", 1)
     command, *words = words
     if command == "compile":
         given = parser(out="-o").parse_args(words)
         try:
             return compile_to(given.module, given.out[0])
-        except Bad as bad:
-            fail(1, f"Error: failed to parse WebAssembly module\n\nCaused by:\n    {bad}")
+        except Bad:
+            fail(1, f"Error: expected `(`\n     --> {given.module}:1:1\n      |\n    1 | not wasm\n      | ^")
     given = parser("--allow-precompiled", codegen="-C", wasm="-W", dir="--dir", target="--target").parse_args(
         words
     )
@@ -107,11 +108,12 @@ def wasmtime(words: list[str]) -> None:
     except Bad as bad:
         fail(
             1,
-            f"Error: failed to run main module `{given.module}`\n\nCaused by:\n    0: unknown import: `{bad}`",
+            f"Error: failed to run main module `{given.module}`\n\nCaused by:\n    0: failed to instantiate "
+            f'"{given.module}"\n    1: unknown import: `{bad}` has not been defined',
         )
     except Trap as trap:
         fail(134, f"Error: failed to run main module `{given.module}`\n\nCaused by:\n    0: failed to invoke command "
-                  "default\n    1: error while executing at wasm backtrace:\n           0:     0x1a - "
+                  "default\n    1: error while executing at wasm backtrace:\n    0:     0x1a - "
                   f"<unknown>!<wasm function 0>\n    2: wasm trap: {trap}")  # fmt: skip
 
 
@@ -142,7 +144,10 @@ def wasmer(words: list[str]) -> None:
 def wasmedge(words: list[str]) -> None:
     if words == ["--version"]:
         fail(0, "wasmedge version 0.14.1", 1)
-    log = "[2025-11-22 04:00:00.000] [error] "
+    log = "[2026-11-24 08:15:07.051] [error] "
+    if "--enable-jit" in words or words[0] == "compile":
+        for doing in ("compile start", "verify start", "optimize start", "optimize done"):
+            os.write(1, log.replace("error", "info").encode() + doing.encode() + b"\n")
     try:
         if words[0] == "compile":
             return compile_to(*words[1:])
@@ -154,7 +159,9 @@ def wasmedge(words: list[str]) -> None:
     except Bad as bad:
         fail(1, f"{log}instantiation failed: unknown import, Code: 0x302\n{log}    {bad}", 1)
     except Trap as trap:
-        fail(1, f"{log}execution failed: {trap}, Code: 0x40a\n{log}    In instruction: unreachable (0x00)", 1)
+        fail(
+            134, f"{log}execution failed: {trap}, Code: 0x40a\n{log}    In instruction: unreachable (0x00)", 1
+        )
 
 
 def iwasm(words: list[str]) -> None:
@@ -201,7 +208,9 @@ def wazero(words: list[str]) -> None:
     try:
         execute(load(given.module), given.rest, given.mount[0].split(":")[0] if given.mount else None)
     except Bad as bad:
-        fail(1, f'error instantiating wasm binary: "{bad}" is not exported in module "env"')
+        if "magic" in str(bad):
+            fail(1, "error compiling wasm binary: invalid magic number")
+        fail(1, "error instantiating wasm binary: module[env] not instantiated")
     except Trap as trap:
         fail(1, "error instantiating wasm binary: module[] function[_start] failed: wasm error: "
                 f"{trap}\nwasm stack trace:\n\t._start()")  # fmt: skip
@@ -214,11 +223,12 @@ PROGRAMS: dict[str, Callable[[list[str]], None]] = {
 
 
 def install(folder: Path) -> None:
-    """Put every program into a directory to be on the PATH."""
+    """Put every program into a directory to be on the PATH; nothing outside it is read to run them but Python."""
     folder.mkdir(parents=True, exist_ok=True)
+    here = shutil.copy(__file__, folder)
     for name in PROGRAMS:
         program = folder / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{__file__}" {name} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec "{os.path.realpath(sys.executable)}" -IS "{here}" {name} "$@"\n')
         program.chmod(0o755)
 
 
