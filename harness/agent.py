@@ -225,6 +225,10 @@ class Files:
             target.parent.mkdir(exist_ok=True)
             os.replace(str(partial), str(target))
 
+    def artefact(self, given: Optional[Message]) -> Optional[Message]:
+        """What the controller compiled for this device, with its path here."""
+        return given and dict(given, path=str(self.stored(given["sha256"])))
+
     def import_path(self) -> str:
         return os.pathsep.join(str(path) for path in sorted((self.root / "python").glob("*")))
 
@@ -563,6 +567,8 @@ class Agent:
     def detect(self, engine: Message) -> Message:
         try:
             argv = [*command_line(engine, self.files), "--detect"]
+            if engine.get("probe"):
+                argv += ["--artefact", str(self.files.stored(engine["probe"]))]
             done = subprocess.run(
                 argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, env=environment(self.files)
             )
@@ -649,7 +655,7 @@ class Agent:
             member.tell(
                 cmd="load", module=str(self.files.stored(member.spec["module"])), argv=member.spec["argv"], stdin=stdin,
                 preopens=preopens, artefacts=str(self.files.root / "artefacts"), version=job["engine"]["version"],
-                memory_bytes=job["memory_bytes"],
+                memory_bytes=job["memory_bytes"], artefact=self.files.artefact(member.spec.get("artefact")),
             )  # fmt: skip
             loaded = self.expect(member, "loaded", COMPILE_LIMIT_NS, "compiling")
             member.result.update({key: loaded[key] for key in ("compile_ns", "load_ns", "cached")})

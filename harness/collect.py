@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from typing import Any, Protocol
 import msgspec
 
 from harness import __version__
+from harness.artefacts import given
 from harness.dataset import Dataset
 from harness.engines import ENGINES
+from harness.engines.maker import NotMade
 from harness.errors import DeviceError
 from harness.plan import Gate, Plan, Settings
 from harness.reach import Reached, reach
@@ -27,7 +30,9 @@ ATTEMPTS = 3
 COMPILE_LIMIT_S = 120.0
 LEAST_SAMPLES = 5  # of each member before a co-run may end
 NO_GATE = Gate()
-COMPACT_EVERY = 1000  # finished jobs of a device; a bound on memory and on what a resumed collection reads again
+COMPACT_EVERY = (
+    1000  # finished jobs of a device; a bound on memory and on what a resumed collection reads again
+)
 MAX_SAMPLES = 200  # kept of each member of a co-run; executions after them are only summed
 
 
@@ -86,7 +91,7 @@ class Payload:
     """What a device needs to run a workload: bytes by their SHA-256, and the agent's description of it."""
 
     def __init__(self, workload: Workload) -> None:
-        self._workload = workload
+        self.workload = workload
         self.contents: dict[str, Callable[[], bytes]] = {}
 
     def _content(self, path: Path) -> str:
@@ -96,7 +101,7 @@ class Payload:
 
     @cached_property
     def spec(self) -> dict[str, Any]:
-        workload = self._workload
+        workload = self.workload
         return {
             "workload": workload.name,
             "module": self._content(workload.module),
@@ -126,6 +131,7 @@ class Worker:
         self.dataset, self.settings, self.payloads = dataset, settings, payloads
         self.listener, self.stop = listener, stop
         self.device, self.versions = reached.device, reached.versions
+        self.machine = str(reached.facts.get("machine", ""))
         self.session: Session | None = reached.session
         self.spool_taken = False
         self.journal = dataset.journal(reached.device.name)
@@ -187,10 +193,20 @@ class Worker:
 
     def _run(self, session: Session, job: Job) -> JobResult | None:
         payloads = [self.payloads[name] for name in job.workloads]
+        engine = ENGINES[job.engine]
+        members: list[dict[str, Any]] = []
+        contents: dict[str, Callable[[], bytes]] = {}
+        for payload in payloads:
+            try:
+                more, artefacts = given(engine, self.device, payload.workload, self.machine)
+            except NotMade as reason:
+                return refused(job, payload.workload.name, str(reason))
+            members.append(payload.spec | more)
+            contents |= payload.contents | artefacts
         spec = {
             "id": job.id,
-            "engine": ENGINES[job.engine].spec(self.versions[job.engine]),
-            "members": [payload.spec for payload in payloads],
+            "engine": engine.spec(self.versions[job.engine]),
+            "members": members,
             "report": job.repeats if job.degree == 1 else MAX_SAMPLES,
             "least": min(LEAST_SAMPLES, job.repeats),
             "window_ns": round(job.co_run_s * 1e9),
@@ -199,8 +215,7 @@ class Worker:
             "gate": msgspec.to_builtins(self.settings.gate) if self.settings.gate != NO_GATE else None,
             "cpus": self.device.cpus,
         }
-        for payload in payloads:
-            session.push(payload.contents)
+        session.push(contents)
         within_s = (
             60 + self.settings.gate.limit_s + job.degree * (2 * COMPILE_LIMIT_S + job.limit_s) + job.limit_s
         )
@@ -252,6 +267,18 @@ class Worker:
         if self.session:
             self.session.close()
         self.session, self.spool_taken = None, False
+
+
+def refused(job: Job, name: str, reason: str) -> JobResult:
+    """A job that ended before it reached the device: one of its workloads could not be compiled here."""
+    others = f"{name}: refused, {reason}"[:1000]
+    members = [
+        MemberResult(workload, "refused", reason[:1000], [])
+        if workload == name
+        else MemberResult(workload, "co_runner_failed", others, [])
+        for workload in job.workloads
+    ]
+    return JobResult(job.id, time.time_ns(), State(), members)
 
 
 def collect(

@@ -18,6 +18,7 @@ from harness.collect import Outcome, Stop, collect
 from harness.counting import workload_rows
 from harness.dataset import Dataset
 from harness.devices import Device, choose, load_devices
+from harness.engines import ENGINES
 from harness.errors import DeviceError, HarnessError, UsageError
 from harness.plan import Plan, Settings, make_plan
 from harness.preparing import STARTUP, build_shown
@@ -81,9 +82,12 @@ def run_collection(
         platforms = [(e.name, d.device.name) for d in reached for e in engines if e.name in d.versions]
         if not platforms:
             raise HarnessError("no device has any engine; see `harness devices` for what to install.")
-        plan = make_plan(platforms, workloads, startup, request.settings)
+        plan = make_plan(platforms, workloads, startup, request.settings, takes)
         if not request.suites and (told := left_out(known.values())):
             console.print(told, markup=False, soft_wrap=True)
+        for engine in engines:
+            if not_taken := sum(not engine.takes(workload) for workload in workloads):
+                console.print(f"left out under {engine.name}: {not_taken} workloads that it cannot run", markup=False)
         if dry_run:
             return plan_rows(plan), True
         dataset = Dataset.open_or_create(request.output)
@@ -97,6 +101,10 @@ def run_collection(
     finally:
         for device in reached:
             device.session.close()
+
+
+def takes(engine: str, workload: Workload) -> bool:
+    return ENGINES[engine].takes(workload)
 
 
 def prepare(

@@ -38,6 +38,7 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engines: list[str] | None = None
     cpus: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=1)] | None = None
     cache: str = "~/.cache/harness"
+    compile: Literal["device", "controller"] = "device"  # where engines that compile ahead of time do
 
     def connect(self, controller: str) -> Transport:
         """Start an agent there. Raises LinkLost, and Unreachable where trying again will not help."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -61,14 +61,14 @@ def make_plan(
     workloads: Sequence[Workload],
     startup: Workload,
     settings: Settings,
+    takes: Callable[[str, Workload], bool] = lambda engine, workload: True,
 ) -> Plan:
-    """All jobs for the platforms, given as (engine, device).
+    """All jobs for the platforms, given as (engine, device), of the workloads that each engine takes.
 
     Per device: the start-up of each platform and the anchors first, then everything else in seeded random order
     with engines interleaved, so that heat and drift do not look like an engine, then the anchors again.
     """
     hashes = {w.name: identity(w) for w in (*workloads, startup)}
-    names = [w.name for w in workloads]
     devices = list(dict.fromkeys(device for _, device in platforms))
     jobs: list[Job] = []
     for device in devices:
@@ -78,8 +78,9 @@ def make_plan(
         last: list[Job] = []
         for engine in engines:
             job = partial(make_job, hashes, settings, device, engine)
-
-            first.append(job([startup.name], "startup", 0))
+            names = [w.name for w in workloads if takes(engine, w)]
+            if takes(engine, startup):
+                first.append(job([startup.name], "startup", 0))
             middle += [job([name], "measure", 0) for name in names]
             for degree, rounds in sorted(settings.rounds.items()):
                 for turn in range(rounds):

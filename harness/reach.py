@@ -7,15 +7,18 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from harness.artefacts import Artefact, made_here, probe, version_of
 from harness.devices import Device
 from harness.engines import ENGINES, Engine
+from harness.engines.maker import NotMade
 from harness.errors import DeviceError, UnknownName
 from harness.remote import LinkLost, Refused, Session, Unreachable
+from harness.remote.session import PING_EVERY_S
 
 
 @dataclass
@@ -57,19 +60,51 @@ def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) ->
 def detect(reached: Reached) -> Reached:
     """The same device with the engines it has now. Raises LinkLost, Refused, DeviceError."""
     wanted = [ENGINES[name] for name in reached.device.engines or ENGINES]
-    contents = {digest: data for engine in wanted for digest, data in engine.contents.items()}
-    reached.session.push({digest: partial(bytes, data) for digest, data in contents.items()})
-    found = reached.session.detect({engine.name: engine.spec() for engine in wanted})
-    told = {engine.name: found.get(engine.name, {}) for engine in wanted}
-    return replace(
-        reached,
-        versions={name: answer["version"] for name, answer in told.items() if "version" in answer},
-        absent={
-            name: answer.get("absent", "no answer")
-            for name, answer in told.items()
-            if "version" not in answer
-        },
+    here = [engine for engine in wanted if made_here(engine, reached.device)]
+    probes, absent = _probes(here, reached)
+    asked = [engine for engine in wanted if engine.name not in absent]
+    contents: dict[str, Callable[[], bytes]] = {
+        digest: partial(bytes, data) for engine in asked for digest, data in engine.contents.items()
+    }
+    contents |= {made.sha256: made.path.read_bytes for made in probes.values()}
+    reached.session.push(contents)
+    found = reached.session.detect(
+        {
+            engine.name: engine.spec(probe=probes[engine.name].sha256 if engine.name in probes else None)
+            for engine in asked
+        }
     )
+    versions: dict[str, str] = {}
+    for engine in asked:
+        answer = found.get(engine.name, {})
+        made = engine.name in probes
+        if "version" in answer:
+            versions[engine.name] = version_of(engine, answer["version"]) if made else answer["version"]
+        else:
+            why = answer.get("absent", "no answer")
+            by = f"; it was given what {version_of(engine, '')} on the controller compiled" if made else ""
+            absent[engine.name] = why + by
+    return replace(reached, versions=versions, absent=absent)
+
+
+def _probes(engines: Sequence[Engine], reached: Reached) -> tuple[dict[str, Artefact], dict[str, str]]:
+    """An empty module compiled here for each of these engines, and why it could not be.
+
+    A compiler's first use may take a minute; meanwhile the agent is asked something, or it would think us gone.
+    """
+    machine = str(reached.facts.get("machine", ""))
+    made: dict[str, Artefact] = {}
+    absent: dict[str, str] = {}
+    with ThreadPoolExecutor(1) as pool:
+        for engine in engines:
+            making = pool.submit(probe, engine, machine)
+            while not wait([making], timeout=PING_EVERY_S).done:
+                reached.session.state()
+            try:
+                made[engine.name] = making.result()
+            except NotMade as reason:
+                absent[engine.name] = str(reason)
+    return made, absent
 
 
 def reach_all(
@@ -117,7 +152,10 @@ def platform_rows(reached: Sequence[Reached], engines: Sequence[Engine]) -> list
             "kind": engine.kind,
             "ahead_of_time": engine.ahead_of_time,
             "wall_contains": engine.wall_contains,
-            "facts": [(key, str(value)) for key, value in device.facts.items()],
+            "facts": [
+                *((key, str(value)) for key, value in device.facts.items()),
+                *([("compiled_on", "controller")] if made_here(engine, device.device) else []),
+            ],
         }
         for device in reached
         for engine in engines

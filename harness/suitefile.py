@@ -23,6 +23,8 @@ directory. Each size of each ``[[workload]]`` is one workload, ``suite/size/name
 ``build/<size>/<name>.wasm``. Without ``sizes`` the workload itself has what a size has and is called
 ``suite/name``. With ``module`` and ``module_sha256`` in place of sources it was compiled elsewhere.
 
+With ``native`` in ``[build]``, a list of flags, each workload can also be compiled for a device's own processor.
+
 The other tables, for suites that need them: ``[inputs]`` (a script that makes files, and their hashes),
 ``[source]`` (a source distribution to fetch), ``build.library`` (sources linked into every module),
 ``[check]`` (a second program per workload that judges its results), and at the top ``optional = true`` (only
@@ -41,7 +43,19 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import SuiteError
-from harness.suites import Check, Expectation, InputFile, Inputs, Library, Recipe, Source, Suite, Workload
+from harness.suites import (
+    Check,
+    Expectation,
+    InputFile,
+    Inputs,
+    Library,
+    Native,
+    Recipe,
+    Source,
+    Suite,
+    Workload,
+    defined,
+)
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _CANNOT = "cannot be part of a workload's name, which takes letters, digits and . _ + -"
@@ -70,6 +84,7 @@ class _Entry(_Size, forbid_unknown_fields=True, kw_only=True):
 
 class _Build(msgspec.Struct, forbid_unknown_fields=True):
     flags: list[str] = []
+    native: list[str] | None = None  # for a device's own processor, in place of `flags`
     library: list[str] = []
 
 
@@ -198,6 +213,9 @@ class _Reader:
             self._inside(place, source, self.source_root) for source in entry.sources or [f"{entry.name}.c"]
         )
         recipe = Recipe(name, workload.module, sources, flags, size.define)
+        if self.parsed.build.native is not None:
+            arguments = (*self.parsed.build.native, *entry.flags, *defined(size.define))
+            workload = replace(workload, native=Native(self.source_root, sources, arguments))
         return workload, replace(recipe, check=self._check(place, workload, recipe))
 
     def _given(

@@ -28,10 +28,20 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Native:
+    """What a workload's program for a machine itself is compiled from: sources below `root`, and the arguments."""
+
+    root: Path
+    sources: tuple[Path, ...]
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Workload:
     """A module with its argv (`argv[0]` included), stdin and files.
 
     An optional one is built and measured only where it is named, a heavy one is only measured where it is named.
+    `native` is there where its suite can also be compiled for machines themselves.
     """
 
     name: str
@@ -43,6 +53,7 @@ class Workload:
     expect: Expectation = field(default_factory=Expectation)
     optional: bool = False
     heavy: bool = False
+    native: Native | None = None
 
     @property
     def module_sha256(self) -> str:
@@ -71,7 +82,7 @@ class Recipe:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return (*self.flags, *(f"-D{macro}={value}" for macro, value in self.define.items()))
+        return (*self.flags, *defined(self.define))
 
 
 @dataclass(frozen=True)
@@ -137,6 +148,10 @@ class Suite:
         wanted = set(names)
         kept = [(w, r) for w, r in self.pairs() if w.name in wanted]
         return replace(self, workloads=tuple(w for w, _ in kept), recipes=tuple(r for _, r in kept))
+
+
+def defined(macros: Mapping[str, int | str]) -> tuple[str, ...]:
+    return tuple(f"-D{macro}={value}" for macro, value in macros.items())
 
 
 def not_built(workload: Workload) -> SuiteError:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from harness.errors import SuiteError
 
+# What ziglang calls a device's processor; programs for it need a C library of 2018 or later there.
+TARGETS = {"x86_64": "x86_64-linux-gnu.2.28", "aarch64": "aarch64-linux-gnu.2.28"}
+
 
 def compiler() -> str:
     """Its name and version. Raises SuiteError where it is not installed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from harness.artefacts import Artefact, artefact, given
 from harness.collect import COMPILE_LIMIT_S, Payload
 from harness.engines import ENGINES, Engine
 from harness.reach import Reached
@@ -80,6 +82,14 @@ def run(
     return result
 
 
+def made_of(engine: Engine, module: bytes, machine: str) -> Artefact:
+    """The module as the controller compiles it. Raises NotMade."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "w.wasm")
+        path.write_bytes(module)
+        return artefact(engine, Workload("w", "w", path, ("w",)), machine)
+
+
 def push(agent: Session, *contents: bytes, engine: Engine = FAKE) -> None:
     wanted: dict[str, Callable[[], bytes]] = {
         hashlib.sha256(data).hexdigest(): partial(bytes, data) for data in contents
@@ -94,9 +104,10 @@ def run_workload(device: Reached, engine: str, workload: Workload, limit_s: floa
     The agent calls a job without samples a time-out; where the execution itself ended well, this is "ok".
     """
     payload = Payload(workload)
-    spec = job_spec(payload.spec, engine=ENGINES[engine], report=0, limit_ns=round(limit_s * 1e9))
+    more, artefacts = given(ENGINES[engine], device.device, workload, str(device.facts["machine"]))
+    spec = job_spec(payload.spec | more, engine=ENGINES[engine], report=0, limit_ns=round(limit_s * 1e9))
     spec["engine"] = ENGINES[engine].spec(device.versions[engine])
-    device.session.push(payload.contents)
+    device.session.push(payload.contents | artefacts)
     result = device.session.run("suites", spec, limit_s + 2 * COMPILE_LIMIT_S)
     assert result is not None
     [found] = result.members

@@ -1,3 +1,3 @@
-__attribute__((export_name("_start"))) void start(void)
+__attribute__((export_name("_start"))) void _start(void)
 {
 }

@@ -4,6 +4,7 @@ from harness.engines import (
     bun,
     deno,
     iwasm,
+    native,
     node,
     wasm2c,
     wasm3,
@@ -30,6 +31,7 @@ FAMILIES = (
     iwasm,
     wasm3_cli,
     wazero,
+    native,
 )
 ENGINES: dict[str, Engine] = {engine.name: engine for family in FAMILIES for engine in family.ENGINES}
 

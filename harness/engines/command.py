@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from harness.engines.engine import Engine, Install, Kind
-
-Words = tuple[str, ...]
+from harness.engines.maker import CommandMaker, Maker, Words
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,20 @@ def command_engine(
     family: str = "",
     files: Sequence[str] = (),
     install: Install | None = None,
+    targets: Mapping[str, Words] | None = None,
+    maker: Maker | None = None,
 ) -> Engine:
-    """An engine whose samples are processes: ahead of time where the command line has a compile step."""
+    """An engine whose samples are processes: ahead of time where the command line has a compile step.
+
+    ``targets`` are for compiling on the controller: the words that ``{target}`` becomes, by processor type. A ``maker``
+    is for an engine that has no other way to compile.
+    """
     programs = [words[0] for words in (command.run, *command.compile, *command.version)]
     return Engine(
         name=name,
         family=family or programs[0],
         kind=kind,
-        ahead_of_time=bool(command.compile),
+        ahead_of_time=bool(command.compile or maker),
         program="python",
         entry="process_run.py",
         files=("process_run.py", "runner.py", "fence.py", "memory_end.py", *files),
@@ -69,5 +74,18 @@ def command_engine(
         how_to_get=how_to_get,
         wall_contains="process",
         install=install,
+        maker=_maker(command, targets or {}, tuple(files)) if command.compile else maker,
+        only_made=maker is not None,
         needs=tuple(dict.fromkeys(program for program in programs if not program.startswith("{"))),
     )
+
+
+def _maker(command: Command, targets: Mapping[str, Words], files: Words) -> CommandMaker:
+    """The same compile step on the controller."""
+    compilers = {words[0] for words in command.compile}
+    versions = tuple(
+        ("" if number == 0 else words[0], words)
+        for number, words in enumerate(command.version)
+        if words[0] in compilers
+    )
+    return CommandMaker(versions, command.compile, targets, files)

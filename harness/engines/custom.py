@@ -25,8 +25,9 @@ from typing import Annotated
 
 import msgspec
 
-from harness.engines.command import Command, Words, command_engine
+from harness.engines.command import Command, command_engine
 from harness.engines.engine import Engine, Kind
+from harness.engines.maker import Words
 
 NAME = re.compile(r"[a-z0-9][a-z0-9.+-]{0,62}")
 KNOWN = {
@@ -56,6 +57,9 @@ class CustomEngine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refused: str = ""
     trap_codes: tuple[Annotated[int, msgspec.Meta(ge=0, le=255)], ...] = (1,)
     words_on_stdout: bool = False
+    log_lines: str = ""
+    confine: bool = False
+    lower_memory: bool = False
     env: dict[str, str] = {}
     family: str = ""
     how_to_get: str = ""
@@ -76,6 +80,9 @@ class CustomEngine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             refused=self.refused,
             trap_codes=self.trap_codes,
             words_on_stdout=self.words_on_stdout,
+            log_lines=self.log_lines,
+            confine=self.confine,
+            lower_memory=self.lower_memory,
             env=self.env,
         )
         how = self.how_to_get or f"install it so that `{run[0]}` is on the PATH"
@@ -102,7 +109,7 @@ class CustomEngine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise WrongEngine("compile", "{artefact} is missing: where the last command leaves its result")
         if preopen and "{preopens}" not in run:
             raise WrongEngine("run", "{preopens} is missing, though `preopen` says how a directory is given")
-        for field in ("trap", "refused"):
+        for field in ("trap", "refused", "log_lines"):
             try:
                 re.compile(getattr(self, field))
             except re.error as error:

@@ -8,6 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.engines.maker import Maker
+from harness.suites import Workload
+
 HERE = Path(__file__).parent
 
 # instance: instantiating and running in a resident process; process: from before exec until reaped.
@@ -35,6 +38,8 @@ class Engine:
     ``program`` is looked up on the device's PATH, and ``python`` is the interpreter that runs the agent there.
     It is started as ``program *program_args entry *args``, with ``files`` (paths from this module's directory) in one
     directory. ``needs`` are programs without which it is absent; ``install`` is how it comes without root, if it does.
+    ``maker`` makes its artefacts on the controller, where a device is to be given them; with ``only_made`` every
+    device is.
     """
 
     name: str
@@ -50,14 +55,23 @@ class Engine:
     wall_contains: WallContains = "instance"
     needs: tuple[str, ...] = ()
     install: Install | None = None
+    maker: Maker | None = None
+    only_made: bool = False
+
+    def takes(self, workload: Workload) -> bool:
+        """Whether there is something of this workload that the engine can run."""
+        return not self.only_made or self.maker is None or self.maker.takes(workload)
 
     @cached_property
     def contents(self) -> dict[str, bytes]:
         """The runner files, by their SHA-256."""
         return {hashlib.sha256(data).hexdigest(): data for data in self._runner_files.values()}
 
-    def spec(self, version: str = "") -> dict[str, Any]:
-        """What the agent is told: the program, the runner's files by hash, and the version that was detected."""
+    def spec(self, version: str = "", probe: str | None = None) -> dict[str, Any]:
+        """What the agent is told: the program, the runner's files by hash, and the version that was detected.
+
+        ``probe`` is the hash of an empty module that the controller compiled, for detecting.
+        """
         return {
             "program": self.program,
             "program_args": list(self.program_args),
@@ -66,6 +80,7 @@ class Engine:
             "args": list(self.args),
             "needs": list(self.needs),
             "version": version,
+            "probe": probe,
         }
 
     @cached_property

@@ -4,8 +4,9 @@ Which interpreter an `iwasm` has is settled when it is built: the fast one by de
 (`-DWAMR_BUILD_FAST_INTERP=0`) is found under the name `iwasm-classic`.
 """
 
-from harness.engines.command import Command, Words, command_engine
+from harness.engines.command import Command, command_engine
 from harness.engines.engine import Engine, Kind
+from harness.engines.maker import Words
 
 
 def _engine(mode: str, kind: Kind, program: str, compile: tuple[Words, ...] = ()) -> Engine:

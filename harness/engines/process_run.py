@@ -31,10 +31,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PR_SET_PDEATHSIG = 1
 ENGINE_BYTES = 512 << 20  # what an engine may take beside the module's memory
 WORDS_BYTES = 16 << 10  # how much of an engine's last words is looked at
-EMPTY_MODULE = (  # one page of memory and a _start that does nothing
-    b"\0asm\1\0\0\0" b"\1\4\1\x60\0\0" b"\3\2\1\0" b"\5\3\1\0\1"
-    b"\7\x13\2\6memory\2\0\6_start\0\0" b"\n\4\1\2\0\x0b"
-)  # fmt: skip
 LIBC = ctypes.CDLL(None)
 
 
@@ -70,7 +66,9 @@ class Process:
             "memory_bytes": command["memory_bytes"], "memory_pages": command["memory_bytes"] >> 16,
         }  # fmt: skip
         loaded = {"compile_ns": None, "load_ns": 0, "cached": False}
-        if self.spec["compile"]:
+        if command.get("artefact"):
+            loaded = self.given(command["artefact"])
+        elif self.spec["compile"]:
             loaded = self.artefact(command)
         several: dict[str, list[str]] = {"args": argv[1:], "preopens": []}
         for guest, host in preopens:
@@ -83,7 +81,7 @@ class Process:
     def fenced(self, module: str, own: list[str]) -> fence.Fence:
         program = shutil.which(self.command[0]) or self.command[0]
         needed = [os.path.dirname(os.path.realpath(program)), os.path.dirname(program), self.scratch, module]
-        if self.spec["compile"]:
+        if "artefact" in self.values:
             needed.append(self.values["artefact"])
         try:
             return fence.Fence(needed, own)
@@ -92,6 +90,13 @@ class Process:
                 "%s lets a module leave its directory, and only a kernel with Landlock can hold it: %s"
                 % (self.command[0], error)
             ) from error
+
+    def given(self, artefact: dict[str, Any]) -> dict[str, Any]:
+        """What the controller compiled, as a file that can be executed."""
+        self.values["artefact"] = os.path.join(self.scratch, "artefact.bin")
+        shutil.copyfile(artefact["path"], self.values["artefact"])
+        os.chmod(self.values["artefact"], 0o700)
+        return {"compile_ns": artefact["compile_ns"], "load_ns": 0, "cached": artefact["cached"]}
 
     def artefact(self, command: dict[str, Any]) -> dict[str, Any]:
         """Compile once per module, version, target and command; the time and a hash are kept beside the artefact."""
@@ -116,9 +121,8 @@ class Process:
         partial = os.path.join(self.scratch, "artefact.bin")
         taken_ns = 0
         for words in self.spec["compile"]:
-            status, taken = self.spawn(
-                fill(words, {**self.values, "artefact": partial}), self.words_path, limit=False
-            )
+            filled = fill(words, {**self.values, "artefact": partial}, {"target": []})
+            status, taken = self.spawn(filled, self.words_path, limit=False)
             taken_ns += taken[1]
             if status:
                 raise runner.Fail("does not compile: " + complaint(self.words()))
@@ -203,10 +207,15 @@ class Process:
     def words(self) -> str:
         return tail(self.words_path)
 
-    def detect(self) -> str:
-        """The versions of its programs, after it ran an empty module: a mode that is not built in is absent."""
+    def detect(self, artefact: str | None) -> str:
+        """The versions of its programs, after it ran an empty module: a mode that is not built in is absent.
+
+        Where the controller compiled that module, only what runs it has to be there.
+        """
         found = []
         for number, words in enumerate(self.spec["version"]):
+            if artefact and words[0] != self.spec["run"][0]:
+                continue
             self.cwd, self.stdin = self.scratch, os.devnull
             status, _ = self.spawn(words, self.words_path, limit=False)
             told = re.search(r"\d+(\.\d+)+[\w.+-]*|^\w+$", self.words(), re.M) if not status else None
@@ -214,10 +223,11 @@ class Process:
                 raise runner.Fail("%s does not tell its version: %s" % (words[0], last_line(self.words())))
             found.append(("" if number == 0 else words[0]) + told.group())
         with open("empty.wasm", "wb") as file:
-            file.write(EMPTY_MODULE)
+            file.write(runner.EMPTY_MODULE)
         self.load({
             "module": os.path.abspath("empty.wasm"), "argv": ["empty"], "stdin": None, "preopens": [],
             "artefacts": self.scratch, "version": "0", "memory_bytes": 1 << 30,
+            "artefact": artefact and {"path": artefact, "compile_ns": 0, "cached": False},
         })  # fmt: skip
         if self.timed(os.devnull)[1]:
             raise runner.Fail("an empty module fails: " + last_line(self.words()))
@@ -270,12 +280,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--command", type=json.loads, required=True)
     parser.add_argument("--detect", action="store_true")
+    parser.add_argument("--artefact", help="the empty module, as the controller compiled it")
     arguments = parser.parse_args()
     try:
         if arguments.detect:
             with tempfile.TemporaryDirectory() as folder:
                 os.chdir(folder)
-                json.dump({"version": Process(arguments.command).detect()}, sys.stdout)
+                json.dump({"version": Process(arguments.command).detect(arguments.artefact)}, sys.stdout)
         else:
             runner.serve(Process(arguments.command))
     except (runner.Fail, runner.Trap, Died) as reason:

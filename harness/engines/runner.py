@@ -4,9 +4,10 @@ A runner is the resident process of one workload in one job. The agent writes on
 stdin and reads one a line from its stdout:
 
     {"cmd": "load", "module": PATH, "argv": [...], "stdin": PATH, "preopens": [[GUEST, PATH]], "artefacts": DIR,
-     "version": V, "memory_bytes": N}
+     "version": V, "memory_bytes": N, "artefact": null or {"path": PATH, "compile_ns": N, "cached": B}}
                                    ->  {"event": "loaded", "compile_ns": N, "load_ns": N, "cached": B}
-                                       (compile_ns is null where each execution compiles anew)
+                                       (compile_ns is null where each execution compiles anew; an artefact is
+                                        what the controller compiled, with the time that took there)
     {"cmd": "warm", "stdout": PATH} ->  {"event": "warm", "sample": [...], "exit_code": N}
     {"cmd": "loop", "at_ns": T, "after": PATH, "record": PATH, "report": N, "keep_running": B}
                                    ->  {"event": "looping", "start_ns": N}, then N times
@@ -32,6 +33,10 @@ from typing import Any, Callable
 
 SPIN_NS = 2_000_000
 CHUNK_NS = 50_000_000
+EMPTY_MODULE = (  # one page of memory and a _start that does nothing
+    b"\0asm\1\0\0\0" b"\1\4\1\x60\0\0" b"\3\2\1\0" b"\5\3\1\0\1"
+    b"\7\x13\2\6memory\2\0\6_start\0\0" b"\n\4\1\2\0\x0b"
+)  # fmt: skip
 
 
 class Trap(Exception):

@@ -59,7 +59,7 @@ WASI(fd_readdir, u32 fd, u32 to, u32 bytes, u64 cookie, u32 done)
 static u32 change(HOST host, u32 directory, u32 path, u32 length, int (*how)(int, const char *))
 {
     char name[256];
-    int parent = walk(host, directory, path, length, name), failed;
+    int parent = walk(directory, at(host, path, length), length, name), failed;
     if (parent < 0)
         return errno == EPERM ? NOTCAPABLE : wasi_error();
     failed = how(parent, name);

@@ -2,8 +2,7 @@
 
        program [directory] -- argv...
 
-   The directory is preopened as `.` and nothing outside it can be reached: a path is walked name by name, `..` not
-   above the directory, and symbolic links are not followed. A trap is told on stderr and ends in abort(). */
+   A trap is told on stderr and ends in abort(). */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "module.h"
+#include "wasi_files.h"
 #include "wasm-rt-impl.c"
 
 struct Z_wasi_snapshot_preview1_instance_t {
@@ -32,41 +32,10 @@ struct Z_wasi_snapshot_preview1_instance_t {
     }
 typedef struct Z_wasi_snapshot_preview1_instance_t *HOST;
 
-enum { BADF = 8, FAULT = 21, INVAL = 28, IO = 29, NOSYS = 52, NOTCAPABLE = 76 };
-enum { FILES = 256, PREOPENED = 3, MOST_SLICES = 1024 };
+enum { MOST_SLICES = 1024 };
 
-static struct {
-    int fd; /* -1: closed */
-    int appends;
-    DIR *listing; /* while a directory is being listed, which stands before this entry */
-    u64 entry;
-} files[FILES];
 static int argument_count;
 static char **arguments;
-
-static u32 wasi_error(void)
-{
-    switch (errno) {
-    case 0: return 0;
-    case EACCES: return 2;
-    case EBADF: return BADF;
-    case EEXIST: return 20;
-    case EFBIG: return 22;
-    case EINVAL: return INVAL;
-    case EISDIR: return 31;
-    case ELOOP: return 32;
-    case EMFILE: return 33;
-    case ENAMETOOLONG: return 37;
-    case ENOENT: return 44;
-    case ENOSPC: return 51;
-    case ENOTDIR: return 54;
-    case ENOTEMPTY: return 55;
-    case EPERM: return 63;
-    case EPIPE: return 64;
-    case ESPIPE: return 70;
-    default: return IO;
-    }
-}
 
 static void *at(HOST host, u32 address, u64 bytes)
 {
@@ -81,59 +50,6 @@ static int put(HOST host, u32 address, u64 value, u32 bytes)
     if (to)
         memcpy(to, &value, bytes);
     return to ? 0 : FAULT;
-}
-
-static int host_fd(u32 fd)
-{
-    return fd < FILES ? files[fd].fd : -1;
-}
-
-/* The directory that holds the last name of a path, which is copied to `name`; -1 and errno where it may not be had. */
-static int walk(HOST host, u32 directory, u32 path, u32 length, char name[256])
-{
-    char *text = at(host, path, length), copy[4096], *rest, *part, *next;
-    int depth = 0, stack[64];
-    if (!text || length >= sizeof copy || memchr(text, 0, length)) {
-        errno = EINVAL;
-        return -1;
-    }
-    memcpy(copy, text, length);
-    copy[length] = 0;
-    if (copy[0] == '/' || host_fd(directory) < 0 || (stack[0] = dup(host_fd(directory))) < 0) {
-        errno = copy[0] == '/' ? EPERM : EBADF;
-        return -1;
-    }
-    strcpy(name, ".");
-    for (part = strtok_r(copy, "/", &rest); part; part = next) {
-        next = strtok_r(NULL, "/", &rest);
-        if (strlen(part) > 255) {
-            errno = ENAMETOOLONG;
-            break;
-        }
-        if (strcmp(part, ".") == 0)
-            continue;
-        if (strcmp(part, "..") == 0) {
-            if (depth == 0) {
-                errno = EPERM;
-                break;
-            }
-            close(stack[depth--]);
-            strcpy(name, ".");
-            continue;
-        }
-        if (next) {
-            if (depth == 63 || (stack[depth + 1] = openat(stack[depth], part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
-                break;
-            depth++;
-        } else
-            strcpy(name, part);
-    }
-    for (int i = 0; i < depth + (part != NULL); i++) {
-        int kept = errno;
-        close(stack[i]);
-        errno = kept;
-    }
-    return part ? -1 : stack[depth];
 }
 
 WASI(args_sizes_get, u32 count, u32 bytes)
@@ -302,35 +218,15 @@ WASI(fd_prestat_dir_name, u32 fd, u32 to, u32 bytes)
 
 WASI(path_open, u32 directory, u32 lookup, u32 path, u32 length, u32 how, u64 rights, u64 inherited, u32 flags, u32 to)
 {
-    const u64 read = 2, write = 64;
-    char name[256];
-    int parent = walk(host, directory, path, length, name), opened;
-    u32 fd = PREOPENED + 1;
-    if (parent < 0)
-        return errno == EPERM ? NOTCAPABLE : wasi_error();
-    int mode = rights & write && !(how & 2) ? (rights & read ? O_RDWR : O_WRONLY) : O_RDONLY;
-    mode |= (how & 1 ? O_CREAT : 0) | (how & 2 ? O_DIRECTORY : 0) | (how & 4 ? O_EXCL : 0) | (how & 8 ? O_TRUNC : 0) |
-            (flags & 1 ? O_APPEND : 0) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    opened = openat(parent, name, mode, 0600);
-    close(parent);
-    if (opened < 0)
-        return wasi_error();
-    while (fd < FILES && files[fd].fd >= 0)
-        fd++;
-    if (fd == FILES) {
-        close(opened);
-        return 33;
-    }
-    files[fd].fd = opened;
-    files[fd].appends = flags & 1;
-    return put(host, to, fd, 4);
+    u32 fd, error = open_file(directory, at(host, path, length), length, how, rights, flags, &fd);
+    return error ? error : (u32)put(host, to, fd, 4);
 }
 
 WASI(path_filestat_get, u32 directory, u32 lookup, u32 path, u32 length, u32 to)
 {
     struct stat told;
     char name[256];
-    int parent = walk(host, directory, path, length, name), failed;
+    int parent = walk(directory, at(host, path, length), length, name), failed;
     if (parent < 0)
         return errno == EPERM ? NOTCAPABLE : wasi_error();
     failed = fstatat(parent, name, &told, AT_SYMLINK_NOFOLLOW);
@@ -372,16 +268,7 @@ int main(int count, char **words)
 {
     static Z_module_instance_t module;
     static struct Z_wasi_snapshot_preview1_instance_t host;
-    int first = 1;
-    for (int fd = 0; fd < FILES; fd++)
-        files[fd].fd = fd < PREOPENED ? fd : -1;
-    if (first < count && strcmp(words[first], "--") != 0) {
-        files[PREOPENED].fd = open(words[first++], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (files[PREOPENED].fd < 0) {
-            perror("cannot run: the directory cannot be opened");
-            abort();
-        }
-    }
+    int first = preopen(count, words);
     arguments = words + first + 1;
     argument_count = count - first - 1;
 

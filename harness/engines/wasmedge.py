@@ -1,7 +1,8 @@
 """The `wasmedge` command: its interpreter, and ahead of time by LLVM."""
 
-from harness.engines.command import Command, Words, command_engine
+from harness.engines.command import Command, command_engine
 from harness.engines.engine import Engine, Kind
+from harness.engines.maker import Words
 
 
 def _engine(mode: str, kind: Kind, flags: Words = (), compile: tuple[Words, ...] = ()) -> Engine:

