@@ -1,113 +1,134 @@
 """How fast the engines of this machine are on PolyBench, how well they repeat, and whether long jobs change them.
 
-    python -m tests.perf.bench_engines [--sizes mini small] [--engines NAME…] [--rounds 2] [--long 10000]
+    python -m tests.perf.bench_engines [--sizes mini small] [--engines NAME…] [--rounds 2] [--samples 15] [--long 10000]
 
-Every first execution's output is verified, so a number in the table is of a correct program. Prints JSON with
-``--json FILE`` beside the table.
+Builds what it needs. Every first execution's output is verified, so a number in the table is of a correct program.
+Prints the table as Markdown, and everything as JSON with ``--json FILE``.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import random
 import statistics
 import tempfile
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from math import exp, log
 from pathlib import Path
 
+from harness.artefacts import artefact, made_here
+from harness.build import build
+from harness.collect import Payload
 from harness.devices import Device
 from harness.engines import ENGINES
 from harness.reach import Reached, reach
 from harness.records import MemberResult
-from harness.suites import Workload, load_workloads
+from harness.suites import Workload, load_suites
 from tests.devices import job_spec
 
 S = 10**9
+AGREE = 0.03  # how far the medians of rounds may lie apart
+MEASURED_AGAINST = "wasmtime-j"
 
 
-def measure(device: Reached, engine: str, workload: Workload, samples: int, limit_ns: int) -> MemberResult:
-    module = workload.module.read_bytes()
-    digest = hashlib.sha256(module).hexdigest()
-    device.session.push({digest: partial(bytes, module)})
-    expect = {"exit_code": workload.expect.exit_code, "stdout_sha256": workload.expect.stdout_sha256}
-    member = {
-        "workload": workload.name, "module": digest, "argv": list(workload.argv), "stdin": None, "files": {},
-        "expect": expect,
-    }  # fmt: skip
-    spec = job_spec(member, report=samples, limit_ns=limit_ns)
-    result = device.session.run(
-        "bench", spec | {"engine": ENGINES[engine].spec(device.versions[engine])}, 600
-    )
+@dataclass
+class Row:
+    """What is known of one engine: medians in ns by workload, one for each round."""
+
+    version: str
+    wall: str
+    medians: dict[str, list[float]] = field(default_factory=dict)
+    compile_ns: list[int] = field(default_factory=list)
+
+    def best(self, workload: str) -> float:
+        return min(self.medians[workload])
+
+    def relative(self, to: Row, workloads: Sequence[str]) -> float | None:
+        """The geometric mean over the workloads that both have run."""
+        both = [name for name in workloads if name in self.medians and name in to.medians]
+        if not both:
+            return None
+        return exp(statistics.fmean(log(self.best(name) / to.best(name)) for name in both))
+
+    def gaps(self) -> list[float]:
+        """How far the medians of each workload's rounds lie apart, as a share of the smallest."""
+        return [max(m) / min(m) - 1 for m in self.medians.values() if len(m) > 1]
+
+
+def measure(device: Reached, name: str, workload: Workload, samples: int, limit_ns: int) -> MemberResult:
+    engine, payload = ENGINES[name], Payload(workload)
+    spec, contents = payload.spec, dict(payload.contents)
+    if made_here(engine, device.device):
+        made = artefact(engine, workload, str(device.facts["machine"]))
+        spec = spec | {"artefact": made.spec}
+        contents[made.sha256] = made.path.read_bytes
+    device.session.push(contents)
+    job = job_spec(spec, report=samples, limit_ns=limit_ns)
+    result = device.session.run("bench", job | {"engine": engine.spec(device.versions[name])}, 600)
     assert result is not None
     return result.members[0]
 
 
-def geometric_mean(values: list[float]) -> float:
-    return exp(sum(map(log, values)) / len(values))
-
-
-def median_ns(found: MemberResult) -> float:
-    return statistics.median(sample.wall_ns for sample in found.samples)
-
-
-def rounds(
-    device: Reached, engines: list[str], workloads: list[Workload], count: int, samples: int
-) -> Iterator[tuple[int, str, str, MemberResult]]:
-    """Every platform and workload once a round, in a random order, so that drift does not look like an engine."""
-    for number in range(count):
-        jobs = [(engine, workload) for engine in engines for workload in workloads]
-        random.Random(number).shuffle(jobs)
-        for engine, workload in jobs:
-            yield number, engine, workload.name, measure(device, engine, workload, samples, 5 * S)
-
-
 def bench(
-    device: Reached, engines: list[str], sizes: list[str], count: int, samples: int
-) -> dict[str, object]:
-    """Per platform: relative speed per size, start-up, compile time, failures and how far two rounds differ."""
-    every = load_workloads()
-    workloads = [w for w in every.values() if w.suite == "polybench" and w.name.split("/")[1] in sizes]
-    startup = next(w for w in every.values() if w.suite == "startup")
-    medians: dict[tuple[str, str], list[float]] = {}
-    compiles: dict[str, list[int]] = {}
+    device: Reached, workloads: Sequence[Workload], rounds: int, samples: int, limit_s: float
+) -> tuple[dict[str, Row], list[list[str]]]:
+    """A row per engine, and what failed.
+
+    Every engine and workload once a round, in a random order, so that drift does not look like an engine.
+    """
+    rows = {name: Row(version, ENGINES[name].wall_contains) for name, version in device.versions.items()}
     failures = []
-    for _, engine, name, found in rounds(device, engines, [*workloads, startup], count, samples):
-        if found.status != "ok":
-            failures.append([engine, name, found.status, found.reason])
-            continue
-        medians.setdefault((engine, name), []).append(median_ns(found))
-        if found.compile_ns is not None and not found.cached:
-            compiles.setdefault(engine, []).append(found.compile_ns)
-    table = {}
-    for engine in engines:
-        row: dict[str, object] = {"version": device.versions[engine], "wall": ENGINES[engine].wall_contains}
-        for size in sizes:
-            both = [w.name for w in workloads if w.name.split("/")[1] == size]
-            ratios = [
-                min(medians[engine, n]) / min(medians["wasmtime-j", n])
-                for n in both
-                if (engine, n) in medians and ("wasmtime-j", n) in medians
+    for number in range(rounds):
+        jobs = [(name, workload) for name in rows for workload in workloads if ENGINES[name].takes(workload)]
+        random.Random(number).shuffle(jobs)
+        for name, workload in jobs:
+            found = measure(device, name, workload, samples, round(limit_s * S))
+            if found.status != "ok":
+                failures.append([name, workload.name, found.status, found.reason])
+                continue
+            median_ns = statistics.median(sample.wall_ns for sample in found.samples)
+            rows[name].medians.setdefault(workload.name, []).append(median_ns)
+            if found.compile_ns is not None and number == 0:
+                rows[name].compile_ns.append(found.compile_ns)
+    return rows, failures
+
+
+def table(rows: dict[str, Row], by_size: dict[str, list[str]], startup: str) -> Iterable[str]:
+    """Markdown, ready for docs/engines.md."""
+    first = rows.get(MEASURED_AGAINST) or next(iter(rows.values()))
+    columns = [column for size in by_size for column in (f"{size.upper()}, ×", "right")]
+    yield f"| engine | {' | '.join(columns)} | start-up, ms | compile, ms | version |"
+    yield "|---" * (4 + 2 * len(by_size)) + "|"
+    for name, row in rows.items():
+        cells = []
+        for names in by_size.values():
+            ratio = row.relative(first, names)
+            cells += [
+                "–" if ratio is None else f"{ratio:.2f}",
+                f"{sum(n in row.medians for n in names)}/{len(names)}",
             ]
-            row[size] = geometric_mean(ratios) if ratios else None
-            row[f"{size}_ok"] = f"{sum((engine, n) in medians for n in both)}/{len(both)}"
-        row["startup_us"] = min(medians.get((engine, startup.name), [0.0])) / 1000
-        row["compile_ms"] = statistics.median(compiles[engine]) / 1e6 if engine in compiles else None
-        pairs = [m for (e, _), m in medians.items() if e == engine and len(m) > 1]
-        apart = sorted(max(m) / min(m) - 1 for m in pairs)
-        row["apart_median"] = statistics.median(apart) if apart else None
-        row["apart_within_3"] = sum(a <= 0.03 for a in apart) / len(apart) if apart else None
-        table[engine] = row
-    return {"table": table, "failures": failures}
+        cells.append(f"{row.best(startup) / 1e6:.2f}" if startup in row.medians else "–")
+        cells.append(f"{statistics.median(row.compile_ns) / 1e6:.3g}" if row.compile_ns else "–")
+        yield f"| `{name}` | {' | '.join(cells)} | {row.version} |"
 
 
-def long_job(device: Reached, engine: str, samples: int) -> dict[str, object]:
+def repeats(rows: dict[str, Row]) -> Iterable[str]:
+    """How well rounds agree, per engine and over all."""
+    for name, row in [*rows.items(), ("all", None)]:
+        gaps = row.gaps() if row else [gap for one in rows.values() for gap in one.gaps()]
+        if gaps:
+            share = sum(gap <= AGREE for gap in gaps) / len(gaps)
+            yield (
+                f"repeat check, {name}: {share:.0%} of {len(gaps)} workloads agree within {AGREE:.0%} over the "
+                f"rounds; the gap is {statistics.median(gaps):.1%} in the median, {max(gaps):.1%} at most"
+            )
+
+
+def long_job(device: Reached, name: str, workload: Workload, samples: int) -> dict[str, object]:
     """Whether ``samples`` executions in one job get slower or bigger: medians of the second and the last tenth."""
-    workload = load_workloads()["polybench/mini/gemm"]
-    found = measure(device, engine, workload, samples, 200 * S)
+    found = measure(device, name, workload, samples, 300 * S)
     taken, tenth = found.samples, len(found.samples) // 10
     if not tenth:
         return {"status": found.status, "reason": found.reason, "samples": len(taken)}
@@ -116,7 +137,7 @@ def long_job(device: Reached, engine: str, samples: int) -> dict[str, object]:
     )
     return {
         "status": found.status, "samples": len(taken), "early_us": early / 1000, "late_us": late / 1000,
-        "rss_early_kb": taken[tenth].max_rss_kb, "rss_late_kb": taken[-1].max_rss_kb,
+        "slower": late / early - 1, "rss_early_kb": taken[tenth].max_rss_kb, "rss_late_kb": taken[-1].max_rss_kb,
     }  # fmt: skip
 
 
@@ -125,26 +146,34 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["mini", "small"])
     parser.add_argument("--engines", nargs="+", default=None)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--samples", type=int, default=10)
+    parser.add_argument("--samples", type=int, default=15)
+    parser.add_argument("--limit", type=float, default=5.0, help="seconds of one job")
     parser.add_argument("--long", type=int, default=0, help="samples of one long job per engine")
     parser.add_argument("--json", type=Path)
     options, _ = parser.parse_known_args()
+    suites = load_suites()
+    polybench = [w for w in suites["polybench"].workloads if w.name.split("/")[1] in (*options.sizes, "mini")]
+    startup, *_ = suites["startup"].workloads
+    build([suites["startup"], suites["polybench"].only(w.name for w in polybench)])
+    workloads = [w for w in polybench if w.name.split("/")[1] in options.sizes]
+    by_size = {size: [w.name for w in workloads if w.name.split("/")[1] == size] for size in options.sizes}
+    found: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as root:
         device = reach(Device(transport="local", name="local", cache=root, engines=options.engines), print)
-        engines = list(device.versions)
-        found: dict[str, object] = {}
         if options.rounds:
-            found = bench(device, engines, options.sizes, options.rounds, options.samples)
-            for engine, row in found["table"].items():  # type: ignore[attr-defined]
-                print(
-                    engine, *(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
-                )
-            for failure in found["failures"]:  # type: ignore[attr-defined]
+            rows, failures = bench(
+                device, [*workloads, startup], options.rounds, options.samples, options.limit
+            )
+            print(*table(rows, by_size, startup.name), "", *repeats(rows), sep="\n")
+            for failure in failures:
                 print("failed:", *failure)
+            found = {"engines": {name: asdict(row) for name, row in rows.items()}, "failures": failures}
         if options.long:
-            found["long"] = {engine: long_job(device, engine, options.long) for engine in engines}
-            for engine, row in found["long"].items():  # type: ignore[attr-defined]
-                print("long", engine, row)
+            [gemm] = [w for w in polybench if w.name == "polybench/mini/gemm"]
+            found["long"] = long = {}
+            for name in device.versions:
+                long[name] = long_job(device, name, gemm, options.long)
+                print("long", name, long[name], flush=True)
         device.session.close()
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
