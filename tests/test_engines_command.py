@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,7 +19,7 @@ from harness.engines.fence import Fence
 from harness.reach import Reached, reach
 from harness.records import MemberResult
 from tests.devices import job_spec
-from tests.fake_engines.command_lines import PROGRAMS, install
+from tests.fake_engines.command_lines import PROGRAMS, PYTHON, install
 
 FAKED = [name for name, engine in ENGINES.items() if set(engine.needs) & set(PROGRAMS)]
 ONE_OF_EACH = [
@@ -59,7 +58,7 @@ def run(device: Reached, engine: str, script: dict | bytes, **changes) -> Member
 
 
 def needs_landlock() -> None:
-    if not Path(os.path.realpath(sys.executable)).is_relative_to("/usr"):
+    if not PYTHON.startswith("/usr/"):
         pytest.skip("the fakes' Python lies where a confined command may not read")
     try:
         Fence([], [])
@@ -114,6 +113,17 @@ def test_a_module_is_given_its_directory(engine: str, device: Reached) -> None:
         device, engine, {"read": "in.txt"}, contents=[content], member={"files": files}, stdout_sha256=sha256("given")
     )  # fmt: skip
     assert (found.status, found.reason) == ("ok", "")
+
+
+@pytest.mark.parametrize("engine", ["wazero-i", "wasm3-cli-i"])
+def test_a_command_that_keeps_no_module_in_is_held_by_the_kernel(engine: str, device: Reached) -> None:
+    needs_landlock()
+    files = {"in.txt": hashlib.sha256(b"given").hexdigest()}
+    device.session.push({files["in.txt"]: partial(bytes, b"given")})
+    found = run(device, engine, {"read": "/etc/hostname"}, member={"files": files}, exit_code=0)
+    assert found.status in {"refused", "wrong_output"}, found.reason  # how the fakes end when Python may not read
+    alone = run(device, "wasmedge-i", {"read": "/etc/hostname"}, member={"files": files})
+    assert alone.status == "ok"  # the fake itself would not have refused
 
 
 def test_an_exit_code_that_no_trap_has_is_never_one(device: Reached) -> None:

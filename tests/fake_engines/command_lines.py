@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PYTHON = shutil.which("python3", path="/usr/bin") or os.path.realpath(sys.executable)
 COMPILED = b"\x7fcompiled:"
 
 
@@ -228,7 +229,7 @@ def install(folder: Path) -> None:
     here = shutil.copy(__file__, folder)
     for name in PROGRAMS:
         program = folder / name
-        program.write_text(f'#!/bin/sh\nexec "{os.path.realpath(sys.executable)}" -IS "{here}" {name} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec "{PYTHON}" -IS "{here}" {name} "$@"\n')
         program.chmod(0o755)
 
 
