@@ -5,6 +5,7 @@ Run by `make test-arm`: it downloads 40 MB of Debian packages into a directory o
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.artefacts import artefact
 from harness.devices import Device
 from harness.engines import ENGINES
+from harness.engines.maker import NotMade
 from harness.provision import provision
 from harness.reach import reach
 from harness.suites import Suite
@@ -71,6 +74,9 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f'{root}/usr/bin/python3.11 "$@"\n'
     )
     wrapper.chmod(0o755)
+    emulated = folder / "emulated"  # starts any arm64 program
+    emulated.write_text(f'#!/bin/sh\nexec {folder}/qemu/usr/bin/qemu-aarch64-static -L {root} "$@"\n')
+    emulated.chmod(0o755)
     return wrapper
 
 
@@ -108,3 +114,18 @@ def test_an_arm_device_is_set_up_and_runs_a_kernel(device: Device, suites: dict[
             ("ok", "", 5)
         ]
     reached.session.close()
+
+
+@pytest.mark.parametrize("name", ["native", "wasm2c-clang-O2"])
+def test_what_is_compiled_here_for_arm_runs_there(name: str, python: Path, suites: dict[str, Suite]) -> None:
+    [gemm] = [w for w in suites["polybench"].workloads if w.name == "polybench/mini/gemm"]
+    try:
+        made = artefact(ENGINES[name], gemm, "aarch64")
+    except NotMade as reason:
+        pytest.skip(str(reason))
+    made.path.chmod(0o700)
+    done = subprocess.run(
+        [python.with_name("emulated"), made.path, "--", "gemm"], capture_output=True, stdin=subprocess.DEVNULL
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert hashlib.sha256(done.stdout).hexdigest() == gemm.expect.stdout_sha256

@@ -69,7 +69,9 @@ def test_a_kernel_runs_and_prints_what_its_suite_expects(
     engine: str, device: Reached, suites: dict[str, Suite]
 ) -> None:
     [gemm] = [w for w in suites["polybench"].workloads if w.name == "polybench/mini/gemm"]
-    [found] = run_module(device, engine, gemm.module.read_bytes(), gemm.expect.stdout_sha256).members
+    [found] = run_module(
+        device, engine, gemm.module.read_bytes(), gemm.expect.stdout_sha256, limit_ns=20_000_000_000
+    ).members
     assert (found.status, found.reason) == ("ok", "")
     assert len(found.samples) == 5
     each_time_anew = ENGINES[engine].wall_contains == "process" and not ENGINES[engine].ahead_of_time

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from math import exp, log
 from pathlib import Path
 
-from harness.artefacts import artefact, made_here
+from harness.artefacts import given
 from harness.build import build
 from harness.collect import Payload
 from harness.devices import Device
@@ -59,13 +59,9 @@ class Row:
 
 def measure(device: Reached, name: str, workload: Workload, samples: int, limit_ns: int) -> MemberResult:
     engine, payload = ENGINES[name], Payload(workload)
-    spec, contents = payload.spec, dict(payload.contents)
-    if made_here(engine, device.device):
-        made = artefact(engine, workload, str(device.facts["machine"]))
-        spec = spec | {"artefact": made.spec}
-        contents[made.sha256] = made.path.read_bytes
-    device.session.push(contents)
-    job = job_spec(spec, report=samples, limit_ns=limit_ns)
+    more, artefacts = given(engine, device.device, workload, str(device.facts["machine"]))
+    device.session.push(payload.contents | artefacts)
+    job = job_spec(payload.spec | more, report=samples, limit_ns=limit_ns)
     result = device.session.run("bench", job | {"engine": engine.spec(device.versions[name])}, 600)
     assert result is not None
     return result.members[0]
