@@ -18,6 +18,7 @@ CHOICES = {
     "split_by": ("job", "row"),
 }
 SMALL = 3000  # training rows below which the network shrinks and is held closer to its baseline
+FEW = 40_000  # training rows below which depth helps more than width
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Settings:
     objective          log-residual (Eq. 1 over Eq. 2), log (no baseline) or proportional (relative error)
     interference       aware; ignored (co-runners unknown, rows kept); discarded (rows with co-runners dropped)
     co_run_weight      of one row with co-runners against one isolated row
-    degree_weights     instead: share of the whole weight for 0, 1, 2, 3 co-runners
+    degree_weights     instead: share of the whole weight for 0, 1, 2, 3 co-runners; what a number of co-runners that
+                       no row has would get goes to the other ones above 0
     batch              rows drawn per step and number of co-runners; None: all rows in every step
     members, folds     networks trained side by side and averaged; member m leaves out fold m mod folds, by which
                        its best checkpoint is chosen
@@ -56,8 +58,8 @@ class Settings:
     huber_delta: float | None = None
     co_run_weight: float = 0.7
     degree_weights: tuple[float, float, float, float] | None = None
-    members: int = 6
-    folds: int = 6
+    members: int = 8
+    folds: int = 8
     optimiser: str = "adamw"
     beta2: float = 0.999
     steps: int | None = None
@@ -121,12 +123,13 @@ class Settings:
 
     def sized(self, rows: int) -> Sized:
         """The sizes left open, for this many training rows."""
-        small = rows < SMALL
+        small, few = rows < SMALL, rows < FEW
+        hidden = (32,) if small else (128, 128, 128) if few else (128, 128)
         decay = 3.0 if small else min(1.2, max(0.08, 0.17 * (55_000 / rows) ** 1.2))
         return Sized(
-            rank=self.rank or (8 if small else 48),
+            rank=self.rank or (8 if small else 48 if few else 64),
             learned=self.learned if self.learned is not None else (1 if small else 8),
-            hidden=self.hidden if self.hidden is not None else ((32,) if small else (128, 128, 128)),
+            hidden=self.hidden if self.hidden is not None else hidden,
             steps=self.steps or (300 if small else max(400, min(800, rows * 400 // 60_000))),
             weight_decay=self.weight_decay if self.weight_decay is not None else decay,
             huber_delta=self.huber_delta or (0.1 if small else 0.02),

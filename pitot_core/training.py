@@ -201,8 +201,12 @@ def row_weights(rows: Observations, settings: Settings) -> NDArray[np.float64]:
     n_co = rows.n_co_runners
     if settings.degree_weights is None:
         return np.where(n_co > 0, settings.co_run_weight, 1.0)
-    count = np.maximum(np.bincount(n_co, minlength=4), 1)
-    return np.asarray((np.array(settings.degree_weights) / count)[n_co])
+    count = np.bincount(n_co, minlength=4)
+    share = np.array(settings.degree_weights)
+    beside, present = share[1:].sum(), share[1:][count[1:] > 0].sum()
+    if present:  # what degrees without rows would have had goes to the others
+        share[1:] *= beside / present
+    return np.asarray((share / np.maximum(count, 1))[n_co])
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pitot_core import (
     ObservationsError,
     Pitot,
     Queries,
+    Settings,
     SettingsError,
     Step,
     UnknownEntity,
@@ -18,6 +19,7 @@ from pitot_core import (
     mape,
     split,
 )
+from pitot_core.training import row_weights
 from tests.pitot_problems import made_up
 from tests.published import published
 
@@ -121,3 +123,13 @@ def test_the_interference_norm_is_that_of_the_matrix_in_equation_9() -> None:
     alone = Pitot(steps=5, members=1, bounds="plain", interference="ignored").fit(rows, features)
     assert alone.learned is not None
     assert not alone.learned.interference_norms().any()
+
+
+def test_the_weight_of_absent_degrees_goes_to_those_that_are_there() -> None:
+    rows, _ = made_up(rows=400)
+    some = rows[rows.n_co_runners < 2]
+    weight = row_weights(some, Settings.published())
+    shares = np.bincount(some.n_co_runners, weight)
+    np.testing.assert_allclose(shares, [1.0, 0.5])
+    every = row_weights(rows, Settings.published())
+    np.testing.assert_allclose(np.bincount(rows.n_co_runners, every), [1.0, *[0.5 / 3] * 3])
