@@ -64,7 +64,7 @@ def group(title: str) -> Callable[..., Callable[[Command], Command]]:
 def main() -> None:
     """The console command ``harness``."""
     try:
-        app()
+        app(prog_name="harness")
     except HarnessError as error:
         _leave(str(error), error.exit_code)
     except OSError as error:
