@@ -37,7 +37,9 @@ def held_out(model: Pitot, observations: Observations, features: Features) -> Ar
         share, seed, digest = float(entry["share"]), int(entry["seed"]), str(entry["sha256"])
         test = hold_out(observations, share, seed).test
     except PitotError as error:
-        raise ModelError(f"the model was not trained on this dataset: {error}.") from error
+        raise ModelError(
+            f"the model was not trained on this dataset: {error}; name the model that was, or train one."
+        ) from error
     except (TypeError, KeyError, ValueError):
         raise ModelError(
             "the model does not tell which jobs it was not shown; train it again with `harness train`."
