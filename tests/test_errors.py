@@ -17,7 +17,8 @@ SEEN = {
 FACTS_ONLY = {"opcodes"}
 ADVICE = re.compile(
     r"`harness |did you mean|known:|\b(name|names|give|leave|take|fetch|install|put|make|create|restore|remove|correct|"
-    r"copy|must (be|list)|repeat|wait|see|use|build|run|check|collect|start|ask|choose|let|reach|lower|write|train|free|end)\b",
+    r"copy|must (be|list)|repeat|wait|see|use|build|run|check|collect|start|"
+    r"ask|choose|let|reach|lower|write|train|free|end)\b",
     re.I,
 )
 
