@@ -92,11 +92,17 @@ class Payload:
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
-        self.contents: dict[str, Callable[[], bytes]] = {}
+        self._contents: dict[str, Callable[[], bytes]] = {}
+
+    @property
+    def contents(self) -> dict[str, Callable[[], bytes]]:
+        """The module and its inputs."""
+        _ = self.spec  # where they are read and hashed, once
+        return self._contents
 
     def _content(self, path: Path) -> str:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        self.contents[digest] = path.read_bytes
+        self._contents[digest] = path.read_bytes
         return digest
 
     @cached_property

@@ -15,6 +15,7 @@ from harness import __version__
 from harness.collecting import measure, prepare
 from harness.dataset import Dataset
 from harness.devices import Device
+from harness.engines import ENGINES
 from harness.errors import DatasetError, HarnessError
 from harness.plan import Plan, Settings, make_plan
 from harness.predict import Question, answer, shortage
@@ -66,11 +67,12 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
     startup, workloads = known[STARTUP], select(known, WORKLOADS)
 
     say("Looking for engines on this machine")
-    reached, failed = reach_all([Device(transport="local", name="local")], console.print)
+    wanted = [name for name, engine in ENGINES.items() if engine.family in FAMILIES]
+    reached, failed = reach_all([Device(transport="local", name="local", engines=wanted)], console.print)
     if failed:
         raise failed[0]
     try:
-        engines = [engine for engine in choose_engines(reached, []) if engine.family in FAMILIES]
+        engines = choose_engines(reached, [])
         told = ", ".join(f"{engine.name} {reached[0].versions[engine.name]}" for engine in engines)
         console.print(f"  {len(engines)} engines: {told}", markup=False)
 

@@ -48,6 +48,15 @@ def test_a_table_becomes_an_engine() -> None:
     assert ahead.ahead_of_time
 
 
+def test_what_a_tool_does_not_do_itself_can_be_asked_for() -> None:
+    asked = {"confine": True, "lower_memory": True, "log_lines": r"\[info\] .*"}
+    command = json.loads(read(**asked).args[1])
+    assert {name: command[name] for name in asked} == asked
+    ahead = read(compile=["wasmer compile -o {artefact} {module}"], run="wasmer run {preopens} {artefact}")
+    assert ahead.maker is not None and not ahead.only_made  # `compile: controller` may be said of a device
+    assert read().maker is None
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "field", "told"),
     [
@@ -60,6 +69,7 @@ def test_a_table_becomes_an_engine() -> None:
         ("mine", {"compile": ["wasmer compile {module}"]}, "mine.run", "{artefact} is missing"),
         ("mine", {"compile": ["c {module}"], "run": "w {preopens} {artefact}"}, "mine.compile", "{artefact} is"),
         ("mine", {"trap": "("}, "mine.trap", "not a regular expression"),
+        ("mine", {"log_lines": "("}, "mine.log_lines", "not a regular expression"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_field(name: str, changes: dict[str, Any], field: str, told: str) -> None:
