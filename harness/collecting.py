@@ -87,7 +87,9 @@ def run_collection(
             console.print(told, markup=False, soft_wrap=True)
         for engine in engines:
             if not_taken := sum(not engine.takes(workload) for workload in workloads):
-                console.print(f"left out under {engine.name}: {not_taken} workloads that it cannot run", markup=False)
+                console.print(
+                    f"left out under {engine.name}: {not_taken} workloads that it cannot run", markup=False
+                )
         if dry_run:
             return plan_rows(plan), True
         dataset = Dataset.open_or_create(request.output)

@@ -108,6 +108,9 @@ def evaluate_cell(cell: Cell, observations: Observations, features: Features) ->
     model = METHODS[cell.method](cell.by, cell.replicate).fit(observations[parts.train], features)
     seconds = time.perf_counter() - started
     test = observations[parts.test]
+    learned = np.isin(np.arange(len(features.workload_names) + 1), observations.workload[parts.train])
+    learned[-1] = True  # −1: no co-runner
+    test = test[learned[test.co_runners].all(axis=1)]
     groups = {str(n): test.n_co_runners == n for n in np.unique(test.n_co_runners).tolist()}
     if len(groups) > 2:
         groups["any"] = test.n_co_runners > 0

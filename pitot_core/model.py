@@ -205,6 +205,14 @@ class Pitot(Fitted):
         names = self._candidates.names
         return {n: names[pool.choose(eps, range(len(names)))] for n, pool in self.calibration.pools.items()}
 
+    def knows(self, queries: Queries) -> NDArray[np.bool_]:
+        """(M,) whether everything a query names was observed in training; what only ran beside others was not."""
+        seen = np.append(self.seen_workloads, True)  # the last is −1: no co-runner
+        beside = seen[queries.co_runners].all(axis=1)
+        return np.asarray(
+            self.seen_platforms[queries.platform] & self.seen_workloads[queries.workload] & beside
+        )
+
     def _check(self, queries: Queries) -> None:
         features = self._features
         features.check(queries)

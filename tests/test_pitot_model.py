@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.train import measure_accuracy
 from pitot_core import (
     Features,
     NotFitted,
@@ -133,3 +134,19 @@ def test_the_weight_of_absent_degrees_goes_to_those_that_are_there() -> None:
     np.testing.assert_allclose(shares, [1.0, 0.5])
     every = row_weights(rows, Settings.published())
     np.testing.assert_allclose(np.bincount(rows.n_co_runners, every), [1.0, *[0.5 / 3] * 3])
+
+
+def test_what_only_ran_beside_others_is_not_known_and_not_judged() -> None:
+    rows, features = made_up(rows=1500, workloads=12)
+    rows = rows[rows.workload != 11]  # measured nowhere, though others ran beside it
+    assert (rows.co_runners == 11).any()
+    parts = split(rows, train=0.8, test=0.2, seed=0)
+    model = Pitot(steps=30, members=2).fit(rows[parts.train], features)
+    test = rows[parts.test]
+    known = model.knows(test)
+    np.testing.assert_array_equal(known, ~(test.co_runners == 11).any(axis=1))
+    assert np.isfinite(model.predict(test[known])).all()
+    with pytest.raises(UnknownEntity):
+        model.predict(test)
+    judged = measure_accuracy(model, test)
+    assert sum(row["test_rows"] for row in judged) == known.sum() < len(test)

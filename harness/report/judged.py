@@ -14,7 +14,7 @@ from harness.errors import ModelError
 from harness.features import load_training
 from harness.heldout import held_out
 from harness.report.rows import Rows
-from pitot_core import Observations, Pitot, Queries
+from pitot_core import Observations, Pitot
 
 Array = NDArray[Any]
 EPSILONS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3)
@@ -63,13 +63,6 @@ class Judged:
         return found
 
 
-def known(model: Pitot, asked: Queries) -> NDArray[np.bool_]:
-    """(M,) whether the model has learned everything a row names; what only ever ran beside others it has not."""
-    seen = np.append(model.seen_workloads, True)  # the last is −1: no co-runner
-    beside = seen[asked.co_runners].all(axis=1)
-    return np.asarray(model.seen_platforms[asked.platform] & model.seen_workloads[asked.workload] & beside)
-
-
 def judge(dataset: Dataset, rows: Rows, model: Pitot) -> Judged:
     """Raises ModelError where dataset and model do not belong together, DatasetError where nothing is finished."""
     observations, features = load_training(dataset)
@@ -77,5 +70,5 @@ def judge(dataset: Dataset, rows: Rows, model: Pitot) -> Judged:
     if len(at) != len(observations) or not np.array_equal(np.log(rows.time_ns[at]), observations.log_ns):
         raise ModelError("the dataset changed while it was read; write the report again.")
     test = held_out(model, observations, features)
-    test = test[known(model, observations[test])]
+    test = test[model.knows(observations[test])]
     return Judged(model, observations, test, at[test])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.judged import Judged, known
+from harness.report.judged import Judged
 from harness.report.rows import Rows
 from pitot_core import Queries
 
@@ -75,7 +75,7 @@ def expected_pairs(rows: Rows, judged: Judged) -> Pairs | None:
     place = np.full(len(rows), -1)
     place[np.flatnonzero(rows.measured)] = np.arange(len(judged.observations))
     asked = judged.observations[place[at]]
-    learned = known(judged.model, asked)
+    learned = judged.model.knows(asked)
     at, asked = at[learned], asked[learned]
     logs = np.log(
         judged.model.predict(asked) / judged.model.predict(Queries.of(asked.platform, asked.workload))
