@@ -29,8 +29,8 @@ class Fake:
             time.sleep(script["sleep_s"])
         for _ in range(script.get("count", 0)):
             pass
-        until = time.perf_counter() + script.get("burn_s", 0)
-        while time.perf_counter() < until:
+        until = time.process_time() + script.get("burn_s", 0)  # processor time, however busy the machine is
+        while time.process_time() < until:
             pass
         with open(stdout, "w") as file:
             file.write(script.get("stdout", ""))

@@ -48,10 +48,11 @@ def test_sleeping_takes_time_but_no_cpu(tmp_path: Path) -> None:
 
 def test_burning_is_measured_as_cpu_time(tmp_path: Path) -> None:
     with session(tmp_path) as agent:
-        [found] = run(agent, member("burner", {"burn_s": 0.1})).members
+        [found] = run(agent, member("burner", {"burn_s": 0.06})).members
     spent = [sample.user_ns + sample.sys_ns for sample in found.samples]
-    assert all(sample.wall_ns >= 100 * MS for sample in found.samples)
-    assert max(spent) > 40 * MS  # less only where others hold the machine's processors
+    assert spent
+    assert min(spent) >= 50 * MS  # 60, less the coarseness of the kernel's accounting
+    assert all(sample.wall_ns >= 60 * MS for sample in found.samples)
 
 
 @pytest.mark.parametrize(

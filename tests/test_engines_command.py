@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from harness.devices import Device
 from harness.engines import ENGINES
+from harness.engines.engine import HERE
 from harness.engines.fence import Fence
 from harness.reach import Reached, reach
 from harness.records import MemberResult
@@ -121,7 +123,9 @@ def test_a_command_that_keeps_no_module_in_is_held_by_the_kernel(engine: str, de
     files = {"in.txt": hashlib.sha256(b"given").hexdigest()}
     device.session.push({files["in.txt"]: partial(bytes, b"given")})
     found = run(device, engine, {"read": "/etc/hostname"}, member={"files": files}, exit_code=0)
-    assert found.status in {"refused", "wrong_output"}, found.reason  # how the fakes end when Python may not read
+    assert found.status in {"refused", "wrong_output"}, (
+        found.reason
+    )  # how the fakes end when Python may not read
     alone = run(device, "wasmedge-i", {"read": "/etc/hostname"}, member={"files": files})
     assert alone.status == "ok"  # the fake itself would not have refused
 
@@ -204,3 +208,17 @@ def test_a_program_that_is_not_there_is_absent_with_its_name(
     reached.session.close()
     assert reached.versions == {}
     assert "no wasmer on this device" in reached.absent["wasmer-j-cl"]
+
+
+def test_an_artefact_is_another_when_a_file_of_ours_that_its_compiler_takes_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+    ours = importlib.import_module("process_run").ours
+    host, takes = tmp_path / "host.c", [["cc", "{here}/host.c", "-o", "{artefact}"]]
+    host.write_text("int before;")
+    before = ours(takes, str(tmp_path))
+    host.write_text("int after;")
+    assert [name for name, _ in before] == ["host.c"]
+    assert ours(takes, str(tmp_path)) != before
+    assert ours([["cc", "{module}", "-o", "{artefact}"]], str(tmp_path)) == []

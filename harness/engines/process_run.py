@@ -99,8 +99,12 @@ class Process:
         return {"compile_ns": artefact["compile_ns"], "load_ns": 0, "cached": artefact["cached"]}
 
     def artefact(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Compile once per module, version, target and command; the time and a hash are kept beside the artefact."""
-        how = hashlib.sha256(json.dumps(self.spec["compile"]).encode()).hexdigest()[:8]
+        """Compile once per module, version, target, command and what it takes from here.
+
+        The time and a hash are kept beside the artefact.
+        """
+        recipe = [self.spec["compile"], ours(self.spec["compile"])]
+        how = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:8]
         name = "-".join((os.path.basename(command["module"]), command["version"], platform.machine(), how))
         path = os.path.join(command["artefacts"], re.sub(r"[^\w.+-]", "_", name) + ".bin")
         self.values["artefact"] = path
@@ -269,6 +273,14 @@ def complaint(text: str) -> str:
     """The first line that names what is wrong, or the last line."""
     found = re.search(r"(?im)^.*?((?:undefined reference|error:|error ).*)$", text)
     return found.group(1)[:300] if found else last_line(text)
+
+
+def ours(commands: list[list[str]], place: str = HERE) -> list[list[str]]:
+    """Names and hashes of the files here, where a command takes any of them."""
+    if not any("{here}" in word for words in commands for word in words):
+        return []
+    files = sorted(name for name in os.listdir(place) if os.path.isfile(os.path.join(place, name)))
+    return [[name, digest(os.path.join(place, name))] for name in files]
 
 
 def digest(path: str) -> str:

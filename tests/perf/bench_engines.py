@@ -9,10 +9,12 @@ Prints the table as Markdown, and everything as JSON with ``--json FILE``.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import statistics
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from math import exp, log
@@ -35,11 +37,12 @@ MEASURED_AGAINST = "wasmtime-j"
 
 @dataclass
 class Row:
-    """What is known of one engine: medians in ns by workload, one for each round."""
+    """What is known of one engine: medians in ns by workload, one for each round, and of the fixed work before it."""
 
     version: str
     wall: str
     medians: dict[str, list[float]] = field(default_factory=dict)
+    fixed: dict[str, list[float]] = field(default_factory=dict)
     compile_ns: list[int] = field(default_factory=list)
 
     def best(self, workload: str) -> float:
@@ -55,6 +58,20 @@ class Row:
     def gaps(self) -> list[float]:
         """How far the medians of each workload's rounds lie apart, as a share of the smallest."""
         return [max(m) / min(m) - 1 for m in self.medians.values() if len(m) > 1]
+
+    def fixed_gaps(self) -> list[float]:
+        """The same of fixed work at the same moments: what the machine alone does to a median."""
+        return [max(self.fixed[w]) / min(self.fixed[w]) - 1 for w, m in self.medians.items() if len(m) > 1]
+
+
+def fixed_work_ns(samples: int, data: bytes = bytes(1 << 20)) -> float:
+    """Median time of hashing a megabyte in this process: no engine, no agent, always the same instructions."""
+    times = []
+    for _ in range(samples):
+        start = time.perf_counter_ns()
+        hashlib.sha256(data).digest()
+        times.append(time.perf_counter_ns() - start)
+    return statistics.median(times)
 
 
 def measure(device: Reached, name: str, workload: Workload, samples: int, limit_ns: int) -> MemberResult:
@@ -80,12 +97,14 @@ def bench(
         jobs = [(name, workload) for name in rows for workload in workloads if ENGINES[name].takes(workload)]
         random.Random(number).shuffle(jobs)
         for name, workload in jobs:
+            fixed = fixed_work_ns(samples)
             found = measure(device, name, workload, samples, round(limit_s * S))
             if found.status != "ok":
                 failures.append([name, workload.name, found.status, found.reason])
                 continue
             median_ns = statistics.median(sample.wall_ns for sample in found.samples)
             rows[name].medians.setdefault(workload.name, []).append(median_ns)
+            rows[name].fixed.setdefault(workload.name, []).append(fixed)
             if found.compile_ns is not None and number == 0:
                 rows[name].compile_ns.append(found.compile_ns)
     return rows, failures
@@ -111,9 +130,11 @@ def table(rows: dict[str, Row], by_size: dict[str, list[str]], startup: str) -> 
 
 
 def repeats(rows: dict[str, Row]) -> Iterable[str]:
-    """How well rounds agree, per engine and over all."""
-    for name, row in [*rows.items(), ("all", None)]:
-        gaps = row.gaps() if row else [gap for one in rows.values() for gap in one.gaps()]
+    """How well rounds agree, per engine, over all, and for fixed work that no engine has a part in."""
+    every = [(name, row.gaps()) for name, row in rows.items()]
+    every.append(("all", [gap for _, gaps in every for gap in gaps]))
+    every.append(("fixed work without an engine", [gap for row in rows.values() for gap in row.fixed_gaps()]))
+    for name, gaps in every:
         if gaps:
             share = sum(gap <= AGREE for gap in gaps) / len(gaps)
             yield (
