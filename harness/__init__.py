@@ -11,6 +11,86 @@ job          one measurement on one platform of one to four workloads together
 sample       one execution of a workload inside a job
 observation  one workload's samples in one job
 dataset      a directory of Parquet files holding observations
+
+What is listed in ``__all__`` is for other programs (docs/library.md); each name is imported when it is first used.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.dataset import Dataset
+    from harness.devices import Device, load_devices
+    from harness.errors import (
+        DatasetError,
+        DeviceError,
+        DevicesError,
+        FetchError,
+        HarnessError,
+        ModelError,
+        ModuleError,
+        SuiteError,
+        UnknownName,
+        UsageError,
+    )
+    from harness.exchange import export_published, import_published
+    from harness.features import load_training
+    from harness.opcodes import Counts, count
+    from harness.predict import Question, answer, explain, load_model
+    from harness.suites import Suite, Workload, load_suites, load_workloads
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Counts",
+    "Dataset",
+    "DatasetError",
+    "Device",
+    "DeviceError",
+    "DevicesError",
+    "FetchError",
+    "HarnessError",
+    "ModelError",
+    "ModuleError",
+    "Question",
+    "Suite",
+    "SuiteError",
+    "UnknownName",
+    "UsageError",
+    "Workload",
+    "__version__",
+    "answer",
+    "count",
+    "explain",
+    "export_published",
+    "import_published",
+    "load_devices",
+    "load_model",
+    "load_suites",
+    "load_training",
+    "load_workloads",
+]
+
+_PLACES = {
+    "dataset": ["Dataset"],
+    "devices": ["Device", "load_devices"],
+    "errors": [name for name in __all__ if name.endswith("Error") or name == "UnknownName"],
+    "exchange": ["export_published", "import_published"],
+    "features": ["load_training"],
+    "opcodes": ["Counts", "count"],
+    "predict": ["Question", "answer", "explain", "load_model"],
+    "suites": ["Suite", "Workload", "load_suites", "load_workloads"],
+}
+
+
+def __getattr__(name: str) -> Any:
+    for place, names in _PLACES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"harness.{place}"), name)
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -53,8 +53,9 @@ class Dataset:
         self._numbering = threading.Lock()
 
     @classmethod
-    def create(cls, root: Path, source: str = "collected by harness") -> Dataset:
+    def create(cls, root: str | Path, source: str = "collected by harness") -> Dataset:
         """A new dataset. Raises DatasetError where something else is already there."""
+        root = Path(root)
         refuse_taken(root)
         dataset = cls(root, Info(schema.VERSION, uuid.uuid4().hex, _now(), source))
         root.mkdir(parents=True, exist_ok=True)
@@ -62,8 +63,9 @@ class Dataset:
         return dataset
 
     @classmethod
-    def open(cls, root: Path) -> Dataset:
+    def open(cls, root: str | Path) -> Dataset:
         """An existing dataset. Raises DatasetError where there is none, or one of another schema version."""
+        root = Path(root)
         path = root / "dataset.json"
         try:
             info = msgspec.json.decode(path.read_bytes(), type=Info)

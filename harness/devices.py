@@ -55,8 +55,9 @@ class _DevicesFile(msgspec.Struct, forbid_unknown_fields=True):
     engines: dict[str, CustomEngine] = {}
 
 
-def load_devices(path: Path = DEFAULT_PATH) -> dict[str, Device]:
+def load_devices(path: str | Path = DEFAULT_PATH) -> dict[str, Device]:
     """Every device of the file, by name. Raises DevicesError naming the line and the field that is wrong."""
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -31,11 +31,12 @@ NS_PER_UNIT = 1000.0
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
-def import_published(folder: Path, root: Path) -> tuple[Dataset, dict[int, int]]:
+def import_published(folder: str | Path, root: str | Path) -> tuple[Dataset, dict[int, int]]:
     """Make a dataset at ``root`` of the files in ``folder``; also the number of rows by number of co-runners.
 
     Raises DatasetError where a file is missing, is not of the published layout, or ``root`` is taken.
     """
+    folder, root = Path(folder), Path(root)
     if not (folder / ISOLATED).exists():
         raise DatasetError(
             f"no {ISOLATED} in {folder}; name the directory of the published npz files, or --fetch them into it."
@@ -205,13 +206,14 @@ class _Described:
         return np.array([rows[name] for name in seen], np.int64)
 
 
-def export_published(dataset: Dataset, folder: Path) -> dict[int, int]:
+def export_published(dataset: Dataset, folder: str | Path) -> dict[int, int]:
     """Write finished observations in the published layout; the number of rows by number of co-runners.
 
     An imported dataset comes out as it came in: rows, names, columns and types, but for the order of a row's
     co-runners, which rises. Of a collected one the tables hold what was observed. Features are float32 and times
     microseconds, as published. Raises DatasetError where nothing is finished or the folder has such files already.
     """
+    folder = Path(folder)
     observations, features = load_training(dataset)
     platforms = _Described.of("platform", dataset.platforms(), features.platform_names, platform_features)
     workloads = _Described.of("workload", dataset.workloads(), features.workload_names, workload_features)

@@ -46,8 +46,9 @@ class Question:
     co_runners: tuple[str, ...] = ()
 
 
-def load_model(path: Path) -> Pitot:
-    """Raises ModelError."""
+def load_model(path: str | Path) -> Pitot:
+    """The model of `harness train`. Raises ModelError."""
+    path = Path(path)
     if not path.exists():
         raise ModelError(f"no model at {path}; make one with `harness train DATASET -o {path}`.")
     try:

@@ -160,7 +160,7 @@ def not_built(workload: Workload) -> SuiteError:
     )
 
 
-def load_suites(root: Path | None = None) -> dict[str, Suite]:
+def load_suites(root: str | Path | None = None) -> dict[str, Suite]:
     """Every suite under `root`, by name.
 
     Without a root: `benchmarks/` of the current directory, else that of the checkout this package comes from.
@@ -177,7 +177,7 @@ def load_suites(root: Path | None = None) -> dict[str, Suite]:
     return suites
 
 
-def load_workloads(root: Path | None = None) -> dict[str, Workload]:
+def load_workloads(root: str | Path | None = None) -> dict[str, Workload]:
     """Every workload of every suite under `root`, by name, in the order of the suite files."""
     return {w.name: w for suite in load_suites(root).values() for w in suite.workloads}
 
