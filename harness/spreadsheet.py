@@ -10,57 +10,46 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
 from harness.dataset import Dataset
-from harness.schema import OBSERVATIONS
+from harness.schema import OBSERVATION_FIELDS, OBSERVATIONS, STATE_FIELDS, Field
 from harness.show import Column
 
-_STATES = {
-    "clock_mhz": "clock", "governor": "governor", "temperature_c": "temperature",
-    "throttle_count": "how often the processor was throttled since it started", "load_1m": "load, one minute",
-    "free_memory_bytes": "free memory",
-}  # fmt: skip
-COLUMNS = [
-    Column("job", "job", meaning="identity of the job; the members of one job share it"),
-    Column(
-        "purpose", "purpose", meaning="measure, startup (an empty module) or anchor (repeated to see drift)"
-    ),
-    Column("platform", "platform", meaning="engine:device"),
-    Column("engine", "engine", meaning="the platform's engine"),
-    Column("device", "device", meaning="the platform's device"),
-    Column("workload", "workload", meaning="suite/size/name"),
-    Column("co_runners", "co-runners", meaning="workloads beside it, sorted, separated by ;"),
-    Column("n_co_runners", "co-runners", True, "how many they are"),
-    Column("status", "status", meaning="ok, or why there is no time"),
-    Column("reason", "reason", meaning="what the device said of it"),
-    Column("wall_ns_mean", "time", True, "mean over covered samples, ns; empty unless ok"),
-    Column("wall_ns_sd", "spread", True, "standard deviation of the kept covered samples, ns"),
-    Column("n_covered", "samples", True, "executions in the mean"),
-    Column("n_kept", "kept", True, "covered samples kept one by one, at most 200 of a co-run"),
-    Column("lower_bound_ns", "lower bound", True, "ns, of a job that ran into its limit"),
-    Column("compile_ns", "compiling", True, "ns, apart from the time"),
-    Column("load_ns", "loading", True, "ns, apart from the time"),
-    Column("cached", "cached", meaning="compile_ns is from when the artefact was made"),
-    Column("warmup_ns", "warm-up", True, "ns of the execution before the samples"),
-    Column("position", "position", True, "place in the plan"),
-    Column("repeats", "repeats", True, "samples asked for"),
-    Column("limit_s", "limit", True, "s after which the job ends"),
-    Column("co_run_s", "co-run", True, "s that workloads run together"),
-    Column("started_at", "started", meaning="UTC"),
-    *(
-        Column(f"{when}_{key}", key, meaning=f"{what} {when} the job")
-        for when in ("before", "after")
-        for key, what in _STATES.items()
-    ),
-    Column("engine_version", "version", meaning="of the engine"),
-    Column("harness_version", "harness", meaning="of this program"),
-    Column("attempts", "attempts", True, "how often the job was begun"),
-    Column("note", "note", meaning="anything else the device said"),
-]
+_LEFT_OUT = ("loop_start_ns", "loop_end_ns")
+_MADE = {
+    "wall_ns_sd": Column("wall_ns_sd", "spread", True, "standard deviation of the kept covered samples, ns"),
+    "n_kept": Column("n_kept", "kept", True, "covered samples kept one by one, at most 200 of a co-run"),
+}
+_STATES = [field.name for field in STATE_FIELDS]
+
+
+def _columns() -> list[Column]:
+    """Those of the schema: a state's fields with the time they are of, and samples by number and spread."""
+    found: list[Column] = []
+    for field in OBSERVATION_FIELDS:
+        if field.name.startswith("state_"):
+            when = field.name.removeprefix("state_")
+            found += [
+                Column(f"{when}_{part.name}", part.name, _number(part), f"{when} the job: {part.meaning}")
+                for part in STATE_FIELDS
+            ]
+        elif field.name not in (*_LEFT_OUT, "samples"):
+            found.append(Column(field.name, field.name, _number(field), field.meaning))
+            found += {"wall_ns_mean": [_MADE["wall_ns_sd"]], "n_covered": [_MADE["n_kept"]]}.get(
+                field.name, []
+            )
+    return found
+
+
+def _number(field: Field) -> bool:
+    return bool(pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
+
+
+COLUMNS = _columns()
 
 
 def write_csv(dataset: Dataset, file: IO[bytes]) -> int:
     """Write every observation, a file of the dataset at a time; the number of rows."""
     rows = 0
-    read = [name for name in OBSERVATIONS.names if name not in ("loop_start_ns", "loop_end_ns")]
+    read = [name for name in OBSERVATIONS.names if name not in _LEFT_OUT]
     for number, part in enumerate(dataset.parts(read)):
         options = pcsv.WriteOptions(include_header=number == 0, quoting_style="needed")
         pcsv.write_csv(_flat(part), file, options)

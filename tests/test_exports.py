@@ -31,7 +31,9 @@ def test_every_public_name_exists_once_and_is_told_to_type_checkers() -> None:
 
 def test_every_error_that_is_raised_is_public() -> None:
     raised = {
-        name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception)
     }
     assert raised <= set(harness.__all__)
 
