@@ -10,15 +10,16 @@ import os
 import pty
 import re
 import sys
+from html import escape
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-COLUMNS = 112
+COLUMNS = 136
 # As rich's own, without the fonts that it would fetch from the network.
 FORMAT = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
-<title>{title}</title>
+<title>TITLE</title>
 <!-- Made by tests/record_terminal.py. -->
 <style>
 .{unique_id}-matrix {{ font: {char_height}px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; }}
@@ -67,9 +68,9 @@ def left_standing(output: str) -> list[str]:
 def draw(lines: list[str], title: str) -> str:
     """An SVG of these lines."""
     console = Console(width=COLUMNS, record=True, file=io.StringIO(), legacy_windows=False)
-    for line in lines:
+    for line in [*lines, ""]:
         console.print(Text.from_ansi(line.rstrip()), soft_wrap=True)
-    return console.export_svg(title=title, code_format=FORMAT)
+    return console.export_svg(code_format=FORMAT.replace("TITLE", escape(title)))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The command line: bad input in one sentence with exit code 2 and nothing written, and a README that is true."""
+"""The command line: bad input in one sentence with exit code 2 and nothing written; examples that are true."""
 
 from __future__ import annotations
 
@@ -138,12 +138,6 @@ def test_the_console_script_tells_its_version() -> None:
     assert ran.stdout.startswith("harness ")
 
 
-def commands_in(text: str) -> list[list[str]]:
-    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", text, re.S)
-    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line.split() for line in lines if line.startswith("harness ")]
-
-
 def check_commands(shown: list[list[str]], harness) -> None:
     for _, command, *words in shown:
         told = re.sub(r"\s+", " ", harness(command, "--help").out)
@@ -153,14 +147,6 @@ def check_commands(shown: list[list[str]], harness) -> None:
                 assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", told), (
                     f"harness {command} has no {word}"
                 )
-
-
-def test_every_command_and_option_the_documents_show_exists(harness) -> None:
-    shown = commands_in((ROOT / "README.md").read_text())
-    assert len(shown) >= 6
-    for name in ("comparing", "sharing"):
-        shown += commands_in((ROOT / "docs" / f"{name}.md").read_text())
-    check_commands([words for words in shown if not words[1].startswith("-")], harness)
 
 
 @pytest.mark.parametrize(
