@@ -1,4 +1,4 @@
-"""A picture of a command's terminal: ``python -m tests.record_terminal docs/demo.svg harness demo --minutes 0.5``.
+"""A picture of a command's terminal: ``python -m tests.record_terminal docs/demo.svg harness demo --minutes 1``.
 
 The command runs in a pseudo-terminal, so it shows what a person would see; what it erased (progress bars) is erased.
 """
@@ -76,7 +76,7 @@ def draw(lines: list[str], title: str) -> str:
 def main() -> None:
     target, *command = sys.argv[1:]
     told = " ".join(command)
-    lines = [f"\x1b[1m$ {told}\x1b[0m", *left_standing(record(command))]
+    lines = [f"\x1b[1m$ {told}\x1b[0m", *left_standing(record(command).rstrip())]
     Path(target).write_text(draw(lines, told), encoding="utf-8")
 
 

@@ -38,7 +38,7 @@ CUT = {
 }
 KERNELS = ("gemm", "lu")
 DEVICES = """devices:
-  local: {{transport: local, cache: {cache}/local, engines: [wasmtime-j, wasmtime-a{wasm3}]}}
+  local: {{transport: local, cache: {cache}/local, engines: [wasmtime-j, wasmtime-p{wasm3}]}}
   pi-4: {{transport: local, cache: {cache}/pi-4, engines: [wasmtime-j, wasmtime-a]}}
   pi-5: {{transport: local, cache: {cache}/pi-5, engines: [wasmtime-j, wasmtime-a]}}
 """
