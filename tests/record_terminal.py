@@ -27,7 +27,7 @@ FORMAT = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/sv
 </style>
 <defs>{lines}</defs>
 <rect x="1" y="1" width="{terminal_width}" height="{terminal_height}" rx="8" fill="#1e1e1e" stroke="#888"/>
-<g transform="translate({terminal_x}, {terminal_y})">{backgrounds}
+<g transform="translate({terminal_x}, 12)">{backgrounds}
 <g class="{unique_id}-matrix">{matrix}</g></g>
 </svg>
 """
