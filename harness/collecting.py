@@ -88,7 +88,8 @@ def run_collection(
         for engine in engines:
             if not_taken := sum(not engine.takes(workload) for workload in workloads):
                 console.print(
-                    f"left out under {engine.name}: {not_taken} workloads that it cannot run", markup=False
+                    f"left out under {engine.name}: {not_taken} workload{'s' * (not_taken > 1)} that it cannot run",
+                    markup=False,
                 )
         if dry_run:
             return plan_rows(plan), True

@@ -14,8 +14,6 @@ import msgspec
 from harness.records import Job, Purpose
 from harness.suites import Workload
 
-MAX_DEGREE = 4
-
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """Before each job wait until the device is as cool and idle as this, but not for longer than the limit."""

@@ -17,7 +17,6 @@ from harness.opcodes.tables import CODES
 from harness.opcodes.traps import DIVIDE_BY_ZERO, NOT_AN_INTEGER, OVERFLOW
 
 CANONICAL = {32: 0x7FC00000, 64: 0x7FF8000000000000}
-_FRACTION = {32: 0x007FFFFF, 64: 0x000FFFFFFFFFFFFF}
 _FLOAT = {32: struct.Struct("<f"), 64: struct.Struct("<d")}
 _BITS = {32: struct.Struct("<I"), 64: struct.Struct("<Q")}
 
