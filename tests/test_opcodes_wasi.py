@@ -10,7 +10,8 @@ import wasmtime
 
 from harness.opcodes import count, interpret
 from harness.opcodes.invocation import Capture, Invocation
-from harness.opcodes.wasi import EBADF, EFAULT, ENOSYS, EPERM, Exit, Wasi
+from harness.opcodes.wasi import EFAULT, ENOSYS, EPERM, Wasi
+from harness.opcodes.wasi_program import EBADF, Exit
 
 ENOENT, ENOTDIR, ELOOP, EISDIR = 44, 54, 32, 31
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from harness.errors import ModuleError
 from harness.opcodes.leb import read_unsigned
-from harness.opcodes.reader import (
+from harness.opcodes.parts import (
     Code,
     Data,
     Element,
@@ -23,10 +23,9 @@ from harness.opcodes.reader import (
     Import,
     Instruction,
     Limits,
-    Reader,
     TableType,
-    read_instructions,
-)  # fmt: skip
+)
+from harness.opcodes.reader import Reader, read_instructions  # fmt: skip
 
 MAGIC = b"\0asm"
 VERSION = b"\1\0\0\0"

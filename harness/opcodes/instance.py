@@ -12,8 +12,8 @@ from harness.opcodes import memory_access
 from harness.opcodes.decode import Module
 from harness.opcodes.memory_access import PAGE
 from harness.opcodes.numeric import Trap, float_of
+from harness.opcodes.parts import FuncType, Instruction, Limits, TableType
 from harness.opcodes.prepare import Step, prepare
-from harness.opcodes.reader import FuncType, Instruction, Limits, TableType
 from harness.opcodes.traps import OUT_OF_TABLE
 
 MEMORY_LIMIT = 1 << 30  # bytes: `memory.grow` beyond this gives -1

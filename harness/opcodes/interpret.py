@@ -50,7 +50,8 @@ from harness.opcodes.prepare import (
 from harness.opcodes.traps import NO_ELEMENT, OTHER_TYPE, OUT_OF_TABLE, STACK_EXHAUSTED, TIME_LIMIT
 from harness.opcodes.traps import UNREACHABLE as UNREACHABLE_REASON
 from harness.opcodes.validity import check_valid
-from harness.opcodes.wasi import Exit, Wasi
+from harness.opcodes.wasi import Wasi
+from harness.opcodes.wasi_program import Exit
 
 MAX_CALL_DEPTH = 50_000
 BRANCHES = (BR_IF, BR, BR_TABLE)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.opcodes.decode import Module
 from harness.opcodes.memory_access import LOADS, STORES, load_lane, store_lane
 from harness.opcodes.numeric import NUMERIC, float_of
-from harness.opcodes.reader import FuncType, Instruction
+from harness.opcodes.parts import FuncType, Instruction
 from harness.opcodes.simd import SIMD, lane_operation
 from harness.opcodes.tables import opcode_names
 

@@ -8,19 +8,19 @@ not offered (sockets, links, changing times) answers ENOSYS. Files are reached t
 from __future__ import annotations
 
 import os
-import secrets
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.opcodes.invocation import Capture, FixedClock, FixedRandom, Invocation
-from harness.opcodes.reader import FuncType
-from harness.opcodes.wasi_files import RIGHT_READ, RIGHT_WRITE, Directory, Escape, File, Stream, errno_of
+from harness.opcodes.invocation import Capture, Invocation
+from harness.opcodes.parts import FuncType
+from harness.opcodes.wasi_errors import errno_of
+from harness.opcodes.wasi_files import RIGHT_READ, RIGHT_WRITE, Directory, Escape, File, Stream
+from harness.opcodes.wasi_program import EBADF, Fault, Program
 
 MODULE = "wasi_snapshot_preview1"
-EBADF, EFAULT, EINVAL, ENAMETOOLONG, ENOSYS, EPERM = 8, 21, 28, 37, 52, 63
+EFAULT, EINVAL, ENAMETOOLONG, ENOSYS, EPERM = 21, 28, 37, 52, 63
 # Parameters of every function (i: i32, I: i64); each gives an error number, but for proc_exit.
 _PARAMETERS = {
     "args_get": "ii", "args_sizes_get": "ii", "environ_get": "ii", "environ_sizes_get": "ii", "clock_res_get": "ii",
@@ -40,26 +40,9 @@ _APPEND = 1  # fdflags
 _SYMLINK_FOLLOW = 1  # lookupflags
 
 
-class Exit(Exception):
-    """The program called proc_exit."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class _Fault(Exception):
-    """An address outside the memory."""
-
-
-class Wasi:
+class Wasi(Program):
     def __init__(self, invocation: Invocation, outputs: tuple[Capture, Capture]) -> None:
-        self.memory = bytearray()
-        self.args = [argument.encode() + b"\0" for argument in invocation.argv]
-        self.environ = [f"{name}={value}".encode() + b"\0" for name, value in invocation.env.items()]
-        clock, random = FixedClock(), FixedRandom()
-        self.random: Callable[[int], bytes] = random.read if invocation.fixed else secrets.token_bytes
-        self.clock: Callable[[int], int] = (lambda _: clock.read_ns()) if invocation.fixed else _real_clock
+        super().__init__(invocation)
         self.files: dict[int, Stream | File | Directory] = {
             0: Stream(source=invocation.stdin),
             1: Stream(sink=outputs[0]),
@@ -87,7 +70,7 @@ class Wasi:
                 return ENOSYS
             try:
                 return function(*arguments)
-            except _Fault:
+            except Fault:
                 return EFAULT
             except Escape:
                 return EPERM
@@ -95,83 +78,6 @@ class Wasi:
                 return errno_of(error)
 
         return call
-
-    # Memory of the program.
-
-    def _read(self, at: int, size: int) -> bytes:
-        if at + size > len(self.memory):
-            raise _Fault
-        return bytes(self.memory[at : at + size])
-
-    def _write(self, at: int, content: bytes) -> None:
-        if at + len(content) > len(self.memory):
-            raise _Fault
-        self.memory[at : at + len(content)] = content
-
-    def _write_int(self, at: int, value: int, size: int = 4) -> None:
-        self._write(at, value.to_bytes(size, "little"))
-
-    def _vector(self, at: int, count: int) -> tuple[int, int]:
-        """Address and size of the first buffer that is not empty: one call moves no more, as in wasmtime."""
-        for start, size in struct.iter_unpack("<II", self._read(at, 8 * count)):
-            if size:
-                if start + size > len(self.memory):
-                    raise _Fault
-                return start, size
-        return 0, 0
-
-    def _path(self, at: int, size: int) -> str:
-        return self._read(at, size).decode()
-
-    # Arguments, environment, clocks, random bytes, the process.
-
-    def _strings(self, strings: list[bytes], pointers: int, buffer: int) -> int:
-        for string in strings:
-            self._write_int(pointers, buffer)
-            self._write(buffer, string)
-            pointers, buffer = pointers + 4, buffer + len(string)
-        return 0
-
-    def _sizes(self, strings: list[bytes], count_at: int, size_at: int) -> int:
-        self._write_int(count_at, len(strings))
-        self._write_int(size_at, sum(map(len, strings)))
-        return 0
-
-    def args_get(self, pointers: int, buffer: int) -> int:
-        return self._strings(self.args, pointers, buffer)
-
-    def args_sizes_get(self, count_at: int, size_at: int) -> int:
-        return self._sizes(self.args, count_at, size_at)
-
-    def environ_get(self, pointers: int, buffer: int) -> int:
-        return self._strings(self.environ, pointers, buffer)
-
-    def environ_sizes_get(self, count_at: int, size_at: int) -> int:
-        return self._sizes(self.environ, count_at, size_at)
-
-    def clock_res_get(self, clock: int, at: int) -> int:
-        if clock > 1:
-            return EBADF
-        self._write_int(at, 1, 8)
-        return 0
-
-    def clock_time_get(self, clock: int, precision: int, at: int) -> int:
-        if clock > 1:
-            return EBADF
-        self._write_int(at, self.clock(clock), 8)
-        return 0
-
-    def random_get(self, at: int, size: int) -> int:
-        if at + size > len(self.memory):
-            raise _Fault
-        self._write(at, self.random(size))
-        return 0
-
-    def proc_exit(self, code: int) -> int:
-        raise Exit(code)
-
-    def sched_yield(self) -> int:
-        return 0
 
     # Open files.
 
@@ -364,7 +270,3 @@ class Wasi:
         ):
             os.rename(name, to_name, src_dir_fd=parent, dst_dir_fd=to_parent)
         return 0
-
-
-def _real_clock(clock: int) -> int:
-    return time.time_ns() if clock == 0 else time.monotonic_ns()
