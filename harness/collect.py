@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -20,6 +17,7 @@ from harness.dataset import Dataset
 from harness.engines import ENGINES
 from harness.engines.maker import NotMade
 from harness.errors import DeviceError
+from harness.payload import Payload
 from harness.plan import Gate, Plan, Settings
 from harness.reach import Reached, reach
 from harness.records import Entry, Job, JobResult, MemberResult, State
@@ -85,40 +83,6 @@ class Stop:
     def running(self, session: Session, yes: bool) -> None:
         with self._lock:
             (self._running.add if yes else self._running.discard)(session)
-
-
-class Payload:
-    """What a device needs to run a workload: bytes by their SHA-256, and the agent's description of it."""
-
-    def __init__(self, workload: Workload) -> None:
-        self.workload = workload
-        self._contents: dict[str, Callable[[], bytes]] = {}
-
-    @property
-    def contents(self) -> dict[str, Callable[[], bytes]]:
-        """The module and its inputs."""
-        _ = self.spec  # where they are read and hashed, once
-        return self._contents
-
-    def _content(self, path: Path) -> str:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        self._contents[digest] = path.read_bytes
-        return digest
-
-    @cached_property
-    def spec(self) -> dict[str, Any]:
-        workload = self.workload
-        return {
-            "workload": workload.name,
-            "module": self._content(workload.module),
-            "argv": list(workload.argv),
-            "stdin": workload.stdin and self._content(workload.stdin),
-            "files": {file.guest: self._content(file.host) for file in workload.files},
-            "expect": {
-                "exit_code": workload.expect.exit_code,
-                "stdout_sha256": workload.expect.stdout_sha256,
-            },
-        }
 
 
 class Worker:

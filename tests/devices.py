@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from harness.artefacts import Artefact, artefact, given
-from harness.collect import COMPILE_LIMIT_S, Payload
+from harness.collect import COMPILE_LIMIT_S
 from harness.engines import ENGINES, Engine
+from harness.payload import Payload
 from harness.reach import Reached
 from harness.records import JobResult, MemberResult
 from harness.remote import LocalTransport, Session

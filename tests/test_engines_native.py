@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.artefacts import artefact
-from harness.collect import Payload
 from harness.devices import Device
 from harness.engines import ENGINES
 from harness.engines.maker import NotMade
+from harness.payload import Payload
 from harness.plan import Settings, make_plan
 from harness.reach import Reached, reach
 from harness.records import MemberResult

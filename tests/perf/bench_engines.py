@@ -22,9 +22,9 @@ from pathlib import Path
 
 from harness.artefacts import given
 from harness.build import build
-from harness.collect import Payload
 from harness.devices import Device
 from harness.engines import ENGINES
+from harness.payload import Payload
 from harness.reach import Reached, reach
 from harness.records import MemberResult
 from harness.suites import Workload, load_suites
