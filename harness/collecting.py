@@ -23,7 +23,7 @@ from harness.errors import DeviceError, HarnessError, UsageError
 from harness.plan import Plan, Settings, make_plan
 from harness.preparing import STARTUP, build_shown
 from harness.progress import CollectionProgress, bar
-from harness.reach import Reached, choose_engines, platform_rows, reach_all
+from harness.reach import Reached, check_engines, choose_engines, platform_rows, reach_all
 from harness.records import Job
 from harness.show import Column
 from harness.status import status_rows
@@ -60,6 +60,7 @@ def run_collection(
     Every name is checked before anything is written.
     """
     devices = share(choose(load_devices(request.devices_file), request.devices), request.shard)
+    check_engines(request.engines)
     suites = load_suites(request.benchmarks)
     known = {w.name: w for suite in suites.values() for w in suite.workloads}
     workloads = [w for w in select(known, request.suites) if w.name != STARTUP]

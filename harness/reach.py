@@ -123,11 +123,17 @@ def reach_all(
     return [a for a in answers if isinstance(a, Reached)], [a for a in answers if isinstance(a, DeviceError)]
 
 
-def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Engine]:
-    """The engines asked for, or all that some device has. Raises UnknownName."""
+def check_engines(names: Sequence[str]) -> None:
+    """Raises UnknownName for what is no engine on any device."""
     for name in names:
         if name not in ENGINES:
             raise UnknownName("engine", name, ENGINES)
+
+
+def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Engine]:
+    """The engines asked for, or all that some device has. Raises UnknownName."""
+    check_engines(names)
+    for name in names:
         if not any(name in device.versions for device in reached):
             raise UnknownName(
                 "engine", name, {n for device in reached for n in device.versions}, where="what the devices have",
