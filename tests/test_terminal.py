@@ -105,6 +105,7 @@ def test_ctrl_c_ends_it_with_one_calm_sentence_even_while_a_module_runs_on(
     process = subprocess.Popen(
         [*COMMAND, "count", "loop.wasm"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])},
+        preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     wait_until_it_runs(process)
     for _ in range(presses):
@@ -115,6 +116,11 @@ def test_ctrl_c_ends_it_with_one_calm_sentence_even_while_a_module_runs_on(
     assert err.decode().splitlines() == [
         "harness: stopped by Ctrl-C; what was finished is kept, repeat the command to go on."
     ]
+
+
+def heed_ctrl_c() -> None:
+    """As in a terminal: what a shell starts in the background is told to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until_it_runs(process: subprocess.Popen[bytes], cpu_s: float = 1.5) -> None:
