@@ -28,9 +28,8 @@ ATTEMPTS = 3
 COMPILE_LIMIT_S = 120.0
 LEAST_SAMPLES = 5  # of each member before a co-run may end
 NO_GATE = Gate()
-COMPACT_EVERY = (
-    1000  # finished jobs of a device; a bound on memory and on what a resumed collection reads again
-)
+# Finished jobs of a device: a bound on memory and on what a resumed collection reads again.
+COMPACT_EVERY = 1000
 MAX_SAMPLES = 200  # kept of each member of a co-run; executions after them are only summed
 
 
