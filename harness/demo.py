@@ -76,9 +76,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
         told = ", ".join(f"{engine.name} {reached[0].versions[engine.name]}" for engine in engines)
         console.print(f"  {len(engines)} engines: {told}", markup=False)
 
-        say(
-            f"Measuring {len(workloads)} workloads alone and in pairs, in random order, for {minutes:g} min"
-        )
+        say(f"Measuring {len(workloads)} workloads alone and in pairs, in random order, for {minutes:g} min")
         dataset = Dataset.create(output, source="collected by harness demo")
         whole = make_plan([(engine.name, "local") for engine in engines], workloads, startup, SETTINGS)
         plan, held_out = _hold_out(whole)
