@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.errors import ModuleError, UsageError
 from harness.opcodes import Counts, cached_count, check_module, count, verify
-from harness.opcodes.tables import CATEGORIES, CODES, OPCODES
+from harness.opcodes.instruction_set import CATEGORIES, CODES, OPCODES
 from harness.plan import identity
 from harness.suites import Workload
 

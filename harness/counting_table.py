@@ -20,7 +20,7 @@ from harness.counting import (
     workload_rows,
 )
 from harness.dataset import Dataset
-from harness.opcodes.tables import CATEGORIES
+from harness.opcodes.instruction_set import CATEGORIES
 from harness.progress import bar
 from harness.show import Column, Form
 from harness.suites import Workload, load_workloads, select

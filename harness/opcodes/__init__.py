@@ -1,13 +1,20 @@
-"""Exact dynamic counts of every WebAssembly opcode a program executes."""
+"""Exact dynamic counts of every WebAssembly opcode a program executes, from the module's bytes.
 
-from harness.opcodes.cache import cached_count
-from harness.opcodes.count import count
-from harness.opcodes.decode import Module, check_module, decode
-from harness.opcodes.features import feature_column, features
-from harness.opcodes.interpret import interpret
+`count` rewrites the module so that it counts its own blocks and runs it at nearly native speed (rewriter.py,
+counters.py, native_run.py); `interpret` takes one instruction after another in plain Python (steps.py,
+execution.py, interpreter.py). They share the decoder (decoder.py) and the words of invocation.py, and `verify`
+holds them against each other. `cached_count` keeps counts on disk; `features` turns them into the columns of
+the published data. The room knows nothing of suites, devices or datasets.
+"""
+
+from harness.opcodes.agreement import Verification, verify
+from harness.opcodes.count_cache import cached_count
+from harness.opcodes.decoder import Module, check_module, decode
+from harness.opcodes.instruction_set import opcode_names
+from harness.opcodes.interpreter import interpret
 from harness.opcodes.invocation import Counts
-from harness.opcodes.tables import opcode_names
-from harness.opcodes.verify import Verification, verify
+from harness.opcodes.native_run import count
+from harness.opcodes.published_columns import feature_column, features
 
 __all__ = [
     "Counts",

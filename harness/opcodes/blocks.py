@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from harness.errors import ModuleError
+from harness.opcodes.instruction_reader import read_instruction
+from harness.opcodes.instruction_set import OPCODES, Opcode
 from harness.opcodes.leb import read_unsigned, unsigned
-from harness.opcodes.reader import read_instruction
-from harness.opcodes.tables import OPCODES, Opcode
 from harness.opcodes.traps import REASONS
 
 ENTRY, EXIT = 0, 1

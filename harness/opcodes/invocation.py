@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.opcodes.tables import CODES, OPCODES
+from harness.opcodes.instruction_set import CODES, OPCODES
 
 OUTPUT_LIMIT = 1 << 20  # bytes of stdout and of stderr that are kept
 TRAP_EXIT_CODE = 134  # as a shell reports an aborted process
@@ -48,7 +48,7 @@ class Counts:
     )
 
     def by_category(self) -> dict[str, int]:
-        """Totals by the kind of opcode: the words of `tables.CATEGORIES`."""
+        """Totals by the kind of opcode: the words of `instruction_set.CATEGORIES`."""
         found: dict[str, int] = {}
         for name, times in self.opcodes.items():
             category = OPCODES[CODES[name]].category

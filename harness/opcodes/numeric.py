@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ctypes import c_float
 from typing import Any
 
-from harness.opcodes.tables import CODES
+from harness.opcodes.instruction_set import CODES
 from harness.opcodes.traps import DIVIDE_BY_ZERO, NOT_AN_INTEGER, OVERFLOW
 
 CANONICAL = {32: 0x7FC00000, 64: 0x7FF8000000000000}

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.opcodes.instruction_set import CODES
 from harness.opcodes.numeric import (
     bits_of,
     conversion,
@@ -20,7 +21,6 @@ from harness.opcodes.numeric import (
     round_to_f32,
     saturation,
 )
-from harness.opcodes.tables import CODES
 
 Lanes = Sequence[Any]
 _INTEGER = {

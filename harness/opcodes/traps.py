@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.opcodes.tables import OPCODES, Opcode
+from harness.opcodes.instruction_set import OPCODES, Opcode
 
 UNREACHABLE = "unreachable"
 OUT_OF_MEMORY = "out of bounds memory access"

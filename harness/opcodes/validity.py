@@ -8,7 +8,7 @@ from typing import Any
 import wasmtime
 
 from harness.errors import ModuleError
-from harness.opcodes.decode import check_module
+from harness.opcodes.decoder import check_module
 
 
 def check_valid(data: bytes) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.opcodes.invocation import Capture, Invocation
-from harness.opcodes.parts import FuncType
+from harness.opcodes.module_parts import FuncType
 from harness.opcodes.wasi_errors import errno_of
 from harness.opcodes.wasi_files import RIGHT_READ, RIGHT_WRITE, Directory, Escape, File, Stream
 from harness.opcodes.wasi_program import EBADF, Fault, Program

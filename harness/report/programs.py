@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from harness.dataset import Dataset
-from harness.opcodes.tables import CODES, OPCODES
+from harness.opcodes.instruction_set import CODES, OPCODES
 from harness.report.markup import Html, Section
 from harness.report.rows import Rows, geometric, suite
 from harness.report.tables import Column, percent, table

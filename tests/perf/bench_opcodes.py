@@ -18,9 +18,9 @@ import wasmtime
 
 from harness.build import build
 from harness.opcodes import decode, interpret, opcode_names, verify
-from harness.opcodes.instrument import instrument
+from harness.opcodes.rewriter import instrument
 from harness.suites import Suite, load_suites
-from tests.wasm_modules import random_module
+from tests.opcodes.random_modules import random_module
 
 SECONDS_PER_KERNEL = 1.0
 MODULES = 10_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 
 from harness.opcodes.leb import signed, unsigned
-from tests.wasm_expressions import (
+from tests.opcodes.random_expressions import (
     FIRST_FUNCTION,
     TABLE_SIZE,
     TYPE_BYTES,
@@ -21,7 +21,7 @@ from tests.wasm_expressions import (
     sized,
     vector,
 )
-from tests.wasm_statements import Statements
+from tests.opcodes.random_statements import Statements
 
 
 class Maker(Statements):

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from harness.opcodes.decode import Module
+from harness.opcodes.bulk import operation
+from harness.opcodes.instance import Instance
+from harness.opcodes.instruction_set import opcode_names
 from harness.opcodes.memory_access import LOADS, STORES, load_lane, store_lane
+from harness.opcodes.module_parts import FuncType, Instruction
 from harness.opcodes.numeric import NUMERIC, float_of
-from harness.opcodes.parts import FuncType, Instruction
 from harness.opcodes.simd import SIMD, lane_operation
-from harness.opcodes.tables import opcode_names
-
-if TYPE_CHECKING:
-    from harness.opcodes.instance import Instance
 
 (
     GET, CONST, BINARY, LOAD, SET, TEE, BR_IF, UNARY, STORE, MARK, BR, IF, ELSE, CALL, END_FUNCTION, GLOBAL_GET,
@@ -52,7 +50,6 @@ class _Label:
 
 @dataclass(slots=True)
 class _Preparation:
-    module: Module
     instance: Instance
     type: FuncType
     steps: list[Any] = field(default_factory=list)
@@ -70,13 +67,14 @@ class _Preparation:
         return label, label.arity, self.height - label.arity - label.height
 
     def block_type(self, immediate: FuncType | int) -> FuncType:
-        return self.module.types[immediate] if isinstance(immediate, int) else immediate
+        return self.instance.module.types[immediate] if isinstance(immediate, int) else immediate
 
 
-def prepare(module: Module, index: int, instance: Instance) -> list[Step]:
-    """The steps of the index-th function defined in the module."""
+def prepare(instance: Instance, index: int) -> list[Step]:
+    """The steps of the index-th function that the instance's module defines."""
+    module = instance.module
     type_ = module.types[module.functions[index]]
-    work = _Preparation(module, instance, type_)
+    work = _Preparation(instance, type_)
     work.labels.append(_Label("function", len(type_.results), 0, len(type_.results)))
     for instruction in module.instructions(index):
         if work.dead:
@@ -176,7 +174,7 @@ def _prepare_one(work: _Preparation, instruction: Instruction) -> None:
         run = lane_operation(name, immediates[0])
         work.add(BINARY if len(operands) == 2 else UNARY, name, run)
     else:
-        work.add(STACK, name, *instance.operation(name, immediates))
+        work.add(STACK, name, *operation(instance, name, immediates))
 
 
 def _structured(work: _Preparation, name: str, immediates: tuple[Any, ...]) -> None:
@@ -229,7 +227,7 @@ def _return(work: _Preparation, name: str, immediates: tuple[Any, ...]) -> None:
 
 def _call(work: _Preparation, name: str, immediates: tuple[Any, ...]) -> None:
     if name.endswith("indirect"):
-        type_ = work.module.types[immediates[0]]
+        type_ = work.instance.module.types[immediates[0]]
         work.height -= 1
         target: Any = (type_, work.instance.tables[immediates[1]].items)
     else:
@@ -273,7 +271,7 @@ def _reference(work: _Preparation, name: str, immediates: tuple[Any, ...]) -> No
         "ref.null": 1, "ref.func": 1, "ref.is_null": 0, "table.get": 0, "table.set": -2, "table.grow": -1,
         "table.fill": -3,
     }[name]  # fmt: skip
-    work.add(STACK, name, *work.instance.operation(name, immediates))
+    work.add(STACK, name, *operation(work.instance, name, immediates))
 
 
 _CONTROL: dict[str, Callable[[_Preparation, str, tuple[Any, ...]], None]] = {

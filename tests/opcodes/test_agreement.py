@@ -14,11 +14,11 @@ import wasmtime
 
 from harness.errors import HarnessError, ModuleError
 from harness.opcodes import count, interpret, opcode_names, verify
-from harness.opcodes.count import count_instrumented
-from harness.opcodes.instrument import instrument
 from harness.opcodes.invocation import Invocation
+from harness.opcodes.native_run import count_instrumented
+from harness.opcodes.rewriter import instrument
 from harness.suites import Suite
-from tests.wasm_modules import random_module
+from tests.opcodes.random_modules import random_module
 
 MODULES = 600
 

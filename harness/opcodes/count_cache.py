@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from harness.opcodes.count import count
 from harness.opcodes.invocation import Counts
+from harness.opcodes.native_run import count
 from harness.opcodes.traps import TIME_LIMIT
 
 _VERSION = 1  # of what is counted and how it is stored

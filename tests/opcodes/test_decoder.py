@@ -12,10 +12,10 @@ import wasmtime
 
 from harness.errors import ModuleError
 from harness.opcodes import check_module, decode, opcode_names
-from harness.opcodes.instrument import instrument
+from harness.opcodes.instruction_set import CATEGORIES, OPCODES, Opcode
 from harness.opcodes.leb import read_signed, read_unsigned, signed, unsigned
-from harness.opcodes.tables import CATEGORIES, OPCODES, Opcode
-from tests.wasm_modules import random_module
+from harness.opcodes.rewriter import instrument
+from tests.opcodes.random_modules import random_module
 
 HEADER = b"\0asm\1\0\0\0"
 TEXT = {

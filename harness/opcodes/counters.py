@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from harness.opcodes import traps
 from harness.opcodes.blocks import Blocks, count_opcodes
-from harness.opcodes.decode import Module
+from harness.opcodes.decoder import Module
+from harness.opcodes.instruction_reader import read_instruction, read_instructions
 from harness.opcodes.probes import solve_counts
-from harness.opcodes.reader import read_instruction, read_instructions
 
 # Opcodes that use fuel for each byte, element or page beside the one for themselves.
 BULK = frozenset(

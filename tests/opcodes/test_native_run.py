@@ -66,6 +66,26 @@ def test_what_stands_after_a_trapping_instruction_is_not_counted() -> None:
     }  # fmt: skip
 
 
+def test_a_program_that_aborts_runs_once_so_that_its_files_are_written_once(tmp_path: Path) -> None:
+    """In a second run the directory would be there already, and the program would end with code 9."""
+    run = count(
+        wasm(
+            """(import "wasi_snapshot_preview1" "path_create_directory" (func $make (param i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1) (data (i32.const 8) "once") (global $left (mut i32) (i32.const 3))
+            (func (export "_start")
+              (if (call $make (i32.const 3) (i32.const 8) (i32.const 4)) (then (call $exit (i32.const 9))))
+              (loop $again
+                (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+                (br_if $again (global.get $left))
+                (unreachable)))"""
+        ),
+        preopens={".": tmp_path},
+    )
+    assert (run.trap, run.exit_code) == ("unreachable", 134)
+    assert (run.opcodes["br_if"], run.opcodes["unreachable"]) == (3, 1)
+
+
 def test_callers_of_a_program_that_exits_are_counted_up_to_their_calls() -> None:
     run = count(
         wasm(

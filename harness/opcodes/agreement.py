@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.opcodes.count import count
-from harness.opcodes.interpret import interpret
+from harness.opcodes.interpreter import interpret
 from harness.opcodes.invocation import Counts
+from harness.opcodes.native_run import count
 
 _COMPARED = ("trap", "exit_code", "stdout_sha256", "memory_sha256")
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from harness.errors import UnknownName
-from harness.opcodes.tables import CODES, OPCODES
+from harness.opcodes.instruction_set import CODES, OPCODES
 
 
 def feature_column(name: str) -> str:

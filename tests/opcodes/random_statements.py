@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.opcodes.leb import signed, unsigned
-from tests.wasm_expressions import (
+from tests.opcodes.random_expressions import (
     _DOING,
     FIRST_FUNCTION,
     FUEL,

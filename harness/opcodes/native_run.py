@@ -26,10 +26,10 @@ import wasmtime
 
 from harness.errors import HarnessError, ModuleError
 from harness.opcodes import traps
-from harness.opcodes.instrument import instrument
-from harness.opcodes.instrumented import BULK, Instrumented, Stop
+from harness.opcodes.counters import BULK, Instrumented, Stop
 from harness.opcodes.invocation import TRAP_EXIT_CODE, Counts, FixedClock, FixedRandom, Invocation
 from harness.opcodes.pipe import Pipe
+from harness.opcodes.rewriter import instrument
 from harness.opcodes.validity import check_valid, sentence
 
 _FUEL = 1 << 62

@@ -16,10 +16,10 @@ from collections import Counter
 from dataclasses import replace
 
 from harness.opcodes.blocks import Blocks, find_blocks
-from harness.opcodes.decode import MAGIC, ORDER, VERSION, Module, decode
-from harness.opcodes.instrumented import Function, Insertion, Instrumented
+from harness.opcodes.counters import Function, Insertion, Instrumented
+from harness.opcodes.decoder import MAGIC, ORDER, VERSION, Module, decode
 from harness.opcodes.leb import read_unsigned, unsigned
-from harness.opcodes.parts import FuncType
+from harness.opcodes.module_parts import FuncType
 from harness.opcodes.probes import choose_probes
 
 MAX_CACHED = 4  # counters held in locals in one loop: more would crowd out the program's own registers

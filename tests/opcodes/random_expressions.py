@@ -6,8 +6,8 @@ import random
 import struct
 from collections import Counter
 
+from harness.opcodes.instruction_set import CODES, OPCODES, Opcode
 from harness.opcodes.leb import signed, unsigned
-from harness.opcodes.tables import CODES, OPCODES, Opcode
 
 LETTERS = {"i": "i32", "I": "i64", "f": "f32", "F": "f64", "v": "v128"}
 TYPE_BYTES = {

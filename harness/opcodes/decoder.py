@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from harness.errors import ModuleError
+from harness.opcodes.instruction_reader import read_instructions
 from harness.opcodes.leb import read_unsigned
-from harness.opcodes.parts import (
+from harness.opcodes.module_parts import (
     Code,
     Data,
     Element,
@@ -25,7 +26,15 @@ from harness.opcodes.parts import (
     Limits,
     TableType,
 )
-from harness.opcodes.reader import Reader, read_instructions  # fmt: skip
+from harness.opcodes.reader import Reader
+from harness.opcodes.section_reader import (
+    read_code,
+    read_data,
+    read_element,
+    read_export,
+    read_global,
+    read_import,
+)
 
 MAGIC = b"\0asm"
 VERSION = b"\1\0\0\0"
@@ -181,15 +190,15 @@ def check_body(data: bytes, start: int, end: int) -> None:
 
 _CONTENT: dict[int, tuple[str, Callable[[Reader], Any]]] = {
     1: ("types", lambda reader: reader.vector(Reader.func_type)),
-    2: ("imports", lambda reader: reader.vector(Reader.import_)),
+    2: ("imports", lambda reader: reader.vector(read_import)),
     3: ("functions", lambda reader: reader.vector(Reader.u32)),
     4: ("tables", lambda reader: reader.vector(Reader.table_type)),
     5: ("memories", lambda reader: reader.vector(Reader.limits)),
-    6: ("globals", lambda reader: reader.vector(Reader.global_)),
-    7: ("exports", lambda reader: reader.vector(Reader.export)),
+    6: ("globals", lambda reader: reader.vector(read_global)),
+    7: ("exports", lambda reader: reader.vector(read_export)),
     8: ("start", Reader.u32),
-    9: ("elements", lambda reader: reader.vector(Reader.element)),
-    10: ("codes", lambda reader: reader.vector(Reader.code)),
-    11: ("datas", lambda reader: reader.vector(Reader.data_segment)),
+    9: ("elements", lambda reader: reader.vector(read_element)),
+    10: ("codes", lambda reader: reader.vector(read_code)),
+    11: ("datas", lambda reader: reader.vector(read_data)),
     12: ("data_count", Reader.u32),
 }

@@ -1,43 +1,11 @@
-"""The instruction set: every opcode of WebAssembly 2.0, with tail calls and relaxed SIMD, in one table.
+"""The instruction set as text: every opcode of WebAssembly 2.0, with tail calls and relaxed SIMD.
 
-Each line of the table reads ``code name operands:results immediates``. Operand letters: ``i`` i32, ``I`` i64,
-``f`` f32, ``F`` f64, ``v`` v128; ``*`` where types depend on context. A one-byte opcode's code is the byte; a
-prefixed opcode's code is ``prefix << 16 | number`` (so ``memory.copy``, 0xFC 10, is 0xFC000A). Names are
-those of the text format.
+Each line reads ``code name operands:results immediates``. Operand letters: ``i`` i32, ``I`` i64, ``f`` f32,
+``F`` f64, ``v`` v128; ``*`` where types depend on context. Codes of ONE_BYTE are hexadecimal, numbers behind
+a prefix decimal. A line of a table of runs gives opcodes of one signature, numbered upwards from the first.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Opcode:
-    code: int
-    name: str
-    signature: str  # such as "ii:i", or "*" where it depends on context
-    immediates: tuple[str, ...]  # the kinds of immediates, in order: see decode.read_immediates
-    category: (
-        str  # int, float, convert, load, store, memory, variable, control, call, reference, simd or other
-    )
-
-    @property
-    def prefix(self) -> int:
-        """The first byte of the encoding."""
-        return self.code >> 16 or self.code
-
-    @property
-    def number(self) -> int | None:
-        """The number after the prefix byte; None for a one-byte opcode."""
-        return self.code & 0xFFFF if self.code >> 16 else None
-
-
-CATEGORIES = (
-    "int", "float", "convert", "load", "store", "memory", "variable", "control", "call", "reference",
-    "simd", "other",
-)  # fmt: skip
-
-_ONE_BYTE = """
+ONE_BYTE = """
 00 unreachable *
 01 nop :
 02 block * block
@@ -130,7 +98,7 @@ D2 ref.func * func
 """
 
 # Runs of opcodes with the same signature, numbered upwards from the first.
-_RUNS = """
+RUNS = """
 46 i32 ii:i eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
 51 i64 II:i eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
 5B f32 ff:i eq ne lt gt le ge
@@ -145,7 +113,7 @@ _RUNS = """
 A0 f64 FF:F add sub mul div min max copysign
 """
 
-_FC = """
+FC = """
 0 i32.trunc_sat_f32_s f:i
 1 i32.trunc_sat_f32_u f:i
 2 i32.trunc_sat_f64_s F:i
@@ -166,7 +134,7 @@ _FC = """
 17 table.fill * table
 """
 
-_FD = """
+FD = """
 0 v128.load i:v memarg
 1 v128.load8x8_s i:v memarg
 2 v128.load8x8_u i:v memarg
@@ -269,7 +237,7 @@ _FD = """
 275 i32x4.relaxed_dot_i8x16_i7x16_add_s vvv:v
 """
 
-_FD_RUNS = """
+FD_RUNS = """
 35 i8x16 vv:v eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
 45 i16x8 vv:v eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
 55 i32x4 vv:v eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
@@ -318,72 +286,3 @@ UNSUPPORTED = {
     0xE4: "stack switching", 0xE5: "stack switching", 0xE6: "stack switching",
     0xFB: "garbage collection", 0xFE: "threads",
 }  # fmt: skip
-
-
-def _category(code: int, name: str) -> str:
-    kind, _, operation = name.partition(".")
-    if code >> 16 == 0xFD:
-        return "simd"
-    if "call" in name:
-        return "call"
-    if operation.startswith("load"):
-        return "load"
-    if operation.startswith("store"):
-        return "store"
-    if kind in ("memory", "data"):
-        return "memory"
-    if kind in ("table", "elem", "ref"):
-        return "reference"
-    if kind in ("local", "global"):
-        return "variable"
-    if code <= 0x11:
-        return "control"
-    if any(
-        operation.startswith(word)
-        for word in ("convert", "trunc_", "demote", "promote", "reinterpret", "wrap", "extend_")
-    ):
-        return "convert"
-    if kind in ("i32", "i64"):
-        return "int"
-    return "float" if kind in ("f32", "f64") else "other"
-
-
-def _table() -> dict[int, Opcode]:
-    rows: list[tuple[int, str, str, tuple[str, ...]]] = []
-
-    def lines(text: str, prefix: int) -> None:
-        for line in text.strip().splitlines():
-            number, name, signature, *immediates = line.split()
-            rows.append(
-                (prefix << 16 | int(number, 10 if prefix else 16), name, signature, tuple(immediates))
-            )
-
-    def runs(text: str, prefix: int) -> None:
-        for line in text.strip().splitlines():
-            number, kind, signature, *operations = line.split()
-            first = prefix << 16 | int(number, 10 if prefix else 16)
-            rows.extend(
-                (first + n, f"{kind}.{operation}", signature, ()) for n, operation in enumerate(operations)
-            )
-
-    lines(_ONE_BYTE, 0)
-    runs(_RUNS, 0)
-    lines(_FC, 0xFC)
-    lines(_FD, 0xFD)
-    runs(_FD_RUNS, 0xFD)
-    rows.sort()
-    return {
-        code: Opcode(code, name, signature, immediates, _category(code, name))
-        for code, name, signature, immediates in rows
-    }
-
-
-OPCODES: dict[int, Opcode] = _table()
-
-# Both encodings of `select` (with and without types) are the one instruction `select`.
-CODES: dict[str, int] = {opcode.name: code for code, opcode in reversed(OPCODES.items())}
-
-
-def opcode_names() -> list[str]:
-    """Every name a count can have, in the order of the encoding."""
-    return list(dict.fromkeys(opcode.name for opcode in OPCODES.values()))
