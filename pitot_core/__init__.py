@@ -7,8 +7,10 @@ each is just a row number into a table of features.
 """
 
 from pitot_core.baseline import Baseline
+from pitot_core.completion import Completion, LeftOut, State
 from pitot_core.conformal import PoolSize
 from pitot_core.errors import (
+    ArchiveError,
     FeaturesError,
     ModelFileError,
     NotFitted,
@@ -19,8 +21,9 @@ from pitot_core.errors import (
     UncalibratedDegree,
     UnknownEntity,
 )
-from pitot_core.explain import Explanation
+from pitot_core.explanation import Explanation
 from pitot_core.features import Features
+from pitot_core.known import Known
 from pitot_core.metrics import (
     Coverage,
     binomial_interval,
@@ -34,15 +37,20 @@ from pitot_core.model import Pitot
 from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries
 from pitot_core.settings import Settings
 from pitot_core.splits import Split, folds, split
-from pitot_core.training import Progress, Step
+from pitot_core.steps import Progress, Step
+from pitot_core.towers import TowerOptions
 
 __all__ = [
     "MAX_CO_RUNNERS",
+    "ArchiveError",
     "Baseline",
+    "Completion",
     "Coverage",
     "Explanation",
     "Features",
     "FeaturesError",
+    "Known",
+    "LeftOut",
     "ModelFileError",
     "NotFitted",
     "Observations",
@@ -56,7 +64,9 @@ __all__ = [
     "SettingsError",
     "Split",
     "SplitError",
+    "State",
     "Step",
+    "TowerOptions",
     "UncalibratedDegree",
     "UnknownEntity",
     "binomial_interval",

@@ -8,42 +8,47 @@ PitotError (a ValueError)
 ├── NotFitted           asked for a prediction before ``fit``
 ├── UnknownEntity       a workload or platform that was never observed
 ├── UncalibratedDegree  more co-runners than any calibration row had
-└── ModelFileError      bytes that are not a model of this version
+└── ArchiveError        an .npz file that is damaged, or that claims more than it can hold
+    └── ModelFileError  bytes that are not a model of this version
 """
 
 from __future__ import annotations
 
 
 class PitotError(ValueError):
-    pass
+    """What went wrong and what to do about it, in one sentence; every error of this package is one."""
 
 
 class ObservationsError(PitotError):
-    pass
+    """Rows that do not fit together, numbers out of range, or no rows at all."""
 
 
 class FeaturesError(PitotError):
-    pass
+    """Feature tables that do not fit their names, or that are not those a model was fitted with."""
 
 
 class SplitError(PitotError):
-    pass
+    """Shares that are negative or exceed 1, or too few rows to leave any for training."""
 
 
 class SettingsError(PitotError):
-    pass
+    """An option that does not exist, has a value that makes no sense, or contradicts another."""
 
 
 class NotFitted(PitotError):
+    """A model was asked something before it had learned anything."""
+
     def __init__(self) -> None:
         super().__init__("this model has not seen any observation; call fit(observations, features) first")
 
 
 class UnknownEntity(PitotError):
-    pass
+    """A workload or platform that the feature tables do not have, or that no training row measured."""
 
 
 class UncalibratedDegree(PitotError):
+    """A bound was asked for a number of co-runners that no calibration row had."""
+
     def __init__(self, co_runners: int, calibrated: tuple[int, ...]) -> None:
         have = ", ".join(str(n) for n in calibrated) or "none"
         super().__init__(
@@ -52,5 +57,9 @@ class UncalibratedDegree(PitotError):
         )
 
 
-class ModelFileError(PitotError):
-    pass
+class ArchiveError(PitotError):
+    """An .npz file that is damaged, holds anything but plain arrays, or claims more than it can hold."""
+
+
+class ModelFileError(ArchiveError):
+    """A file that is not a model, is a damaged one, or one of another version."""

@@ -1,53 +1,95 @@
-"""Pitot: matrix completion that knows interference, with bounds that hold."""
+"""Pitot: matrix completion that knows interference, with bounds that hold.
+
+An observation goes one way through this package: `Pitot.fit` keeps calibration jobs apart and gives the others to a
+completion (`towers.ensemble` → `towers.training` → `towers.network`, where its gradient is); what that predicted
+of rows it had not seen, and the calibration rows, become bounds (`bounds`).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core import persist
-from pitot_core.baseline import Baseline
-from pitot_core.conformal import Calibration, PoolSize, Scored, check_eps
-from pitot_core.errors import NotFitted, ObservationsError, UnknownEntity
-from pitot_core.explain import Explanation, explain
+from pitot_core import modelfile
+from pitot_core.bounds import Bounds
+from pitot_core.completion import Completion, State
+from pitot_core.conformal import PoolSize, check_eps
+from pitot_core.errors import (
+    FeaturesError,
+    ModelFileError,
+    NotFitted,
+    ObservationsError,
+    PitotError,
+    SettingsError,
+)
+from pitot_core.explanation import Explanation, explain
 from pitot_core.features import Features
-from pitot_core.fitted import Fitted, scaled
-from pitot_core.learned import Learned
-from pitot_core.losses import Loss
+from pitot_core.known import Known
 from pitot_core.observations import Observations, Queries
-from pitot_core.settings import SMALL, Settings
-from pitot_core.splits import folds, split
-from pitot_core.spread import Spread
-from pitot_core.training import Progress, Task, Trained, train
+from pitot_core.settings import Settings, one_of
+from pitot_core.splits import split
+from pitot_core.steps import Progress
+from pitot_core.towers import TowerOptions, Towers
 
 Array = NDArray[Any]
+COMPLETIONS: dict[str, type[Completion]] = {"towers": Towers}
+ROWS = ("platform", "workload", "co_runners", "log_ns", "job")
+DTYPES = {
+    "seen_*": "b1", "new_*": "b1", "pool*": "f4", "calibration_platform": "i4", "calibration_workload": "i4",
+    "calibration_co_runners": "i4", "calibration_job": "i8",
+}  # fmt: skip
 
 
-class Pitot(Fitted):
-    """Predicts execution times of workloads on platforms, alone or beside others.
+class Pitot:
+    """Predicts execution times of workloads on platforms, alone or beside others, each with a bound.
 
-    Options are those of `Settings`. After `fit` these are attributes: settings, features, learned (the point
-    model), heads (a second one with quantile heads, or None), spread (or None), calibration, rows_used (a count
-    by role), fingerprint (of the rows) and card, a free dict of figures that is kept with the model. Times are
-    nanoseconds everywhere.
+    `method` names what completes the matrix ("towers"); further options are those of `Settings` and of the method
+    (`TowerOptions`). Times are nanoseconds everywhere. After `fit` these are attributes:
+
+    settings, options  checked options, shared ones and those of the method
+    features           the feature tables
+    completion         the fitted point model (see `completion.Completion`)
+    bounds             spread and calibration
+    known              what was observed
+    calibration_rows   kept for `update`
+    rows_used          a count by role, "training" and "calibration"
+    fingerprint        SHA-256 of the rows it learned from
+    card               a free dict of figures that is kept with the model
     """
 
-    def __init__(self, rank: int | None = None, **options: Any) -> None:
-        super().__init__(Settings(rank=rank, **options))
+    def __init__(self, method: str = "towers", **options: Any) -> None:
+        one_of("method", method, tuple(COMPLETIONS))
+        self.method = method
+        shared = {field.name for field in fields(Settings)}
+        kind = COMPLETIONS[method].Options
+        own = {field.name for field in fields(kind)}
+        for name in options:
+            if name not in shared | own:
+                raise SettingsError(
+                    f"there is no option {name!r} with method={method!r}; there are "
+                    f"{', '.join(sorted(shared | own))}"
+                )
+        self.settings = Settings(**{name: value for name, value in options.items() if name in shared})
+        self.options = kind(**{name: value for name, value in options.items() if name in own})
+        self.options.check(self.settings)
+        self.features: Features | None = None
+        self.completion: Completion | None = None
+        self.bounds: Bounds | None = None
+        self.known = Known.none()
+        self.calibration_rows: Observations | None = None
+        self.rows_used: dict[str, int] = {}
+        self.fingerprint = ""
+        self.card: dict[str, Any] = {}
 
     @classmethod
     def published(cls, **changes: Any) -> Self:
         """The paper's configuration (METHOD section 4) with its slips repaired; `changes` are further options."""
-        model = cls()
-        model.settings = Settings.published(**changes)
-        return model
-
-    # Fitting
+        return cls(**(TowerOptions.published() | changes))
 
     def fit(
         self,
@@ -73,166 +115,172 @@ class Pitot(Fitted):
             )
             calibration, observations = observations[parts.calibration], observations[parts.train]
         features.check(calibration)
-        rows = observations
-        if settings.interference == "discarded":
-            rows = observations[observations.n_co_runners == 0]
-            if not len(rows):
-                raise ObservationsError(
-                    'there are no isolated rows, and interference="discarded" drops the others'
-                )
-        self.features, self.fingerprint = features, _fingerprint(observations, calibration)
-        self.seen_platforms, self.seen_workloads = _seen(rows, features)
-        self.new_platforms = np.zeros_like(self.seen_platforms)
-        self.new_workloads = np.zeros_like(self.seen_workloads)
-        self.new_calibration, self.calibration_rows = {}, calibration
-        self.rows_used = {"training": len(rows), "calibration": len(calibration)}
-        self._calibrate(calibration, self._train(rows, progress))
+        kind = COMPLETIONS[self.method]
+        observations = kind.usable(observations, self.options)
+        completion, left_out = kind.fit(observations, features, settings, self.options, progress)
+        sizes = len(features.platforms), len(features.workloads)
+        self.bounds = Bounds.fit(completion, left_out, calibration, sizes, settings)
+        self.features, self.completion, self.known = features, completion, Known.of(observations, features)
+        self.calibration_rows = calibration
+        self.rows_used = {"training": len(observations), "calibration": len(calibration)}
+        self.fingerprint = _fingerprint(observations, calibration)
         return self
 
-    def _train(self, rows: Observations, progress: Progress | None) -> Scored:
-        """Train, and return rows left out by their members: the ones that choose between bounds."""
-        settings, features = self.settings, self._features
-        fold = folds(rows, settings.folds, by=settings.split_by, seed=settings.seed)
-        baselines = self._baselines(rows, fold)
-        x_w = scaled(features.workloads, settings.workload_features, settings.standardise)
-        x_p = scaled(features.platforms, settings.platform_features, settings.standardise)
-        sized = settings.sized(len(rows))
-        offset = np.stack([baseline(rows.platform, rows.workload) for baseline in baselines])
-        task = Task("training", rows, x_w, x_p, offset, fold)
-        trained = train(task, settings, sized, self._point_loss(), progress)
-        self.learned = Learned.of(trained, baselines, settings.negative_slope)
-        held, point = _left_out(task, trained, settings, self._point_head)
-        self.heads, self.spread, quantile = None, None, None
-        if settings.bounds == "heads":
-            loss = Loss("pinball", quantiles=settings.quantiles)
-            second = train(replace(task, phase="heads"), settings, sized, loss, progress)
-            self.heads = Learned.of(second, baselines, settings.negative_slope)
-            quantile = _left_out(task, second, settings, slice(None))[1].T
-        elif settings.bounds == "shared":
-            self.heads = self.learned
-            quantile = _left_out(task, trained, settings, slice(None))[1].T
-        elif settings.bounds == "spread" and len(held) >= SMALL:
-            self.spread, left_out = Spread.fit(rows[held], point, x_w, x_p, settings, progress)
-            kept = ~np.isnan(left_out[:, 0])
-            held, point = held[kept], point[kept]
-            quantile = point + left_out[kept].T
-        location, scale = self._candidates.of(point, quantile)
-        return Scored(rows.log_ns[held], rows.n_co_runners[held], location, scale)
+    def update(self, observations: Observations, features: Features | None = None) -> Self:
+        """Learn workloads and platforms that no training row had, from a handful of observations of each.
 
-    def _baselines(self, rows: Observations, fold: NDArray[np.int64]) -> list[Baseline]:
-        """Each member's baseline, fitted on the rows it trains on."""
-        settings = self.settings
-        sizes = len(self._features.platform_names), len(self._features.workload_names)
-        if settings.objective == "log":
-            return [Baseline.constant(rows, *sizes)] * settings.members
-        startup = settings.baseline == "start-up"
-        everything = Baseline.fit(rows, *sizes, startup=startup)
-        if len(rows) < SMALL:  # every row counts, and the folds still choose the checkpoint
-            return [everything] * settings.members
-        by_fold = []
-        for held in range(min(settings.members, settings.folds)):
-            kept = rows[fold != held]
-            start = everything if startup else None
-            by_fold.append(
-                Baseline.fit(kept, *sizes, startup=startup, start=start) if len(kept) else everything
-            )
-        return [by_fold[m % settings.folds] for m in range(settings.members)]
-
-    def _point_loss(self) -> Loss:
-        settings = self.settings
-        if settings.bounds == "shared":
-            return Loss("pinball", quantiles=settings.quantiles)
-        if settings.objective == "proportional":
-            return Loss("proportional")
-        if settings.loss == "pinball":
-            return Loss("pinball", quantiles=(0.5,))
-        return Loss(settings.loss, settings.sized(self.rows_used["training"]).huber_delta)
-
-    def _calibrate(self, rows: Observations, choosing: Scored) -> None:
-        location, scale = self._located(rows)
-        scored = Scored(rows.log_ns, rows.n_co_runners, location, scale)
-        self.calibration = Calibration.of(scored, choosing)
-
-    # Asking
+        `features` are needed where the newcomers are not in the model's own tables: those tables with rows added
+        at the end. Bounds of newcomers come from calibration rows of known ones, predicted as though they were as
+        new. Raises NotFitted, FeaturesError where the tables do not begin with the model's own, and what the
+        method raises (towers: ObservationsError where nothing is new or a newcomer appears only as a co-runner).
+        """
+        completion, bounds, old = self._fitted()
+        if features is None:
+            features = old
+        n_w, n_p = len(features.workloads), len(features.platforms)
+        _check_longer(features, old)
+        features.check(observations)
+        known = self.known.grown(n_w - len(old.workloads), n_p - len(old.platforms))
+        assert self.calibration_rows is not None
+        self.completion, self.known, rehearsed = completion.updated(
+            observations, features, known, self.calibration_rows
+        )
+        self.bounds, self.features = bounds.with_newcomers(rehearsed, n_w, n_p), features
+        return self
 
     def predict(self, queries: Queries) -> NDArray[np.float64]:
         """(M,) expected execution time in ns. Raises NotFitted, UnknownEntity."""
-        self._check(queries)
-        return np.asarray(np.exp(self._point(queries)))
+        completion, _, features = self._fitted()
+        self.known.require(queries, features)
+        return np.asarray(np.exp(completion.log_ns(queries)))
 
     def bound(self, queries: Queries, eps: float, *, method: str = "chosen") -> NDArray[np.float64]:
         """(M,) ns that the time stays below with probability ≥ 1 − ε; inf where calibration is too small.
 
         method: "chosen" (the candidate of least margin), "plain" (split conformal on the prediction) or "naive"
-        (the quantile head nearest to 1 − ε). Raises UncalibratedDegree for a number of co-runners without
-        calibration rows.
+        (the quantile head nearest to 1 − ε). Raises NotFitted, UnknownEntity, PitotError for an ε outside (0, 1), and
+        UncalibratedDegree for a number of co-runners without calibration rows.
         """
         check_eps(eps)
-        allowed = self._candidates.allowed(method, eps)
-        self._check(queries)
-        n_co = queries.n_co_runners
-        point, quantile = self._point(queries), self._quantile(queries)
-        newcomers = self._newcomers(queries)
-        bound = np.empty(len(queries))
-        for n in np.unique(n_co):
-            rows = np.flatnonzero(n_co == n)
-            candidate, gamma = self.calibration.pick(int(n), eps, allowed)
-            of_rows = None if quantile is None else quantile[:, rows]
-            location, scale = self._candidates.one(candidate, point[rows], of_rows)
-            bound[rows] = location + gamma * scale
-            for side, touched in newcomers.items():
-                some = touched[rows]
-                own = self.new_calibration[side].pools[int(n)].gamma(candidate, eps)
-                bound[rows[some]] = np.maximum(bound[rows[some]], location[some] + own * scale[some])
-        return np.asarray(np.exp(bound))
+        completion, bounds, features = self._fitted()
+        self.known.require(queries, features)
+        return np.asarray(np.exp(bounds(completion, queries, self.known, eps, method)))
 
     def explain(self, queries: Queries, *, nearest: int = 3) -> Explanation:
         """Start-up, work and interference parts of each prediction in ns, and what behaves alike."""
-        self._check(queries)
-        if self.learned is None:
-            raise NotFitted
-        names = self._features.workload_names, self._features.platform_names
-        seen = self.seen_workloads, self.seen_platforms
-        return explain(self.learned, queries, self._point_head, names, seen, nearest)
+        completion, _, features = self._fitted()
+        self.known.require(queries, features)
+        return explain(completion, queries, features, self.known, nearest)
+
+    def alone(self) -> NDArray[np.float64]:
+        """(P, W) predicted ln ns without co-runners, of every cell of the feature tables."""
+        return np.asarray(self._fitted()[0].alone(), np.float64)
+
+    def interference_norms(self) -> NDArray[np.float64]:
+        """(P,) how strongly one co-runner can act on each platform; zeros without interference."""
+        return np.asarray(self._fitted()[0].interference_norms(), np.float64)
 
     def pools(self) -> dict[int, PoolSize]:
         """By number of co-runners: calibration rows and the smallest ε with a finite bound."""
-        return self.calibration.sizes()
+        return self._fitted()[1].sizes()
 
     def chosen(self, eps: float) -> dict[int, str]:
         """By number of co-runners: the name of the candidate that gives the bound at ε."""
-        check_eps(eps)
-        names = self._candidates.names
-        return {n: names[pool.choose(eps, range(len(names)))] for n, pool in self.calibration.pools.items()}
+        return self._fitted()[1].chosen(eps)
 
     def knows(self, queries: Queries) -> NDArray[np.bool_]:
         """(M,) whether everything a query names was observed in training; what only ran beside others was not."""
-        seen = np.append(self.seen_workloads, True)  # the last is −1: no co-runner
-        beside = seen[queries.co_runners].all(axis=1)
-        return np.asarray(
-            self.seen_platforms[queries.platform] & self.seen_workloads[queries.workload] & beside
-        )
+        return self.known(queries)
 
-    def _check(self, queries: Queries) -> None:
-        features = self._features
-        features.check(queries)
-        _refuse_unseen(queries.platform, self.seen_platforms, "platform", features.platform_names)
-        _refuse_unseen(queries.workload, self.seen_workloads, "workload", features.workload_names)
-        co_runners = queries.co_runners[queries.co_runners >= 0]
-        _refuse_unseen(co_runners, self.seen_workloads, "workload", features.workload_names)
+    @property
+    def seen_workloads(self) -> NDArray[np.bool_]:
+        """(W,) which workloads were observed."""
+        return self.known.workloads
 
-    # Keeping
+    @property
+    def seen_platforms(self) -> NDArray[np.bool_]:
+        """(P,) which platforms were observed."""
+        return self.known.platforms
+
+    @property
+    def learned(self) -> Any:
+        """The networks of towers, for harness.layout and harness.plots until they ask `alone` and `interference_norms`."""
+        return None if self.completion is None else getattr(self.completion, "point", None)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Every option by name, as scikit-learn's estimators give them; `Pitot(**get_params())` has the same."""
+        return {"method": self.method} | asdict(self.settings) | asdict(self.options)
 
     def save(self, path: str | Path) -> None:
-        """Write one .npz with a JSON header."""
-        persist.save(self, Path(path))
+        """Write one .npz with a JSON header, whole or not at all. Raises NotFitted."""
+        completion, bounds, features = self._fitted()
+        rows = self.calibration_rows
+        assert rows is not None
+        parts = {"completion": completion.state(), "bounds": bounds.state()}
+        arrays = {name: array for part in parts.values() for name, array in part.arrays.items()}
+        arrays |= {"feature_workloads": features.workloads, "feature_platforms": features.platforms}
+        arrays |= {"seen_workloads": self.known.workloads, "seen_platforms": self.known.platforms}
+        arrays |= {"new_workloads": self.known.new_workloads, "new_platforms": self.known.new_platforms}
+        arrays |= {f"calibration_{name}": getattr(rows, name) for name in ROWS}
+        header = {name: part.header for name, part in parts.items()} | {
+            "settings": self.get_params(),
+            "workload_names": features.workload_names,
+            "platform_names": features.platform_names,
+            "rows_used": self.rows_used,
+            "fingerprint": self.fingerprint,
+            "card": self.card,
+        }
+        modelfile.save(Path(path), header, arrays, DTYPES | completion.DTYPES)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote. Raises ModelFileError for anything else."""
-        model = cls()
-        persist.restore(model, Path(path))
+        header = modelfile.load_header(Path(path))
+        try:
+            model = cls(**header["settings"])
+            arrays = modelfile.load_arrays(Path(path), DTYPES | COMPLETIONS[model.method].DTYPES)
+            model._restore(header, arrays)
+        except ModelFileError:
+            raise
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError, PitotError) as problem:
+            raise ModelFileError(f"{path} is a damaged model file ({problem})") from None
         return model
+
+    def _restore(self, header: dict[str, Any], arrays: dict[str, Array]) -> None:
+        names = tuple(header["workload_names"]), tuple(header["platform_names"])
+        features = Features(arrays["feature_workloads"], arrays["feature_platforms"], *names)
+        sizes = len(features.platforms), len(features.workloads)
+        state = State(header["completion"], arrays)
+        kind = COMPLETIONS[self.method]
+        completion = kind.restored(state, features, self.settings, self.options)
+        self.bounds = Bounds.restored(State(header["bounds"], arrays), completion, sizes)
+        self.known = Known(
+            *(arrays[f"{when}_{side}s"] for when in ("seen", "new") for side in ("workload", "platform"))
+        )
+        self.known.check(*sizes)
+        self.calibration_rows = Observations(*(arrays[f"calibration_{name}"] for name in ROWS))
+        features.check(self.calibration_rows)
+        self.features, self.completion = features, completion
+        self.rows_used = {str(role): int(count) for role, count in header["rows_used"].items()}
+        self.fingerprint, self.card = str(header["fingerprint"]), dict(header["card"])
+
+    def _fitted(self) -> tuple[Completion, Bounds, Features]:
+        if self.completion is None or self.bounds is None or self.features is None:
+            raise NotFitted
+        return self.completion, self.bounds, self.features
+
+
+def _check_longer(features: Features, old: Features) -> None:
+    """Raise FeaturesError unless tables begin with the old ones."""
+    n_w, n_p = len(old.workload_names), len(old.platform_names)
+    same = (
+        features.workload_names[:n_w] == old.workload_names
+        and features.platform_names[:n_p] == old.platform_names
+        and np.array_equal(features.workloads[:n_w], old.workloads)
+        and np.array_equal(features.platforms[:n_p], old.platforms)
+    )
+    if not same:
+        raise FeaturesError("features for an update must begin with the rows the model was fitted with")
 
 
 def _fingerprint(*parts: Observations) -> str:
@@ -242,29 +290,3 @@ def _fingerprint(*parts: Observations) -> str:
         for array in (rows.platform, rows.workload, rows.co_runners, rows.log_ns):
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _left_out(task: Task, trained: Trained, settings: Settings, head: int | slice) -> tuple[Array, Array]:
-    """Rows that some member was not trained on, and that member's predictions of them in ln ns."""
-    held = task.held(np.arange(len(trained.predictions)), settings.folds)
-    rows = np.flatnonzero(held.any(axis=0))
-    return rows, trained.predictions[held[:, rows].argmax(axis=0), rows][:, head]
-
-
-def _seen(rows: Observations, features: Features) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which platforms and workloads have a training row."""
-    platforms = np.zeros(len(features.platform_names), bool)
-    workloads = np.zeros(len(features.workload_names), bool)
-    platforms[rows.platform] = True
-    workloads[rows.workload] = True
-    return platforms, workloads
-
-
-def _refuse_unseen(numbers: Array, seen: NDArray[np.bool_], what: str, names: tuple[str, ...]) -> None:
-    unseen = np.unique(numbers[~seen[numbers]])
-    if len(unseen):
-        more = f" (and {len(unseen) - 1} more)" if len(unseen) > 1 else ""
-        raise UnknownEntity(
-            f"{what} {names[int(unseen[0])]!r}{more} was never observed in training; "
-            f"measure it on at least one {'platform' if what == 'workload' else 'workload'} first"
-        )

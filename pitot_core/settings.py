@@ -1,148 +1,65 @@
-"""Every option of the model, checked in one place, and the published configuration by name."""
+"""Options that every Pitot has, whatever completes its matrix."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
 
 from pitot_core.errors import SettingsError
 
-CHOICES = {
-    "baseline": ("start-up", "log-linear"),
-    "objective": ("log-residual", "log", "proportional"),
-    "interference": ("aware", "ignored", "discarded"),
-    "loss": ("huber", "squared", "pinball"),
-    "optimiser": ("adamw", "adamaxw"),
-    "schedule": ("cosine", "constant"),
-    "bounds": ("spread", "heads", "shared", "plain"),
-    "split_by": ("job", "row"),
-}
-SMALL = 3000  # training rows below which the network shrinks and is held closer to its baseline
-FEW = 40_000  # training rows below which depth helps more than width
+BOUNDS = ("spread", "heads", "shared", "plain")
+SPLIT_BY = ("job", "row")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """rank r, interference_types s, learned q and hidden layers as in the paper; then how they are trained.
+    """What is calibrated on which rows.
 
-    negative_slope     of α below zero; 1 makes α the identity
-    objective          log-residual (Eq. 1 over Eq. 2), log (no baseline) or proportional (relative error)
-    interference       aware; ignored (co-runners unknown, rows kept); discarded (rows with co-runners dropped)
-    co_run_weight      of one row with co-runners against one isolated row
-    degree_weights     instead: share of the whole weight for 0, 1, 2, 3 co-runners; what a number of co-runners that
-                       no row has would get goes to the other ones above 0
-    batch              rows drawn per step and number of co-runners; None: all rows in every step
-    members, folds     networks trained side by side and averaged; member m leaves out fold m mod folds, by which
-                       its best checkpoint is chosen
-    bounds             spread: quantiles of held-out residuals by a small second network (ours);
-                       heads: a second training with pinball heads (published);
-                       shared: one training with pinball heads, whose median is the point prediction;
+    bounds             spread: the distance from the prediction grows with the row's own spread;
+                       heads, shared: with quantile heads (towers only; see `towers.options`);
                        plain: one residual distribution for all rows
-    quantiles          the heads' levels ξ
     calibration_share  of the rows given to `fit`, kept apart for calibration
-    None stands for what the number of training rows suggests.
+    split_by           job: rows measured together are kept together; row: as published
+    threads            how many threads may work at the same time
+    seed               decides splits and initial values
     """
 
-    rank: int | None = None
-    interference_types: int = 2
-    learned: int | None = None
-    hidden: tuple[int, ...] | None = None
-    negative_slope: float = 0.1
-    workload_features: bool = True
-    platform_features: bool = True
-    standardise: bool = True
-    baseline: str = "start-up"
-    objective: str = "log-residual"
-    interference: str = "aware"
-    loss: str = "huber"
-    huber_delta: float | None = None
-    co_run_weight: float = 0.7
-    degree_weights: tuple[float, float, float, float] | None = None
-    members: int = 8
-    folds: int = 8
-    optimiser: str = "adamw"
-    beta2: float = 0.999
-    steps: int | None = None
-    batch: int | None = None
-    learning_rate: float = 1e-2
-    schedule: str = "cosine"
-    warm_up: int = 50
-    check_every: int = 10
-    weight_decay: float | None = None
-    output_gain: float = 0.5
-    phi: str = "normal"
     bounds: str = "spread"
-    quantiles: tuple[float, ...] = (0.8, 0.9, 0.95, 0.99)
     calibration_share: float = 0.1
     split_by: str = "job"
     threads: int = 2
     seed: int = 0
 
-    @classmethod
-    def published(cls, **changes: Any) -> Self:
-        """The configuration of the paper, with Eq. 9 and Eq. 13 repaired and the baseline on training rows only."""
-        options: dict[str, Any] = {
-            "rank": 32, "interference_types": 2, "learned": 1, "hidden": (128, 128), "standardise": False,
-            "baseline": "log-linear", "loss": "squared", "degree_weights": (1.0, 0.5 / 3, 0.5 / 3, 0.5 / 3),
-            "members": 1, "folds": 10, "optimiser": "adamaxw", "steps": 20_000, "batch": 512,
-            "learning_rate": 1e-3, "schedule": "constant", "warm_up": 0, "check_every": 200, "weight_decay": 1e-4,
-            "output_gain": 0.05, "phi": "uniform", "bounds": "heads",
-            "quantiles": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99), "split_by": "row",
-        }  # fmt: skip
-        return cls(**(options | changes))
-
     def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise SettingsError(
-                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
-                )
-        for name in ("rank", "members", "steps", "threads", "batch", "check_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingsError(f"{name} must be at least 1, not {value}")
-        for name in ("interference_types", "learned", "warm_up", "seed", "weight_decay"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise SettingsError(f"{name} must not be negative, not {value}")
-        if self.folds < 2:
-            raise SettingsError(f"folds must be at least 2, not {self.folds}")
-        if not 0 <= self.calibration_share < 1:
+        one_of("bounds", self.bounds, BOUNDS)
+        one_of("split_by", self.split_by, SPLIT_BY)
+        at_least("threads", self.threads, 1)
+        at_least("seed", self.seed, 0)
+        if not _number(self.calibration_share) or not 0 <= self.calibration_share < 1:
             raise SettingsError(
-                f"calibration_share must be at least 0 and below 1, not {self.calibration_share}"
+                f"calibration_share must be at least 0 and below 1, not {self.calibration_share!r}"
             )
-        if not all(0 < xi < 1 for xi in self.quantiles):
-            raise SettingsError(f"quantiles must lie between 0 and 1, not {self.quantiles}")
-        if self.bounds != "plain" and not self.quantiles:
-            raise SettingsError(f'bounds="{self.bounds}" needs quantiles')
-        if self.bounds == "shared" and 0.5 not in self.quantiles:
-            raise SettingsError('bounds="shared" needs the median, 0.5, among its quantiles')
-        for name in ("hidden", "degree_weights", "quantiles"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-
-    def sized(self, rows: int) -> Sized:
-        """The sizes left open, for this many training rows."""
-        small, few = rows < SMALL, rows < FEW
-        hidden = (32,) if small else (128, 128, 128) if few else (128, 128)
-        decay = 3.0 if small else min(1.2, max(0.08, 0.17 * (55_000 / rows) ** 1.2))
-        return Sized(
-            rank=self.rank or (8 if small else 48 if few else 64),
-            learned=self.learned if self.learned is not None else (1 if small else 8),
-            hidden=self.hidden if self.hidden is not None else hidden,
-            steps=self.steps or (300 if small else max(400, min(800, rows * 400 // 60_000))),
-            weight_decay=self.weight_decay if self.weight_decay is not None else decay,
-            huber_delta=self.huber_delta or (0.1 if small else 0.02),
-            batch=self.batch or (None if rows <= 600_000 else 100_000),
-        )
 
 
-@dataclass(frozen=True)
-class Sized:
-    rank: int
-    learned: int
-    hidden: tuple[int, ...]
-    steps: int
-    weight_decay: float
-    huber_delta: float
-    batch: int | None
+def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Raise SettingsError unless an option has one of these values."""
+    if value not in allowed:
+        raise SettingsError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def at_least(name: str, value: object, least: int) -> None:
+    """Raise SettingsError unless an option is a whole number and not below `least`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SettingsError(f"{name} must be a whole number, not {value!r}")
+    if value < least:
+        rule = "must not be negative" if least == 0 else f"must be at least {least}"
+        raise SettingsError(f"{name} {rule}, not {value}")
+
+
+def positive(name: str, value: object, *, or_zero: bool = False) -> None:
+    """Raise SettingsError unless an option is a finite number above zero (or zero, where that is allowed)."""
+    if not _number(value) or not (value > 0 or (or_zero and value == 0)) or value == float("inf"):  # type: ignore[operator]
+        raise SettingsError(f"{name} must be a finite number {'≥' if or_zero else 'above'} 0, not {value!r}")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value

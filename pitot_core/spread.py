@@ -1,9 +1,10 @@
-"""How far a time may lie from its prediction: quantiles of held-out residuals for every cell.
+"""How far the times of a row may lie from its prediction, before any calibration.
 
-A small network of the same two towers, without interference terms, learns the ξ-quantiles of log C* − log Ĉ
-with the pinball loss (Eq. 13). Its rows are predictions of members that had not seen them, so that they are as
-wrong as predictions of new rows are. Each number of co-runners has platform rows of its own. What is kept is
-only the table of its outputs, positive and rising with ξ.
+    σ_ijK = exp( c_|K| + a_j + b_i + d_ij + Σ_{k∈K} e_k )
+
+is fitted by ridge regression to log(|log C* − log Ĉ| + FLOOR) of rows that the predictions had not seen. Only its shape
+matters: calibration stretches it until a share 1 − ε of the rows lies below (see `conformal`). So that no cell pretends
+to know its spread from two rows, a cell's own term d_ij is held closest to zero, then the co-runners', then the others.
 """
 
 from __future__ import annotations
@@ -14,89 +15,115 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.losses import Loss
-from pitot_core.observations import Observations, Queries
-from pitot_core.settings import Settings, Sized
-from pitot_core.splits import folds
-from pitot_core.training import Progress, Task, train
+from pitot_core.archive import check_shape
+from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries
 
 Array = NDArray[Any]
-LEAST = 0.005  # half a percent: no row is surer than that
-MEMBERS = 4
-FOLDS = 5
+FLOOR = 0.003  # ln units: a residual of nothing still counts as a third of a percent
+RIDGE_SIDE, RIDGE_BESIDE, RIDGE_CELL = 4.0, 8.0, 12.0  # rows that would say the opposite
+SWEEPS = 12
 
 
 @dataclass(frozen=True)
 class Spread:
-    """table (D, P, W, Q): quantiles of the residual in ln units for each number of co-runners in `degrees`."""
+    """degree (4,), platform (P,), workload (W,), beside (W,) and cell (P, W), all in log units of σ."""
 
-    degrees: NDArray[np.int64]
-    table: NDArray[np.float32]
-
-    def __call__(self, queries: Queries) -> NDArray[np.float64]:
-        """(M, Q), at least half a percent."""
-        slab = np.clip(np.searchsorted(self.degrees, queries.n_co_runners, side="right") - 1, 0, None)
-        _, n_platforms, n_workloads, levels = self.table.shape
-        cell = (slab * n_platforms + queries.platform) * n_workloads + queries.workload
-        return np.asarray(self.table.reshape(-1, levels).take(cell, axis=0), np.float64)
-
-    def grown(self, workloads: int, platforms: int) -> Spread:
-        """With cells for so many workloads and platforms added at the end."""
-        more = ((0, 0), (0, platforms), (0, workloads), (0, 0))
-        return Spread(self.degrees, np.pad(self.table, more, constant_values=LEAST))
-
-    def with_newcomer(self, side: str, new: int, known: NDArray[np.bool_]) -> Spread:
-        """A newcomer is as uncertain as its known fellows are on (geometric) average."""
-        table = self.table.copy()
-        if side == "workload":
-            table[:, :, new] = np.exp(np.log(table[:, :, known]).mean(axis=2))
-        else:
-            table[:, new] = np.exp(np.log(table[:, known]).mean(axis=1))
-        return Spread(self.degrees, table)
+    degree: Array
+    platform: Array
+    workload: Array
+    beside: Array
+    cell: Array
 
     @classmethod
-    def fit(
-        cls, rows: Observations, predicted: Array, x_w: Array, x_p: Array, settings: Settings,
-        progress: Progress | None = None,
-    ) -> tuple[Self, Array]:  # fmt: skip
-        """From rows and their held-out predictions (N,) in ln ns; with the rows' own held-out quantiles (N, Q).
+    def array_names(cls) -> tuple[str, ...]:
+        return ("degree", "platform", "workload", "beside", "cell")
 
-        The second are NaN for the rows that no member left out.
-        """
-        n_co = rows.n_co_runners
-        degrees = np.unique(n_co)
-        slab = np.searchsorted(degrees, n_co)
-        stacked = Observations.of(
-            rows.platform + slab * len(x_p), rows.workload, log_ns=rows.log_ns, job=rows.job
-        )
-        mark = np.repeat(np.eye(len(degrees)) * 2.0 - 1.0, len(x_p), axis=0)
-        x_stacked = np.hstack([np.tile(x_p, (len(degrees), 1)), mark])
-        fold = folds(rows, FOLDS, by=settings.split_by, seed=settings.seed + 5)
-        task = Task("spread", stacked, x_w, x_stacked, np.repeat(predicted[None], MEMBERS, axis=0), fold)
-        ours = replace(
-            settings, interference="ignored", members=MEMBERS, folds=FOLDS, learning_rate=1e-2, schedule="cosine",
-            optimiser="adamw", warm_up=30, output_gain=0.3, degree_weights=None, co_run_weight=1.0, check_every=10,
-            batch=None, phi="normal",
+    @classmethod
+    def flat(cls, n_platforms: int, n_workloads: int) -> Self:
+        """The same spread for every row."""
+        return cls(
+            np.full(MAX_CO_RUNNERS + 1, np.log(0.03)), np.zeros(n_platforms), np.zeros(n_workloads),
+            np.zeros(n_workloads), np.zeros((n_platforms, n_workloads)),
         )  # fmt: skip
-        sized = Sized(
-            rank=16, learned=8, hidden=(128, 128), steps=150, weight_decay=1.0, huber_delta=0.02, batch=None
+
+    @classmethod
+    def fit(cls, rows: Observations, residual: Array, n_platforms: int, n_workloads: int) -> Self:
+        """From rows and (N,) log C* − log Ĉ of predictions that had not seen them."""
+        target = np.log(np.abs(residual) + FLOOR)
+        n_co = rows.n_co_runners
+        cell = rows.platform.astype(np.int64) * n_workloads + rows.workload
+        at = [np.flatnonzero(rows.co_runners[:, c] >= 0) for c in range(MAX_CO_RUNNERS)]
+        groups = {
+            "platform": (rows.platform, n_platforms, RIDGE_SIDE),
+            "workload": (rows.workload, n_workloads, RIDGE_SIDE),
+            "cell": (cell, n_platforms * n_workloads, RIDGE_CELL),
+        }
+        counts = {name: np.bincount(where, minlength=size) for name, (where, size, _) in groups.items()}
+        terms = {name: np.zeros(size) for name, (_, size, _) in groups.items()}
+        beside, degree = np.zeros(n_workloads), _means(n_co, target)
+        pressing = sum((np.bincount(rows.co_runners[at[c], c], minlength=n_workloads) for c in range(3)), 0)
+        left = target - degree[n_co]
+        for _ in range(SWEEPS):
+            for name, (where, size, ridge) in groups.items():
+                step = np.bincount(where, left, size) - ridge * terms[name]
+                step /= counts[name] + ridge
+                terms[name] += step
+                left -= step[where]
+            for column in range(MAX_CO_RUNNERS):
+                if len(at[column]):
+                    k = rows.co_runners[at[column], column]
+                    step = np.bincount(k, left[at[column]], n_workloads) - RIDGE_BESIDE * beside
+                    step /= pressing + RIDGE_BESIDE
+                    beside += step
+                    for other in range(MAX_CO_RUNNERS):
+                        left[at[other]] -= step[rows.co_runners[at[other], other]]
+            shift = _means(n_co, left)
+            degree += shift
+            left -= shift[n_co]
+        return cls(
+            degree, terms["platform"], terms["workload"], beside,
+            terms["cell"].reshape(n_platforms, n_workloads),
+        )  # fmt: skip
+
+    def __call__(self, queries: Queries) -> NDArray[np.float64]:
+        """(M,) σ in ln units."""
+        j, i = queries.platform, queries.workload
+        log = self.degree[queries.n_co_runners] + self.platform[j] + self.workload[i] + self.cell[j, i]
+        beside = np.append(self.beside, 0.0)  # the last is −1: no co-runner
+        for column in range(MAX_CO_RUNNERS):
+            log += beside[queries.co_runners[:, column]]
+        return np.asarray(np.exp(log))
+
+    def check(self, n_platforms: int, n_workloads: int) -> None:
+        """Raise ModelFileError where arrays from a file do not fit the tables."""
+        check_shape("spread_degree", self.degree, (MAX_CO_RUNNERS + 1,))
+        check_shape("spread_platform", self.platform, (n_platforms,))
+        check_shape("spread_workload", self.workload, (n_workloads,))
+        check_shape("spread_beside", self.beside, (n_workloads,))
+        check_shape("spread_cell", self.cell, (n_platforms, n_workloads))
+
+    def grown(self, n_workloads: int, n_platforms: int) -> Spread:
+        """For longer tables: what is new is as uncertain as its fellows are on (geometric) average."""
+        platforms, workloads = n_platforms - len(self.platform), n_workloads - len(self.workload)
+
+        def longer(array: Array, more: int) -> Array:
+            return np.append(array, np.full(more, array.mean() if len(array) else 0.0))
+
+        return replace(
+            self,
+            platform=longer(self.platform, platforms),
+            workload=longer(self.workload, workloads),
+            beside=longer(self.beside, workloads),
+            cell=np.pad(self.cell, ((0, platforms), (0, workloads))),
         )
-        trained = train(task, ours, sized, Loss("pinball", quantiles=settings.quantiles), progress)
-        levels = len(settings.quantiles)
-        left = trained.platforms.reshape(MEMBERS, -1, sized.rank)
-        right = trained.workloads.reshape(MEMBERS, -1, sized.rank)
-        table = np.matmul(left, right.swapaxes(1, 2)).mean(axis=0)
-        most = max(float(np.quantile(rows.log_ns - predicted, 0.999)), 2 * LEAST)
-        table = _positive_and_rising(table.reshape(len(degrees), len(x_p), len(x_w), levels), most)
-        left_out = np.full((len(rows), levels), np.nan)
-        for member in range(MEMBERS):
-            held = fold == member
-            left_out[held] = _positive_and_rising(
-                trained.predictions[member, held] - predicted[held, None], most
-            )
-        return cls(degrees.astype(np.int64), table.astype(np.float32)), left_out
 
 
-def _positive_and_rising(quantiles: Array, most: float) -> Array:
-    """No less than half a percent, and no more than nearly all residuals: rarely seen cells can extrapolate."""
-    return np.asarray(np.maximum.accumulate(np.clip(quantiles, LEAST, most), axis=-1))
+def _means(group: NDArray[np.int64], values: Array) -> Array:
+    """(4,) mean of each number of co-runners; of one without rows, that of the nearest below it that has some."""
+    count = np.bincount(group, minlength=MAX_CO_RUNNERS + 1)
+    mean = np.bincount(group, values, MAX_CO_RUNNERS + 1) / np.maximum(count, 1)
+    present = np.flatnonzero(count)
+    if not len(present):
+        return mean
+    nearest = np.clip(np.searchsorted(present, np.arange(len(mean)), side="right") - 1, 0, None)
+    return np.asarray(mean[present[nearest]])

@@ -10,7 +10,7 @@ from pitot_core.baseline import Baseline
 from pitot_core.baselines.point import PointModel
 from pitot_core.features import Features
 from pitot_core.observations import Observations, Queries
-from pitot_core.training import Progress
+from pitot_core.steps import Progress
 
 
 class LogLinear(PointModel):

@@ -11,7 +11,7 @@ from pitot_core.baseline import Baseline
 from pitot_core.baselines.point import PointModel
 from pitot_core.features import Features, Scaler
 from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries
-from pitot_core.training import Progress
+from pitot_core.steps import Progress
 
 Array = NDArray[Any]
 COMPONENTS = 6

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.optimise import Adam, cosine
-from pitot_core.training import Progress, Step, one_blas_thread
+from pitot_core.steps import Progress, Step, one_blas_thread
+from pitot_core.towers.optimise import Adam, cosine
 
 Array = NDArray[Any]
 

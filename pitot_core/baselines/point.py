@@ -13,7 +13,7 @@ from pitot_core.errors import NotFitted, ObservationsError
 from pitot_core.features import Features
 from pitot_core.observations import Observations, Queries
 from pitot_core.splits import split
-from pitot_core.training import Progress
+from pitot_core.steps import Progress
 
 Array = NDArray[Any]
 

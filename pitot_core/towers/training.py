@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,27 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.errors import PitotError
-from pitot_core.interference import Plan
-from pitot_core.losses import Loss
-from pitot_core.network import Network, Shape
 from pitot_core.observations import Observations
-from pitot_core.optimise import Adam, cosine
-from pitot_core.settings import Settings, Sized
+from pitot_core.settings import Settings
+from pitot_core.steps import Progress, Step, one_blas_thread
+from pitot_core.towers.interference import Plan
+from pitot_core.towers.losses import Loss
+from pitot_core.towers.network import Network, Shape
+from pitot_core.towers.optimise import Adam, cosine
+from pitot_core.towers.options import Sized, TowerOptions
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where a training is: `held_out` is the mean held-out loss of the members."""
-
-    phase: str
-    done: int
-    total: int
-    held_out: float
-
-
-Progress = Callable[[Step], None]
 
 
 @dataclass(frozen=True)
@@ -73,16 +60,22 @@ class Trained:
 
 
 def train(
-    task: Task, settings: Settings, sized: Sized, loss: Loss, progress: Progress | None = None
+    task: Task,
+    settings: Settings,
+    options: TowerOptions,
+    sized: Sized,
+    loss: Loss,
+    progress: Progress | None = None,
 ) -> Trained:
-    """Train settings.members networks, spread over settings.threads threads."""
-    members = np.arange(settings.members)
+    """Train options.members networks, spread over settings.threads threads."""
+    members = np.arange(options.members)
     chunks = np.array_split(members, min(settings.threads, len(members)))
     stop = threading.Event()
     with one_blas_thread(), ThreadPoolExecutor(max(1, len(chunks) - 1)) as pool:
         try:
-            others = [pool.submit(_Chunk(task, settings, sized, loss, c).run, stop, None) for c in chunks[1:]]
-            first = _Chunk(task, settings, sized, loss, chunks[0]).run(stop, progress)
+            made = [_Chunk(task, settings.seed, options, sized, loss, chunk) for chunk in chunks]
+            others = [pool.submit(chunk.run, stop, None) for chunk in made[1:]]
+            first = made[0].run(stop, progress)
             parts = [first, *(other.result() for other in others)]
         finally:
             stop.set()
@@ -95,41 +88,48 @@ class _Chunk:
     """Some members on one thread."""
 
     def __init__(
-        self, task: Task, settings: Settings, sized: Sized, loss: Loss, members: NDArray[np.int64]
+        self,
+        task: Task,
+        seed: int,
+        options: TowerOptions,
+        sized: Sized,
+        loss: Loss,
+        members: NDArray[np.int64],
     ) -> None:
-        self.task, self.settings, self.sized, self.loss, self.members = task, settings, sized, loss, members
-        self.types = settings.interference_types if settings.interference == "aware" else 0
+        self.task, self.seed, self.options, self.sized, self.loss = task, seed, options, sized, loss
+        self.members = members
+        self.types = options.interference_types if options.interference == "aware" else 0
         n_workloads, n_platforms = len(task.x_w), len(task.x_p)
         shape = Shape(
             n_workloads, n_platforms, task.x_w.shape[1], task.x_p.shape[1],
             sized.rank, self.types, sized.learned, sized.hidden, loss.heads,
         )  # fmt: skip
         self.network = Network(shape, task.x_w, task.x_p, len(members))
-        seeds = [settings.seed * 1000 + int(m) for m in members]
-        self.network.initialise(seeds, output_gain=settings.output_gain, phi=settings.phi)
-        self.held = task.held(members, settings.folds)
-        self.weight = row_weights(task.rows, settings)
+        seeds = [seed * 1000 + int(m) for m in members]
+        self.network.initialise(seeds, output_gain=options.output_gain, phi=options.phi)
+        self.held = task.held(members, options.folds)
+        self.weight = row_weights(task.rows, options)
         self.target = (task.rows.log_ns - task.offset[members])[..., None].astype(np.float32)
 
     def run(self, stop: threading.Event, progress: Progress | None) -> Trained:
-        network, settings, sized, loss = self.network, self.settings, self.sized, self.loss
+        network, options, sized, loss = self.network, self.options, self.sized, self.loss
         plan = Plan.of(self.task.rows, self.types, len(self.task.x_w))
-        everything = network.gathered(plan, settings.negative_slope)
+        everything = network.gathered(plan, options.negative_slope)
         target = self.target[:, plan.order]
         train_weight, check_weight = self._weights(plan.order)
         values = network.parameters.flat
         optimiser = Adam(
-            values, network.parameters.is_matrix(), decay=sized.weight_decay, beta2=settings.beta2,
-            infinity=settings.optimiser == "adamaxw",
+            values, network.parameters.is_matrix(), decay=sized.weight_decay, beta2=options.beta2,
+            infinity=options.optimiser == "adamaxw",
         )  # fmt: skip
         best, best_loss = values.copy(), np.full(len(values), np.inf)
         best_step = np.zeros(len(values), np.int64)
         error = np.empty_like(everything.total)
-        rng = np.random.default_rng(settings.seed)
+        rng = np.random.default_rng(self.seed)
         for step in range(sized.steps + 1):
             if stop.is_set():
                 break
-            checks = step % settings.check_every == 0 or step == sized.steps
+            checks = step % options.check_every == 0 or step == sized.steps
             if checks or sized.batch is None:
                 np.subtract(network.forward(everything), target, out=error)
             if checks:
@@ -159,10 +159,10 @@ class _Chunk:
         )
 
     def _rate(self, step: int) -> float:
-        settings, steps = self.settings, self.sized.steps
-        if settings.schedule == "constant":
-            return settings.learning_rate
-        return settings.learning_rate * cosine(step, steps, warm_up=min(settings.warm_up, steps // 4))
+        options, steps = self.options, self.sized.steps
+        if options.schedule == "constant":
+            return options.learning_rate
+        return options.learning_rate * cosine(step, steps, warm_up=min(options.warm_up, steps // 4))
 
     def _weights(self, order: NDArray[np.int64]) -> tuple[Array, Array]:
         """(E, N, 1) weights of training and of held-out rows, each adding up to 1 per member."""
@@ -183,7 +183,7 @@ class _Chunk:
         chosen = np.concatenate(drawn)
         plan = Plan.of(self.task.rows[chosen], self.types, len(self.task.x_w), cell_sorted=False)
         chosen = chosen[plan.order]
-        gathered = self.network.gathered(plan, self.settings.negative_slope)
+        gathered = self.network.gathered(plan, self.options.negative_slope)
         slope = self.loss.derivative(self.network.forward(gathered) - self.target[:, chosen])
         # A row's weight over its chance of being drawn, so that the batch stands for all rows.
         share = np.bincount(n_co)[n_co[chosen]]
@@ -196,23 +196,14 @@ def _normal(weight: Array) -> Array:
     return np.asarray(weight / total, np.float32)[..., None]
 
 
-def row_weights(rows: Observations, settings: Settings) -> NDArray[np.float64]:
+def row_weights(rows: Observations, options: TowerOptions) -> NDArray[np.float64]:
     """(N,) weight of each row by its number of co-runners."""
     n_co = rows.n_co_runners
-    if settings.degree_weights is None:
-        return np.where(n_co > 0, settings.co_run_weight, 1.0)
+    if options.degree_weights is None:
+        return np.where(n_co > 0, options.co_run_weight, 1.0)
     count = np.bincount(n_co, minlength=4)
-    share = np.array(settings.degree_weights)
+    share = np.array(options.degree_weights)
     beside, present = share[1:].sum(), share[1:][count[1:] > 0].sum()
     if present:  # what degrees without rows would have had goes to the others
         share[1:] *= beside / present
     return np.asarray((share / np.maximum(count, 1))[n_co])
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """BLAS on one thread: the products here are small, and our own threads share the cores better."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with threadpool_limits(1):
-        yield

@@ -15,8 +15,8 @@ from pitot_core.baselines import (
     PointModel,
     StartUp,
 )
-from pitot_core.network import Network, Shape
-from tests.pitot_problems import made_up
+from pitot_core.towers.network import Network, Shape
+from tests.pitot_core.problems import made_up
 
 ABLATIONS = {
     "log": {"objective": "log"},
@@ -68,7 +68,7 @@ def test_the_published_configuration_learns_by_mini_batches() -> None:
     )
     test = rows[parts.test]
     assert mape(model.predict(test), np.exp(test.log_ns)) < 0.15
-    assert len(model.settings.quantiles) == 8
+    assert model.get_params()["quantiles"] == (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 @pytest.mark.parametrize(

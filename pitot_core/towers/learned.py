@@ -10,9 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pitot_core.archive import check_shape
 from pitot_core.baseline import Baseline
-from pitot_core.forecast import Forecast
-from pitot_core.training import Trained
+from pitot_core.errors import ModelFileError
+from pitot_core.towers.forecast import Forecast
+from pitot_core.towers.training import Trained
 
 Array = NDArray[Any]
 
@@ -57,8 +59,23 @@ class Learned:
     def heads(self) -> int:
         return int(self.workloads.shape[2]) // self.rank
 
-    def grown(self, workloads: int, platforms: int) -> Learned:
-        """With rows for so many workloads and platforms added at the end, all zero but for mean levels."""
+    def check(self, n_platforms: int, n_workloads: int) -> None:
+        """Raise ModelFileError where arrays from a file do not fit each other or the feature tables."""
+        members, rank, types = len(self.startup), self.rank, self.types
+        if rank < 1 or types < 0:
+            raise ModelFileError(f"a network of rank {rank} with {types} interference types is none")
+        check_shape("platforms", self.platforms, (members, n_platforms, rank * (1 + 2 * types)))
+        check_shape("workloads", self.workloads, (members, n_workloads, None))
+        check_shape("startup", self.startup, (members, n_platforms))
+        check_shape("platform_level", self.platform_level, (members, n_platforms))
+        check_shape("workload_level", self.workload_level, (members, n_workloads))
+        if not members or self.workloads.shape[2] % rank or not self.heads:
+            raise ModelFileError(f"workload embeddings {self.workloads.shape[2]} wide do not fit rank {rank}")
+
+    def grown(self, n_workloads: int, n_platforms: int) -> Learned:
+        """With rows added at the end for these sizes, all zero but for mean levels."""
+        workloads = n_workloads - self.workloads.shape[1]
+        platforms = n_platforms - self.platforms.shape[1]
 
         def longer(array: Array, more: int, *, level: bool = False) -> Array:
             end = np.zeros((len(array), more, *array.shape[2:]), array.dtype)

@@ -12,16 +12,17 @@ from pitot_core import (
     ObservationsError,
     Pitot,
     Queries,
-    Settings,
     SettingsError,
     Step,
+    TowerOptions,
     UnknownEntity,
     coverage,
     mape,
     split,
 )
-from pitot_core.training import row_weights
-from tests.pitot_problems import made_up
+from pitot_core.towers import Towers
+from pitot_core.towers.training import row_weights
+from tests.pitot_core.problems import made_up
 from tests.published import published
 
 
@@ -104,6 +105,16 @@ def test_a_workload_never_observed_is_refused_by_name() -> None:
         ({"rank": 0}, "rank must be at least 1"),
         ({"folds": 1}, "folds must be at least 2"),
         ({"calibration_share": 1.0}, "calibration_share"),
+        ({"method": "magic"}, "method must be one of towers"),
+        ({"ranks": 3}, "there is no option 'ranks'"),
+        ({"seed": -1}, "seed must not be negative"),
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"threads": True}, "threads must be a whole number"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number"),
+        ({"negative_slope": -1.0}, "negative_slope"),
+        ({"hidden": (0,)}, "a layer of hidden"),
+        ({"degree_weights": (1.0, 1.0)}, "degree_weights must be 4"),
+        ({"bounds": "shared", "quantiles": (0.9,)}, "needs the median"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict, sentence: str) -> None:
@@ -114,25 +125,26 @@ def test_options_that_make_no_sense_are_refused(options: dict, sentence: str) ->
 def test_the_interference_norm_is_that_of_the_matrix_in_equation_9() -> None:
     rows, features = made_up(rows=900, platforms=5, workloads=8)
     model = Pitot(steps=30, members=2, rank=4, hidden=(8,), bounds="plain").fit(rows, features)
-    assert model.learned is not None
-    parts = model.learned.platforms.reshape(2, 5, 5, 4)  # p, v_s(1), v_s(2), v_g(1), v_g(2)
+    assert isinstance(model.completion, Towers)
+    parts = model.completion.point.platforms.reshape(2, 5, 5, 4)  # p, v_s(1), v_s(2), v_g(1), v_g(2)
     direct = [
         np.mean([np.linalg.norm(np.outer(p[1], p[3]) + np.outer(p[2], p[4]), 2) for p in parts[:, j]])
         for j in range(5)
     ]
-    np.testing.assert_allclose(model.learned.interference_norms(), direct, rtol=1e-5)
+    np.testing.assert_allclose(model.interference_norms(), direct, rtol=1e-5)
     alone = Pitot(steps=5, members=1, bounds="plain", interference="ignored").fit(rows, features)
-    assert alone.learned is not None
-    assert not alone.learned.interference_norms().any()
+    assert not alone.interference_norms().any()
 
 
 def test_the_weight_of_absent_degrees_goes_to_those_that_are_there() -> None:
     rows, _ = made_up(rows=400)
+    published_options = Pitot.published().options
+    assert isinstance(published_options, TowerOptions)
     some = rows[rows.n_co_runners < 2]
-    weight = row_weights(some, Settings.published())
+    weight = row_weights(some, published_options)
     shares = np.bincount(some.n_co_runners, weight)
     np.testing.assert_allclose(shares, [1.0, 0.5])
-    every = row_weights(rows, Settings.published())
+    every = row_weights(rows, published_options)
     np.testing.assert_allclose(np.bincount(rows.n_co_runners, every), [1.0, *[0.5 / 3] * 3])
 
 

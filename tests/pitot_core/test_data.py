@@ -17,7 +17,7 @@ from pitot_core import (
     folds,
     split,
 )
-from tests.pitot_problems import made_up
+from tests.pitot_core.problems import made_up
 
 
 def test_co_runners_are_sorted_and_counted() -> None:

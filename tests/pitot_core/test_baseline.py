@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pitot_core import Baseline, Observations
-from tests.pitot_problems import made_up
+from tests.pitot_core.problems import made_up
 
 
 def test_log_linear_solves_a_two_by_two_problem() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.interference import Gathered, Plan, Tables
-from pitot_core.towers import Parameters, Tower, initialise, tower_shapes
+from pitot_core.towers.interference import Gathered, Plan, Tables
+from pitot_core.towers.tower import Parameters, Tower, initialise, tower_shapes
 
 Array = NDArray[Any]
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.learned import Learned
+from pitot_core.completion import Completion
+from pitot_core.features import Features
+from pitot_core.known import Known
 from pitot_core.observations import Queries
 
 Array = NDArray[Any]
@@ -32,32 +34,24 @@ class Explanation:
 
 
 def explain(
-    learned: Learned,
-    queries: Queries,
-    head: int,
-    names: tuple[tuple[str, ...], tuple[str, ...]],
-    seen: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    nearest: int,
+    completion: Completion, queries: Queries, features: Features, known: Known, nearest: int
 ) -> Explanation:
-    """names and seen are those of (workloads, platforms)."""
-    forecast = learned.forecast
-    total = np.exp(forecast(queries)[:, head])
-    table = forecast.alone[..., head]
+    """`nearest` is how many workloads and platforms that behave alike are named for every row."""
+    total = np.exp(completion.log_ns(queries))
+    table = completion.alone()
     alone = np.exp(table[queries.platform, queries.workload])
-    base = learned.base()[:, queries.platform, queries.workload]
-    startup = alone * np.exp(learned.startup[:, queries.platform] - base).mean(axis=0)
-    return Explanation(
-        startup,
-        alone - startup,
-        total - alone,
-        total,
-        _nearest(table.T[:, seen[1]], queries.workload, names[0], seen[0], nearest),
-        _nearest(table[:, seen[0]], queries.platform, names[1], seen[1], nearest),
+    startup = alone * completion.startup_share(queries)
+    like_workloads = _nearest(
+        table.T[:, known.platforms], queries.workload, features.workload_names, known.workloads, nearest
     )
+    like_platforms = _nearest(
+        table[:, known.workloads], queries.platform, features.platform_names, known.platforms, nearest
+    )
+    return Explanation(startup, alone - startup, total - alone, total, like_workloads, like_platforms)
 
 
 def _nearest(
-    profile: Array, asked: Array, names: tuple[str, ...], seen: NDArray[np.bool_], count: int
+    profile: Array, asked: Array, names: tuple[str, ...], known: NDArray[np.bool_], count: int
 ) -> list[tuple[str, ...]]:
     """By the standard deviation of the difference of log-time profiles (n, m)."""
     centred = profile - profile.mean(axis=1, keepdims=True)
@@ -65,7 +59,7 @@ def _nearest(
     for entity in np.unique(asked):
         distance = np.mean((centred - centred[entity]) ** 2, axis=1)
         distance[entity] = np.inf
-        distance[~seen] = np.inf
+        distance[~known] = np.inf
         order = np.argsort(distance)[:count]
         found[int(entity)] = tuple(names[i] for i in order if np.isfinite(distance[i]))
     return [found[int(entity)] for entity in asked]

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from pitot_core import Pitot, Queries
-from pitot_core.interference import Plan
-from pitot_core.network import Network, Shape
-from tests.pitot_problems import made_up
+from pitot_core.towers import Towers
+from pitot_core.towers.interference import Plan
+from pitot_core.towers.network import Network, Shape
+from tests.pitot_core.problems import made_up
 
 
 @pytest.mark.parametrize("types", [0, 1, 2])
@@ -50,8 +51,9 @@ def test_an_isolated_prediction_does_not_depend_on_interference_embeddings() -> 
     model = Pitot(steps=5).fit(rows, features)
     alone = rows[rows.n_co_runners == 0]
     before = model.predict(alone)
-    model.forecast.suffers[...] = 7.0
-    model.forecast.presses[...] = 7.0
+    assert isinstance(model.completion, Towers)
+    model.completion.point.forecast.suffers[...] = 7.0
+    model.completion.point.forecast.presses[...] = 7.0
     np.testing.assert_array_equal(model.predict(alone), before)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pitot_core import Observations, Pitot, PitotError, UncalibratedDegree, margin, split
 from pitot_core.conformal import Calibration, Scored
-from tests.pitot_problems import made_up
+from tests.pitot_core.problems import made_up
 
 
 def scored(scores: np.ndarray) -> Scored:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pitot_core.interference import Plan
-from pitot_core.losses import Loss
-from pitot_core.network import Network, Shape
-from tests.pitot_problems import made_up
+from pitot_core.towers.interference import Plan
+from pitot_core.towers.losses import Loss
+from pitot_core.towers.network import Network, Shape
+from tests.pitot_core.problems import made_up
 
 CONFIGURATIONS = {
     "default": {},

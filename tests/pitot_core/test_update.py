@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pitot_core import Features, FeaturesError, Observations, ObservationsError, Pitot, UnknownEntity, mape
-from tests.pitot_problems import made_up
+from tests.pitot_core.problems import made_up
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.learned import Learned
 from pitot_core.observations import Observations
+from pitot_core.towers.learned import Learned
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -129,6 +129,15 @@ def _regress(design: Array, y: Array, prior: Array, deviation: Array) -> Array:
     return np.asarray(prior + deviation * (scaled.T @ np.linalg.solve(gram, y - design @ prior)))
 
 
+def with_newcomer(
+    learned: Learned, side: str, new: int, rows: Observations, x: Array, known: Mask
+) -> Learned:
+    """A copy in which one workload or platform has the numbers that its rows and its features suggest."""
+    if side == "workload":
+        return with_workload(learned, new, *learn_workload(learned, rows, x, known, new))
+    return with_platform(learned, new, *learn_platform(learned, rows, x, known, new))
+
+
 def with_workload(learned: Learned, new: int, level: Array, embedding: Array) -> Learned:
     """A copy with one workload's numbers replaced; further heads keep their mean distance from the first."""
     levels, workloads = learned.workload_level.copy(), learned.workloads.copy()
@@ -151,7 +160,7 @@ def with_platform(learned: Learned, new: int, level: Array, embedding: Array) ->
     return replace(learned, startup=startup, platform_level=levels, platforms=platforms)
 
 
-def relearned(
+def learned_again(
     learned: Learned, rows: Observations, side: str, x: Array, known: Mask, n_rows: int, *, most: int = 40
 ) -> tuple[Learned, NDArray[np.int64]]:
     """A copy in which known entities were learned afresh from `n_rows` of `rows`, and the rows left over for each.

@@ -1,0 +1,103 @@
+"""A model on disk: one .npz of plain arrays, whose array `header` is JSON.
+
+History of FORMAT: 1 (towers only); 2 (a completion of any method, and bounds by a spread of their own).
+What a file claims is judged before it is read (see `archive`), and every array must have the one type that an array
+of its name has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitot_core import archive
+from pitot_core.errors import ArchiveError, ModelFileError
+
+FORMAT = 2
+KIND = "pitot_core model"
+LARGEST_HEADER = 16 << 20
+HEADER = "header"
+Array = NDArray[Any]
+
+
+def save(path: Path, header: dict[str, Any], arrays: dict[str, Array], dtypes: dict[str, str]) -> None:
+    """Write a model whole or not at all; `dtypes` as in `load`."""
+    text = json.dumps({"kind": KIND, "format": FORMAT, "units": "ns"} | header).encode()
+    kept = {HEADER: np.frombuffer(text, np.uint8)}
+    for name, array in arrays.items():
+        kept[name] = np.ascontiguousarray(array, np.dtype(_type(name, dtypes)).newbyteorder("<"))
+    archive.write(path, kept)
+
+
+def load_header(path: Path) -> dict[str, Any]:
+    """The JSON part, read alone. Raises ModelFileError."""
+    with _told(path):
+        return _load_header(path)
+
+
+def load_arrays(path: Path, dtypes: dict[str, str]) -> dict[str, Array]:
+    """Every array, each of the type that `dtypes` gives its name ("f8" where it gives none), all finite.
+
+    A key of `dtypes` that ends in "*" stands for every name that begins so. Raises ModelFileError.
+    """
+    with _told(path):
+        return _load_arrays(path, dtypes)
+
+
+def _load_header(path: Path) -> dict[str, Any]:
+    entry = archive.entries(path).get(HEADER)
+    if entry is None:
+        raise ModelFileError(f"{path} is not a model of pitot_core: it has no header")
+    if entry.size > LARGEST_HEADER or entry.dtype.str[1:] != "u1":
+        raise ModelFileError(f"{path} is not a model of pitot_core: its header is none")
+    try:
+        header = json.loads(archive.read(path, [HEADER])[HEADER].tobytes().decode())
+    except (ValueError, RecursionError) as problem:
+        raise ModelFileError(f"{path} is a damaged model file (its header: {problem})") from None
+    if not isinstance(header, dict) or header.get("kind") != KIND:
+        raise ModelFileError(f"{path}: the file's header is not that of a model of pitot_core")
+    if header.get("format") != FORMAT:
+        raise ModelFileError(
+            f"{path} has format {header.get('format')!r}; this version reads {FORMAT}; train it again"
+        )
+    return header
+
+
+def _load_arrays(path: Path, dtypes: dict[str, str]) -> dict[str, Array]:
+    claimed = archive.entries(path)
+    for name, entry in claimed.items():
+        wanted = "u1" if name == HEADER else _type(name, dtypes)
+        if entry.dtype.str[1:] != wanted or entry.fortran:
+            raise ModelFileError(
+                f"{path}: array {name!r} has the type {entry.dtype}, which no model of pitot_core has there"
+            )
+    arrays = archive.read(path, [name for name in claimed if name != HEADER])
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+            raise ModelFileError(f"{path}: array {name!r} holds a number that is not finite")
+    return arrays
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise ModelFileError(f"there is no model file at {path}") from None
+    except ModelFileError:
+        raise
+    except ArchiveError as problem:
+        raise ModelFileError(f"{path} is not a model of pitot_core: {problem}") from None
+
+
+def _type(name: str, dtypes: dict[str, str]) -> str:
+    for pattern, dtype in dtypes.items():
+        if name == pattern or (pattern.endswith("*") and name.startswith(pattern[:-1])):
+            return dtype
+    return "f8"
