@@ -204,7 +204,7 @@ class Pitot:
 
     @property
     def learned(self) -> Any:
-        """The networks of towers, for harness.layout and harness.plots until they ask `alone` and `interference_norms`."""
+        """The networks of towers: what `alone` and `interference_norms` are computed from there."""
         return None if self.completion is None else getattr(self.completion, "point", None)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
