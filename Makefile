@@ -21,7 +21,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n 2
 
 test-arm: $(READY)
-	HARNESS_TEST_ARM=1 $(BIN)/python -m pytest tests/test_arm.py
+	HARNESS_TEST_ARM=1 $(BIN)/python -m pytest tests/fleet/test_arm.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.perf

@@ -21,8 +21,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.dataset import Dataset
-    from harness.devices import Device, load_devices
+    from harness.dataset.published import import_published
+    from harness.dataset.store import Dataset
+    from harness.decide.predict import Question, answer, explain, load_model
     from harness.errors import (
         DatasetError,
         DeviceError,
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
         UnknownName,
         UsageError,
     )
-    from harness.exchange import export_published, import_published
-    from harness.features import load_training
+    from harness.fleet.devices import Device, load_devices
+    from harness.learn.arrays import load_training
+    from harness.learn.export import export_published
     from harness.opcodes import Counts, count
-    from harness.predict import Question, answer, explain, load_model
-    from harness.suites import Suite, Workload, load_suites, load_workloads
+    from harness.suites.catalogue import load_suites, load_workloads
+    from harness.suites.suite import Suite, Workload
 
 __version__ = "0.1.0"
 
@@ -76,13 +78,14 @@ __all__ = [
 ]
 
 _PLACES = {
-    "dataset": ["Dataset"],
-    "devices": ["Device", "load_devices"],
+    "dataset.published": ["import_published"],
+    "dataset.store": ["Dataset"],
+    "decide.predict": ["Question", "answer", "explain", "load_model"],
     "errors": [name for name in __all__ if name.endswith(("Error", "UnknownName", "Interrupted"))],
-    "exchange": ["export_published", "import_published"],
-    "features": ["load_training"],
+    "fleet.devices": ["Device", "load_devices"],
+    "learn.arrays": ["load_training"],
+    "learn.export": ["export_published"],
     "opcodes": ["Counts", "count"],
-    "predict": ["Question", "answer", "explain", "load_model"],
     "suites": ["Suite", "Workload", "load_suites", "load_workloads"],
 }
 

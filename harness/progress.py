@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -17,9 +16,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-
-from harness.records import Entry
-from harness.show import duration
 
 LINE_EVERY_S = 15.0
 
@@ -77,42 +73,6 @@ def bar(console: Console, what: str, total: int) -> Iterator[Bar]:
         console=console, transient=True,
     ) as progress:  # fmt: skip
         yield Bar(console, progress, what, total)
-
-
-class CollectionProgress:
-    """A collection's listener: the bar, what devices say, and the failures by reason."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._stack = contextlib.ExitStack()
-        self._bar: Bar | None = None
-        self.statuses: Counter[str] = Counter()
-
-    def said(self, text: str) -> None:
-        self._console.print(text, markup=False)
-
-    def planned(self, jobs: int, already_done: int) -> None:
-        if already_done:
-            self.said(f"{already_done:,} of {jobs:,} jobs are already in the dataset")
-        self._bar = self._stack.enter_context(bar(self._console, "measuring", jobs))
-        self._bar.skip(already_done)
-
-    def finished(self, entry: Entry) -> None:
-        job, members = entry.job, entry.result.members
-        self.statuses.update(member.status for member in members)
-        for member in members:
-            if member.status not in ("ok", "co_runner_failed"):
-                self.said(f"{job.platform}: {member.workload}: {member.status}: {member.reason}")
-        if self._bar:
-            samples = [sample.wall_ns for sample in members[0].samples]
-            took = f" {duration(sum(samples) / len(samples))}" if samples else ""
-            self._bar.advance(f"{job.platform} {' + '.join(job.workloads)}{took}")
-
-    def __enter__(self) -> CollectionProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
 
 def _clock(seconds: float) -> str:

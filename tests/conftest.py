@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from harness import cli
-from harness.build import build
-from harness.suites import Suite, load_suites
+from harness.suites.build import build
+from harness.suites.catalogue import load_suites
+from harness.suites.suite import Suite
 from pitot_core import Features, Observations, Pitot
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,14 +13,15 @@ from typing import Any
 
 import msgspec
 
-from harness.artefacts import Artefact, artefact, given
-from harness.collect import COMPILE_LIMIT_S
+from harness.dataset.records import JobResult, MemberResult
 from harness.engines import ENGINES, Engine
-from harness.payload import Payload
-from harness.reach import Reached
-from harness.records import JobResult, MemberResult
-from harness.remote import LocalTransport, Session
-from harness.suites import Workload
+from harness.fleet.artefacts import Artefact, artefact, given
+from harness.fleet.local import LocalTransport
+from harness.fleet.payload import Payload
+from harness.fleet.reach import Reached
+from harness.fleet.session import Session
+from harness.measure.workers import COMPILE_LIMIT_S
+from harness.suites.suite import Workload
 
 FAKE = Engine(
     name="fake",

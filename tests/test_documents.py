@@ -16,17 +16,17 @@ import typer
 import wasmtime
 
 from harness.cli import app
-from harness.suites import Suite
+from harness.suites.suite import Suite
 from tests.conftest import ROOT
-from tests.test_exchange import write_all
+from tests.dataset.test_published import write_all
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ONLY_PARSED = {
-    "harness build libsodium": "fetches sources; tests/test_libsodium.py",
-    "harness build polybench/mini mibench/sha_s": "makes MiBench's 50 MB of inputs; tests/test_mibench.py",
-    "harness devices kitchen --setup": "needs a machine that lacks engines; tests/test_ssh.py",
-    "harness evaluate datasets/published --shares 10,50,90 --jobs 2": "trains for an hour; tests/test_evaluate.py",
-    "harness build --import lab": "needs CPython for WASI; tests/test_interpreter.py runs its whole block",
+    "harness build libsodium": "fetches sources; tests/suites/test_libsodium.py",
+    "harness build polybench/mini mibench/sha_s": "makes MiBench's 50 MB of inputs; tests/suites/test_mibench.py",
+    "harness devices kitchen --setup": "needs a machine that lacks engines; tests/fleet/test_ssh.py",
+    "harness evaluate datasets/published --shares 10,50,90 --jobs 2": "trains for an hour",
+    "harness build --import lab": "needs CPython for WASI; tests/suites/test_wasi_python.py runs its whole block",
     "harness count lab": "the same block",
     "harness collect -o datasets/lab -s lab/python/words -e wasmtime-j -e wasm3-i "
     "--degrees 1 --anchors 0 --repeats 3": "the same block",

@@ -39,7 +39,7 @@ def test_every_error_that_is_raised_is_public() -> None:
 
 
 def test_no_public_name_is_hidden_by_a_module_of_the_same_name() -> None:
-    """`harness.train` is the module once anything imported it, whatever `__getattr__` says."""
+    """`harness.learn.train` is the module once anything imported it, whatever `__getattr__` says."""
     modules = {path.stem for path in INIT.parent.iterdir()}
     assert modules.isdisjoint(harness.__all__)
 

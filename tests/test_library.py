@@ -11,9 +11,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from harness.dataset import Dataset
-from harness.plan import Settings, co_runner_sets
-from harness.records import Entry, Job, JobResult, MemberResult, Sample, State
+from harness.dataset.info import Settings
+from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample, State
+from harness.dataset.store import Dataset
+from harness.measure.plan import co_runner_sets
 from tests.conftest import ROOT
 
 KERNELS = ("gemm", "lu", "atax", "mvt", "bicg", "trisolv", "durbin", "syrk", "cholesky", "symm")

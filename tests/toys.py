@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.suites import Suite, load_suites
+from harness.suites.catalogue import load_suites
+from harness.suites.suite import Suite
 
 FLAGS = (
     """flags = ["--target=wasm32-freestanding", "-mcpu=mvp", "-O1", "-s", "-nostdlib", "-Wl,--no-entry"]"""

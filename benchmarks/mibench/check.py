@@ -20,9 +20,10 @@ import numpy as np
 
 from benchmarks.mibench.inputs import make, mu_law
 from benchmarks.mibench.reference import REFERENCES, Numbers, lengths_of_paths
-from harness.build import build
-from harness.execute import execute
-from harness.suites import Recipe, Suite, Workload, load_suites
+from harness.suites.build import build
+from harness.suites.catalogue import load_suites
+from harness.suites.execute import execute
+from harness.suites.suite import Recipe, Suite, Workload
 
 Samples, Frame = ctypes.c_int16 * 160, ctypes.c_uint8 * 33  # what libgsm takes and gives
 LAST_DIGIT = 1e-6  # of what is printed

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from harness.build import build
-from harness.execute import execute
-from harness.suites import load_suites
+from harness.suites.build import build
+from harness.suites.catalogue import load_suites
+from harness.suites.execute import execute
 
 SAMPLES = {"small": 684_432, "large": 13_305_600}
 TEXT_BYTES = {"small": 311_824, "large": 3_247_552}

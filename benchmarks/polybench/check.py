@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.polybench.reference import KERNELS, Array, Outputs
-from harness.build import build
-from harness.execute import execute
-from harness.suites import Recipe, Suite, Workload, load_suites
+from harness.suites.build import build
+from harness.suites.catalogue import load_suites
+from harness.suites.execute import execute
+from harness.suites.suite import Recipe, Suite, Workload
 
 ELEMENT = {0: "<f8", 1: "<f4", 2: "<i4"}
 # How far an element may be off, as a part of its value, and as a part of the largest value in its array.

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from harness.cli.interrupt import ended_by_interrupts
 from harness.errors import HarnessError, Interrupted
-from harness.show import stderr
+from harness.output import stderr
 
 BROKEN_PIPE = 141  # what a shell makes of a program that SIGPIPE ended
 
@@ -91,7 +91,7 @@ def _reader_left() -> bool:
 
 def _version(asked: bool) -> None:
     if asked:
-        from harness.version import describe
+        from harness.cli.version import describe
 
         typer.echo("\n".join(describe()))
         raise typer.Exit

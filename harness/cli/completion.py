@@ -45,7 +45,7 @@ def devices(given: dict[str, Any], word: str) -> Iterable[str]:
     """Of the model or dataset that is asked, else of devices.yaml."""
     if platforms := _platforms(given):
         return (name.partition(":")[2] for name in platforms)
-    from harness.devices import load_devices
+    from harness.fleet.devices import load_devices
 
     return load_devices(Path(given.get("devices_file") or "devices.yaml"))
 
@@ -71,7 +71,7 @@ def workloads(given: dict[str, Any], word: str) -> Iterable[str]:
     if given.get("model"):
         names: Iterable[str] = _features(given["model"]).workload_names
     else:
-        from harness.suites import load_workloads
+        from harness.suites.catalogue import load_workloads
 
         names = load_workloads(given.get("benchmarks"))
     return _next_parts(names, word)
@@ -80,7 +80,7 @@ def workloads(given: dict[str, Any], word: str) -> Iterable[str]:
 @_quiet
 def programs(given: dict[str, Any], word: str) -> Iterable[str]:
     """Workloads of the suites, and .wasm files with the directories that lead to them."""
-    from harness.suites import load_workloads
+    from harness.suites.catalogue import load_workloads
 
     yield from _next_parts(load_workloads(given.get("benchmarks")), word)
     for path in Path(word.rpartition("/")[0] or ".").iterdir():
@@ -115,7 +115,7 @@ def _platforms(given: dict[str, Any]) -> list[str]:
 
 
 def _features(model: Path) -> Any:
-    from harness.predict import load_model
+    from harness.decide.predict import load_model
 
     return load_model(Path(model)).features
 

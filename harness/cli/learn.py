@@ -12,7 +12,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
 from harness.errors import UsageError
-from harness.show import Column, Form, show, stderr
+from harness.output import Column, Form, show, stderr
 
 command = group("Predict")
 
@@ -32,10 +32,10 @@ def train(
     as_csv: AsCsv = False,
 ) -> None:
     """Train a model with calibrated bounds, and print its accuracy on held-out jobs."""
-    from harness.dataset import Dataset
+    from harness.dataset.store import Dataset
+    from harness.learn.train import show_accuracy
+    from harness.learn.train import train as fit
     from harness.progress import bar
-    from harness.train import show_accuracy
-    from harness.train import train as fit
 
     form, console = form_of(as_json, as_csv), stderr()
     opened = Dataset.open(dataset)
@@ -83,8 +83,8 @@ def evaluate(
     as_csv: AsCsv = False,
 ) -> None:
     """Compare methods over splits and replicates, beside the published values. Repeat it to resume."""
-    from harness.evaluate import DEFAULT_METHODS, METHODS
-    from harness.evaluating import (
+    from harness.learn.cells import DEFAULT_METHODS, METHODS
+    from harness.learn.evaluation import (
         SUMMARY_COLUMNS,
         Request,
         in_percent,
@@ -157,7 +157,7 @@ def predict(
     as_csv: AsCsv = False,
 ) -> None:
     """Predict execution times, each with a bound that is exceeded with probability at most ε."""
-    from harness import predict as asking
+    from harness.decide import predict as asking
 
     loaded = asking.load_model(model)
     if batch:

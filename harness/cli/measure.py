@@ -11,7 +11,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DatasetPath, DevicesFile, form_of
 from harness.errors import UsageError
-from harness.show import Form, show, stderr, watching
+from harness.output import Form, show, stderr, watching
 
 command = group("Measure")
 
@@ -81,9 +81,9 @@ def collect(
 
     Ctrl-C ends after the running jobs; a second one at once.
     """
-    from harness.collecting import PLAN_COLUMNS, Request, run_collection
-    from harness.plan import Gate, Settings
-    from harness.status import STATUS_COLUMNS
+    from harness.dataset.info import Gate, Settings
+    from harness.measure.collection import PLAN_COLUMNS, Request, run_collection
+    from harness.measure.status import STATUS_COLUMNS
 
     form = form_of(as_json, as_csv)
     settings = Settings(
@@ -111,8 +111,8 @@ def status(
     as_csv: AsCsv = False,
 ) -> None:
     """What is done, failed and left of a collection, per platform."""
-    from harness.dataset import Dataset
-    from harness.status import STATUS_COLUMNS, status_rows
+    from harness.dataset.store import Dataset
+    from harness.measure.status import STATUS_COLUMNS, status_rows
 
     form = form_of(as_json, as_csv)
     opened = Dataset.open(dataset)

@@ -9,7 +9,7 @@ import typer
 
 from harness.cli import completion
 from harness.errors import UsageError
-from harness.show import Form
+from harness.output import Form
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")]

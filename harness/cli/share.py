@@ -12,7 +12,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
 from harness.errors import UsageError
-from harness.show import Form, show, stderr
+from harness.output import Form, show, stderr
 
 command = group("Share")
 
@@ -39,9 +39,9 @@ def import_(
     ] = None,
 ) -> None:
     """Make a dataset of the published Pitot files (times in microseconds)."""
-    from harness import fetch as fetching
-    from harness.dataset import refuse_taken
-    from harness.exchange import import_published
+    from harness.dataset import fetch as fetching
+    from harness.dataset.published import import_published
+    from harness.dataset.store import refuse_taken
 
     root = output or Path("datasets") / folder.resolve().name
     if manifest and not fetch:
@@ -70,9 +70,10 @@ def export(
     ] = False,
 ) -> None:
     """Write data.npz and if2/if3/if4.npz as the published Pitot code reads them, or a CSV."""
-    from harness.dataset import Dataset, replacing
-    from harness.exchange import export_published
-    from harness.spreadsheet import write_csv
+    from harness.dataset.spreadsheet import write_csv
+    from harness.dataset.store import Dataset
+    from harness.files import replacing
+    from harness.learn.export import export_published
 
     opened = Dataset.open(dataset)
     if not csv:
@@ -157,7 +158,7 @@ def compare(
     as_csv: AsCsv = False,
 ) -> None:
     """Compare two datasets, engines, devices or platforms: how many times as long does B take as A?"""
-    from harness import compare as comparing
+    from harness.compare import comparison as comparing
 
     form = form_of(as_json, as_csv)
     found = comparing.compare(
@@ -183,8 +184,8 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", show_default="DATASET/report.html")] = None,
 ) -> None:
     """Write one HTML page about a dataset: coverage, times, slowdowns, noise, accuracy, and what failed."""
-    from harness.dataset import Dataset
-    from harness.predict import load_model
+    from harness.dataset.store import Dataset
+    from harness.decide.predict import load_model
     from harness.progress import bar
     from harness.report import STEPS, write_report
 

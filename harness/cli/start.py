@@ -11,7 +11,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of
 from harness.errors import UsageError
-from harness.show import Form, show, stderr
+from harness.output import Form, show, stderr
 
 command = group("Start")
 
@@ -27,7 +27,7 @@ def demo(
     as_csv: AsCsv = False,
 ) -> None:
     """The main job on this machine: build, measure alone and together, count opcodes, train, predict, report."""
-    from harness.demo import run_demo
+    from harness.cli.demo import run_demo
 
     run_demo(output, minutes, benchmarks, form_of(as_json, as_csv), stderr())
 
@@ -47,8 +47,8 @@ def devices(
     as_csv: AsCsv = False,
 ) -> None:
     """Reach every device: what it is, which engines it has, and what would spoil measurements."""
-    from harness.devices import choose, load_devices
-    from harness.inspection import inspect_all, show_inspection
+    from harness.fleet.devices import choose, load_devices
+    from harness.fleet.inspection import inspect_all, show_inspection
 
     form, console = form_of(as_json, as_csv), stderr()
     found = inspect_all(choose(load_devices(devices_file), names or []), console, setup=setup)
@@ -80,8 +80,8 @@ def build(
     as_csv: AsCsv = False,
 ) -> None:
     """Compile suites to WebAssembly and check what every module prints."""
-    from harness.imported import import_modules
-    from harness.preparing import BUILD_COLUMNS, build_and_verify
+    from harness.suites.imported import import_modules
+    from harness.suites.ready import BUILD_COLUMNS, build_and_verify
 
     if name and not imported:
         raise UsageError("--as names what is imported; give --import DIR too.")
@@ -128,7 +128,7 @@ def count(
     as_csv: AsCsv = False,
 ) -> None:
     """Count every opcode that a program executes, exactly."""
-    from harness.counting_table import Wanted, count_all, count_columns
+    from harness.suites.counting import Wanted, count_all, count_columns
 
     form = form_of(as_json, as_csv)
     wanted = Wanted(

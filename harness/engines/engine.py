@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.engines.maker import Maker
-from harness.suites import Workload
-
-HERE = Path(__file__).parent
+from harness.engines.runners import HERE
+from harness.suites.suite import Workload
 
 # instance: instantiating and running in a resident process; process: from before exec until reaped.
 WallContains = Literal["instance", "process"]
@@ -36,7 +35,7 @@ class Engine:
     """A WebAssembly implementation in one mode.
 
     ``program`` is looked up on the device's PATH, and ``python`` is the interpreter that runs the agent there.
-    It is started as ``program *program_args entry *args``, with ``files`` (paths from this module's directory) in one
+    It is started as ``program *program_args entry *args``, with ``files`` (of `runners`) in one
     directory. ``needs`` are programs without which it is absent; ``install`` is how it comes without root, if it does.
     ``maker`` makes its artefacts on the controller, where a device is to be given them; with ``only_made`` every
     device is.

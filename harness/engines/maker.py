@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.suites import Workload
+from harness.engines.runners import HERE
+from harness.suites.suite import Workload
 
-HERE = Path(__file__).parent
 Words = tuple[str, ...]
 COMPILE_LIMIT_S = 120
 

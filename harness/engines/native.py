@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.command import Command, command_engine
-from harness.engines.engine import HERE, Engine
+from harness.engines.engine import Engine
 from harness.engines.maker import NotMade, file_sha256
+from harness.engines.runners import HERE
 from harness.errors import SuiteError
-from harness.suites import Native, Workload
-from harness.toolchain import TARGETS, compile_c, compiler
+from harness.suites.suite import Native, Workload
+from harness.suites.toolchain import TARGETS, compile_c, compiler
 
 HOST = ("native_host.c", "wasi_files.h")
 

@@ -6,7 +6,7 @@ By gcc on the device, or on the controller by the clang of ziglang, for a device
 from harness.engines.command import Command, command_engine
 from harness.engines.engine import Engine, Kind
 from harness.engines.maker import CommandMaker, Words
-from harness.toolchain import TARGETS
+from harness.suites.toolchain import TARGETS
 
 ZIG: Words = ("{python}", "-m", "ziglang", "cc")
 FILES = ("wasm2c_host.c", "wasm2c_clocks.c", "wasm2c_directories.c", "wasi_files.h")

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.engines.engine import Engine, Install, Kind
 from harness.engines.maker import NotMade
-from harness.suites import Workload
+from harness.suites.suite import Workload
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from harness.opcodes import memory_access
 from harness.opcodes.instance import Instance, copy_items
 from harness.opcodes.memory_access import PAGE
 from harness.opcodes.numeric import Trap
-from harness.opcodes.store import Memory, Table
 from harness.opcodes.traps import OUT_OF_TABLE
+from harness.opcodes.wasm_store import Memory, Table
 
 Operation = tuple[Callable[[list[Any], Any], None], Any]
 

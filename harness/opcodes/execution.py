@@ -38,9 +38,9 @@ from harness.opcodes.steps import (
     Step,
     prepare,
 )  # fmt: skip
-from harness.opcodes.store import Function
 from harness.opcodes.traps import NO_ELEMENT, OTHER_TYPE, OUT_OF_TABLE, STACK_EXHAUSTED, TIME_LIMIT
 from harness.opcodes.traps import UNREACHABLE as UNREACHABLE_REASON
+from harness.opcodes.wasm_store import Function
 
 MAX_CALL_DEPTH = 50_000
 BRANCHES = (BR_IF, BR, BR_TABLE)

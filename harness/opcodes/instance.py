@@ -13,8 +13,8 @@ from harness.opcodes import memory_access
 from harness.opcodes.decoder import Module
 from harness.opcodes.module_parts import FuncType, Instruction
 from harness.opcodes.numeric import Trap, float_of
-from harness.opcodes.store import Function, Memory, Table
 from harness.opcodes.traps import OUT_OF_TABLE
+from harness.opcodes.wasm_store import Function, Memory, Table
 
 
 class Instance:

@@ -19,10 +19,10 @@ from harness.opcodes.instance import Instance
 from harness.opcodes.invocation import TRAP_EXIT_CODE, Capture, Counts, Invocation
 from harness.opcodes.numeric import Trap
 from harness.opcodes.steps import NAMES
-from harness.opcodes.store import Function
 from harness.opcodes.validity import check_valid
 from harness.opcodes.wasi import Wasi
 from harness.opcodes.wasi_program import Exit
+from harness.opcodes.wasm_store import Function
 
 
 def interpret(

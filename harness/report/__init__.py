@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.dataset import Dataset, replacing
+from harness.dataset.store import Dataset
 from harness.errors import DatasetError, ModelError, UsageError
+from harness.files import replacing
 from harness.report.accuracy import accuracy, stored_accuracy
 from harness.report.coverage import coverage
 from harness.report.embeddings import embeddings

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.output import duration
 from harness.report.charts import Panel, Scale, legend, side_by_side
 from harness.report.colours import GROUPS
 from harness.report.judged import EPSILONS, Judged
+from harness.report.listing import Column, folded, percent, sentences, several, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import suite
-from harness.report.tables import Column, folded, percent, sentences, several, table
-from harness.show import duration
 from pitot_core import MAX_CO_RUNNERS, Pitot, coverage, margin
 
 Array = NDArray[Any]

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from harness.dataset import Dataset
+from harness.dataset.store import Dataset
+from harness.output import duration
 from harness.report.heatmaps import Axis, HeatMap, by_logarithm, scale_legend, swatches
+from harness.report.listing import Column, folded, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, suite
-from harness.report.tables import Column, folded, table
-from harness.show import duration
 
 # In the order in which they count, where a cell has several: a time is a time, whatever failed besides.
 REASONS = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.layout import Layout, layouts
+from harness.learn.layout import Layout, layouts
 from harness.report.charts import Panel, Scale, legend
+from harness.report.listing import Column, folded, table
 from harness.report.markup import Html, Section, join, tag
-from harness.report.tables import Column, folded, table
 from pitot_core import Pitot, Queries
 
 ALIKE = 3

@@ -7,9 +7,9 @@ from collections import Counter
 
 import numpy as np
 
+from harness.report.listing import Column, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import Rows
-from harness.report.tables import Column, table
 
 LISTED = 200
 

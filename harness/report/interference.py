@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from harness.report.charts import Panel, Scale, legend, side_by_side
 from harness.report.heatmaps import Axis, HeatMap, by_logarithm, scale_legend
 from harness.report.judged import Judged
+from harness.report.listing import Column, folded, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.pairs import Pairs, expected_everywhere, expected_pairs, measured_pairs
 from harness.report.rows import Rows, suite
-from harness.report.tables import Column, folded, table
 
 Array = NDArray[Any]
 MOST = 400  # workloads in a picture

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.dataset import Dataset
+from harness.dataset.store import Dataset
 from harness.errors import ModelError
-from harness.features import load_training
-from harness.heldout import held_out
+from harness.learn.arrays import load_training
+from harness.learn.heldout import held_out
 from harness.report.rows import Rows
 from pitot_core import Observations, Pitot
 

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from harness.dataset import Dataset
+from harness.dataset.store import Dataset
+from harness.report.listing import Column, percent, sentences, several, table
 from harness.report.markup import Section, join, tag
 from harness.report.rows import Rows
-from harness.report.tables import Column, percent, sentences, several, table
 
 Array = NDArray[Any]
 Found = dict[str, Any]

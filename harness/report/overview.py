@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from harness import __version__
-from harness.dataset import Dataset, Info
-from harness.plan import Settings
+from harness.dataset.info import Info, Settings
+from harness.dataset.store import Dataset
+from harness.output import duration
+from harness.report.listing import Column, facts, percent, several, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, geometric, suite
-from harness.report.tables import Column, facts, percent, several, table
-from harness.show import duration
 
 
 def overview(dataset: Dataset, rows: Rows) -> list[Section]:

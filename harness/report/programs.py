@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from harness.dataset import Dataset
+from harness.dataset.store import Dataset
 from harness.opcodes.instruction_set import CODES, OPCODES
+from harness.report.listing import Column, percent, table
 from harness.report.markup import Html, Section
 from harness.report.rows import Rows, geometric, suite
-from harness.report.tables import Column, percent, table
 
 
 def programs(dataset: Dataset, rows: Rows) -> list[Section]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from harness.dataset import Dataset
+from harness.dataset.store import Dataset
 from pitot_core import MAX_CO_RUNNERS
 
 Array = NDArray[Any]

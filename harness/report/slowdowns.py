@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.report.charts import Panel, Scale, side_by_side
+from harness.report.listing import Column, folded, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, geometric
-from harness.report.tables import Column, folded, table
 
 EDGES = np.geomspace(0.5, 8.0, 49)  # twelve bars to a doubling
 MARKS = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)

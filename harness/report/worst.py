@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.output import duration
 from harness.report.judged import Judged
+from harness.report.listing import Column, percent, table
 from harness.report.markup import Section
 from harness.report.noise import DRIFT, drift
 from harness.report.rows import Rows
-from harness.report.tables import Column, percent, table
-from harness.show import duration
 
 Array = NDArray[Any]
 SHOWN = 10

@@ -17,7 +17,7 @@ from harness.opcodes import count, interpret, opcode_names, verify
 from harness.opcodes.invocation import Invocation
 from harness.opcodes.native_run import count_instrumented
 from harness.opcodes.rewriter import instrument
-from harness.suites import Suite
+from harness.suites.suite import Suite
 from tests.opcodes.random_modules import random_module
 
 MODULES = 600

@@ -15,15 +15,16 @@ import time
 from collections import deque
 from pathlib import Path
 
-from harness.collect import Stop, collect
-from harness.dataset import Dataset
-from harness.devices import Device
+from harness.dataset.info import Settings
+from harness.dataset.records import Entry, Job
+from harness.dataset.store import Dataset
 from harness.engines import ENGINES
-from harness.plan import Plan, Settings
-from harness.reach import Reached, reach
-from harness.records import Entry, Job
-from harness.remote import Session
-from harness.suites import Workload
+from harness.fleet.devices import Device
+from harness.fleet.reach import Reached, reach
+from harness.fleet.session import Session
+from harness.measure.plan import Plan
+from harness.measure.workers import Stop, collect
+from harness.suites.suite import Workload
 from tests.devices import FAKE, member, run, session
 
 SETTINGS = Settings(repeats=50, limit_s=30.0, rounds={}, anchors=0)

@@ -12,10 +12,10 @@ import sys
 
 from rich.console import Console
 
-from harness.build import build
-from harness.counting import count_workload
 from harness.progress import bar
-from harness.suites import load_suites, select
+from harness.suites.build import build
+from harness.suites.catalogue import load_suites, select
+from harness.suites.counting import count_workload
 
 CLAIMED_SPREAD = 1e5
 

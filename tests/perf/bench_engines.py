@@ -21,14 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.artefacts import given
-from harness.build import build
-from harness.devices import Device
+from harness.dataset.records import MemberResult
 from harness.engines import ENGINES
-from harness.payload import Payload
-from harness.reach import Reached, reach
-from harness.records import MemberResult
-from harness.suites import Workload, load_suites
+from harness.fleet.artefacts import given
+from harness.fleet.devices import Device
+from harness.fleet.payload import Payload
+from harness.fleet.reach import Reached, reach
+from harness.suites.build import build
+from harness.suites.catalogue import load_suites
+from harness.suites.suite import Workload
 from tests.devices import job_spec
 
 S = 10**9

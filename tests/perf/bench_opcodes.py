@@ -16,10 +16,11 @@ from typing import Any
 
 import wasmtime
 
-from harness.build import build
 from harness.opcodes import decode, interpret, opcode_names, verify
 from harness.opcodes.rewriter import instrument
-from harness.suites import Suite, load_suites
+from harness.suites.build import build
+from harness.suites.catalogue import load_suites
+from harness.suites.suite import Suite
 from tests.opcodes.random_modules import random_module
 
 SECONDS_PER_KERNEL = 1.0

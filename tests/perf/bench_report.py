@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from harness.dataset import Dataset
-from harness.features import load_training
-from harness.heldout import card_entry, hold_out
+from harness.dataset.schema import OBSERVATIONS
+from harness.dataset.store import Dataset
+from harness.learn.arrays import load_training
+from harness.learn.heldout import card_entry, hold_out
 from harness.report import write_report
-from harness.schema import OBSERVATIONS
 from pitot_core import Pitot
-from tests.browser import CHROMIUM, browser
+from tests.report.browser import CHROMIUM, browser
 
 PLATFORMS, WORKLOADS = 231, 249
 ROWS = {0: 54_000, 1: 99_000, 2: 129_000, 3: 129_000}  # by number of co-runners, as in the published data

@@ -20,11 +20,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.build import build
-from harness.devices import Device
+from harness.fleet.devices import Device
+from harness.fleet.reach import Reached, reach
 from harness.progress import bar
-from harness.reach import Reached, reach
-from harness.suites import Workload, load_suites, select
+from harness.suites.build import build
+from harness.suites.catalogue import load_suites, select
+from harness.suites.suite import Workload
 from tests.devices import run_workload
 
 SUITES = ["polybench/mini", "polybench/small", "polybench/medium", "mibench", "libsodium"]

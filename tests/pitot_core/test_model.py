@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.train import measure_accuracy
+from harness.learn.train import measure_accuracy
 from pitot_core import (
     Features,
     NotFitted,

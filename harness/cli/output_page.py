@@ -1,0 +1,91 @@
+"""docs/output.md: every table that `--json` and `--csv` print. `python -m harness.cli.output_page` writes it.
+
+History: version 1 (2026-11): first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.output import Column
+
+VERSION = 1
+
+HEAD = f"""# Output
+
+<!-- Written by `python -m harness.cli.output_page > docs/output.md`; a test keeps it true. -->
+
+Results go to stdout, talk and progress to stderr. Every table is also printed as `--json` (a list of objects) or
+`--csv` (a line per row under a line of names), with the columns below, in this order. This is **version {VERSION}** of
+the output, as `harness --version` tells. Within a version columns are only added; their names, units and meanings stay.
+Tables for people are not part of it.
+
+- A name that ends in `_ns` holds nanoseconds, in `_s` seconds. Shares are numbers from 0 to 1.
+- What is missing or infinite is `null` in JSON and empty in CSV. Lists are joined by `;` in CSV.
+- Numbers are as exact as they are known; in tables for people they are rounded.
+
+| exit code | means |
+|---|---|
+| 0 | what was asked was done |
+| 1 | it was not, or not all of it: a device failed, a module is wrong, a download broke off, jobs are left |
+| 2 | the question cannot be answered as it was put; nothing was written |
+| 130 | Ctrl-C |
+| 141 | whoever read stdout stopped reading, as `head` does |
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    command: str
+    columns: Sequence[Column]
+
+
+def tables() -> list[Table]:
+    """Every table of the command line, in the order of `harness --help`."""
+    from harness.cli.demo import PREDICTED_COLUMNS
+    from harness.compare.comparison import HISTOGRAM_COLUMNS, SUITE_COLUMNS, WORKLOAD_COLUMNS
+    from harness.dataset import spreadsheet
+    from harness.decide import predict
+    from harness.fleet.inspection import DEVICE_COLUMNS, JSON_COLUMNS
+    from harness.learn import train
+    from harness.learn.evaluation import SUMMARY_COLUMNS
+    from harness.measure.collection import PLAN_COLUMNS
+    from harness.measure.status import STATUS_COLUMNS
+    from harness.suites.counting import COUNT_COLUMNS, OPCODE_COLUMNS
+    from harness.suites.ready import BUILD_COLUMNS
+
+    return [
+        Table("demo", PREDICTED_COLUMNS),
+        Table("devices --csv", DEVICE_COLUMNS),
+        Table("devices --json", JSON_COLUMNS),
+        Table("build", BUILD_COLUMNS),
+        Table("count", COUNT_COLUMNS),
+        Table("count --opcodes", OPCODE_COLUMNS),
+        Table("collect --dry-run", PLAN_COLUMNS),
+        Table("collect, status", STATUS_COLUMNS),
+        Table("train", train.ACCURACY_COLUMNS),
+        Table("evaluate", SUMMARY_COLUMNS),
+        Table("predict", predict.columns(0.05)),
+        Table("predict --explain", [*predict.columns(0.05), *predict.EXPLAIN_COLUMNS]),
+        Table("export --csv", spreadsheet.COLUMNS),
+        Table("compare", [*SUITE_COLUMNS, *HISTOGRAM_COLUMNS]),
+        Table("compare --workloads", WORKLOAD_COLUMNS),
+    ]
+
+
+def markdown() -> str:
+    """docs/output.md"""
+    sections = []
+    for table in tables():
+        names = ", ".join(f"`harness {name}`" for name in table.command.split(", "))
+        lines = [f"| `{c.key}` | {'number' if c.number else 'text'} | {c.meaning} |" for c in table.columns]
+        sections.append(
+            "\n".join([f"\n## {names}\n", "| column | is | meaning |", "|---|---|---|", *lines, ""])
+        )
+    batch = "\n## `harness predict --batch`\n\nThe columns of the batch as they came, then `mean_ns` and `bound_ns`.\n"
+    return HEAD + "".join(sections) + batch
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

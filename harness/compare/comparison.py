@@ -1,0 +1,288 @@
+"""`harness compare`: two datasets, or two parts of one, workload by workload and all together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.compare.machines import engine_differences, machine_differences
+from harness.compare.pairing import Choice, Pairing, Side, pair, read_side
+from harness.compare.ratios import adjusted, estimate, geometric_interval
+from harness.dataset.store import Dataset
+from harness.errors import UsageError
+from harness.output import Column, show
+
+OVERALL = "all"
+BAR = 30
+SUITE_COLUMNS = [
+    Column("suite", "suite", meaning="or `all` of them together"),
+    Column("workloads", "workloads", True, "workloads measured on both sides"),
+    Column("cells", "cells", True, "workload, place and co-runners measured on both sides"),
+    Column("ratio", "B/A", True, "geometric mean over workloads of the time in B over the time in A"),
+    Column("low", "from", True, "95 % interval of `ratio` over programs like these; null below 6 programs"),
+    Column("high", "to", True, "its upper end"),
+    Column("faster", "faster", True, "workloads that B executes faster, more than noise explains"),
+    Column("slower", "slower", True, "workloads that B executes slower, more than noise explains"),
+    Column("unknown", "unknown", True, "workloads of whose noise too little is known"),
+    Column("minimum", "least", True, "smallest ratio of a workload"),
+    Column("quartile_1", "quarter", True, "a quarter of the workloads' ratios are below"),
+    Column("median", "half", True, "half of them are below"),
+    Column("quartile_3", "3 quarters", True, "three quarters of them are below"),
+    Column("maximum", "most", True, "largest ratio of a workload"),
+]  # fmt: skip
+HISTOGRAM_COLUMNS = [
+    Column("edges", "edges", meaning="bounds of the classes of a histogram of the workloads' ratios"),
+    Column("counts", "counts", meaning="workloads in each class"),
+]
+WORKLOAD_COLUMNS = [
+    Column("workload", "workload", meaning="suite/size/name"),
+    Column("cells", "cells", True, "places and co-runners in which both sides measured it"),
+    Column("jobs_a", "jobs A", True, "jobs behind it in A"),
+    Column("jobs_b", "jobs B", True, "jobs behind it in B"),
+    Column("ratio", "B/A", True, "geometric mean over cells of the time in B over the time in A"),
+    Column("low", "from", True, "95 % interval of `ratio`; null where nothing is known of the noise"),
+    Column("high", "to", True, "its upper end"),
+    Column("p", "p", True, "chance of such a ratio without any difference"),
+    Column("q", "q", True, "p after Benjamini–Hochberg over all workloads"),
+    Column("verdict", "verdict", meaning="faster, slower, no difference shown, or unknown"),
+]  # fmt: skip
+CLOSE = (0.5, 0.67, 0.8, 0.9, 0.95, 0.98, 1.02, 1.05, 1.1, 1.25, 1.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``suites`` and ``workloads`` are rows to show; ``notes`` are sentences about what stands behind them."""
+
+    a: str
+    b: str
+    suites: list[dict[str, Any]]
+    workloads: list[dict[str, Any]]
+    notes: list[str]
+
+
+def compare(
+    first: Path,
+    second: Path | None,
+    *,
+    engine: str | None = None,
+    device: str | None = None,
+    platform: str | None = None,
+    false_share: float = 0.05,
+    anyway: bool = False,
+) -> Comparison:
+    """Times of B over times of A. ``engine``, ``device``, ``platform`` are a name for both sides, or ``A,B``.
+
+    Raises UsageError where nothing can be paired, and, unless ``anyway``, where the sides differ in more than what was
+    asked for.
+    """
+    choices, meant = sides(engine, device, platform)
+    if second is None and not meant:
+        raise UsageError(
+            "name a second dataset, or two sides of one with -e A,B, -d A,B or -p ENGINE:DEVICE,ENGINE:DEVICE."
+        )
+    datasets = [Dataset.open(first), Dataset.open(second or first)]
+    titles = [
+        _title(path, choice, meant) for path, choice in zip((first, second or first), choices, strict=True)
+    ]
+    a, b = (
+        read_side(dataset, choice, title, meant)
+        for dataset, choice, title in zip(datasets, choices, titles, strict=True)
+    )
+    pairing = pair(a, b)
+    if not pairing.cells:
+        raise UsageError(
+            f"no workload was measured on both sides in the same place and company: {_left_out(pairing)}; "
+            "see `harness status` of both."
+        )
+    notes = _check_machines(a, b, meant, anyway)
+    notes.append(f"{len(pairing.cells):,} cells paired; not paired: {_left_out(pairing) or 'none'}")
+    if pairing.by_name:
+        notes.append(
+            f"{pairing.by_name:,} workloads were paired by name alone: nothing tells what their modules were"
+        )
+    return _rows(a, b, pairing, false_share, notes)
+
+
+def sides(
+    engine: str | None, device: str | None, platform: str | None
+) -> tuple[tuple[Choice, Choice], frozenset[str]]:
+    """What each side is restricted to, and in what they are meant to differ. Raises UsageError."""
+    if platform and (engine or device):
+        raise UsageError("give either -p or -e and -d, not both.")
+    engines, devices = _two("-e", engine), _two("-d", device)
+    if platform:
+        words = [name.partition(":") for name in _two("-p", platform)]  # type: ignore[union-attr]
+        if not all(one and other for one, _, other in words):
+            raise UsageError(f"-p {platform} must be ENGINE:DEVICE,ENGINE:DEVICE.")
+        engines, devices = ([one for one, _, _ in words], [other for _, _, other in words])
+    meant = frozenset(kind for kind, (x, y) in (("engine", engines), ("device", devices)) if x != y)
+    return (Choice(engines[0], devices[0]), Choice(engines[1], devices[1])), meant
+
+
+def _two(option: str, text: str | None) -> list[str] | list[None]:
+    if text is None:
+        return [None, None]
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(names) > 2:
+        raise UsageError(f"{option} {text} must be one name for both sides, or two: A,B.")
+    return [names[0], names[-1]]
+
+
+def _title(path: Path, choice: Choice, meant: frozenset[str]) -> str:
+    named = [name for kind in ("engine", "device") if kind in meant and (name := getattr(choice, kind))]
+    return ":".join(named) or str(path)
+
+
+def _check_machines(a: Side, b: Side, meant: frozenset[str], anyway: bool) -> list[str]:
+    machines, engines = machine_differences(a, b, meant), engine_differences(a, b, meant)
+    unasked = engines if "device" in meant else machines + engines
+    if unasked and not anyway:
+        shown = "; ".join(unasked[:5]) + (f"; and {len(unasked) - 5} more" if len(unasked) > 5 else "")
+        raise UsageError(
+            f"{a.title} and {b.title} were not measured alike: {shown}. Give --anyway to compare them all the same."
+        )
+    return [f"they differ: {difference}" for difference in machines + engines]
+
+
+def _left_out(pairing: Pairing) -> str:
+    return ", ".join(f"{count:,} {why}" for why, count in pairing.left_out.most_common())
+
+
+def _rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: list[str]) -> Comparison:
+    cells = pairing.cells
+    names = sorted({cell.workload for cell in cells})
+    groups = {place: i for i, place in enumerate(sorted({cell.place for cell in cells}))}
+    number = {name: i for i, name in enumerate(names)}
+    workload = np.array([number[cell.workload] for cell in cells])
+    jobs_a, jobs_b = a.jobs(cells, groups), b.jobs(cells, groups)
+    found = estimate(jobs_a, jobs_b, workload, len(names), len(groups))
+    q = adjusted(found.p)
+    verdicts = [_verdict(float(x), r, false_share) for x, r in zip(q, found.log_ratio, strict=True)]
+    per_job = [np.bincount(workload[jobs.cell], minlength=len(names)) for jobs in (jobs_a, jobs_b)]
+    rows: list[dict[str, Any]] = [
+        {
+            "workload": name,
+            "cells": int((workload == i).sum()),
+            "jobs_a": int(per_job[0][i]),
+            "jobs_b": int(per_job[1][i]),
+            "ratio": float(np.exp(found.log_ratio[i])),
+            "low": _number(np.exp(found.low[i])),
+            "high": _number(np.exp(found.high[i])),
+            "p": _number(found.p[i]),
+            "q": _number(q[i]),
+            "verdict": verdicts[i],
+        }
+        for i, name in enumerate(names)
+    ]
+    suites = sorted({_suite(name) for name in names})
+    summary = [
+        _summary(suite, [row for row in rows if suite in (OVERALL, _suite(row["workload"]))])
+        for suite in [*suites, *([OVERALL] if len(suites) > 1 else [])]
+    ]
+    unknown = int(np.isnan(found.p).sum())
+    if unknown:
+        notes.append(
+            f"of {unknown} workloads nothing is said about chance: their platforms have too few cells measured in more "
+            "than one job; collect with --rounds or --anchors, or once more with another --seed"
+        )
+    return Comparison(a.title, b.title, summary, rows, notes)
+
+
+def _verdict(q: float, log_ratio: float, false_share: float) -> str:
+    if np.isnan(q):
+        return "unknown"
+    if q > false_share:
+        return "no difference shown"
+    return "slower" if log_ratio > 0 else "faster"
+
+
+def _summary(suite: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    log_ratio = np.log([row["ratio"] for row in rows])
+    interval = geometric_interval(log_ratio, [_program(row["workload"]) for row in rows])
+    low, high = np.exp(interval) if interval else (None, None)
+    minimum, first, median, third, maximum = np.exp(np.quantile(log_ratio, [0, 0.25, 0.5, 0.75, 1]))
+    edges, counts = histogram(np.exp(log_ratio))
+    verdicts = [row["verdict"] for row in rows]
+    return {
+        "suite": suite,
+        "workloads": len(rows),
+        "cells": sum(row["cells"] for row in rows),
+        "ratio": float(np.exp(log_ratio.mean())),
+        "low": _number(low),
+        "high": _number(high),
+        "faster": verdicts.count("faster"),
+        "slower": verdicts.count("slower"),
+        "unknown": verdicts.count("unknown"),
+        "minimum": float(minimum),
+        "quartile_1": float(first),
+        "median": float(median),
+        "quartile_3": float(third),
+        "maximum": float(maximum),
+        "edges": edges,
+        "counts": counts,
+    }
+
+
+def histogram(ratios: np.ndarray[Any, Any]) -> tuple[list[float], list[int]]:
+    """Edges and counts of per-workload ratios; edges near 1 where all are, octaves or parts of them elsewhere."""
+    low, high = float(ratios.min()), float(ratios.max())
+    edges = list(CLOSE)
+    if low < CLOSE[0] or high >= CLOSE[-1]:
+        octaves = math.log2(high / low)
+        steps = 1 if octaves > 5 else 2 if octaves > 2.5 else 4  # of each octave
+        first, last = (math.floor(steps * math.log2(ratio)) for ratio in (low, high))
+        edges = [2.0 ** (k / steps) for k in range(first, last + 2)]
+    counts, _ = np.histogram(ratios, edges)
+    filled = np.flatnonzero(counts)
+    shown = slice(int(filled[0]), int(filled[-1]) + 1)
+    return [*edges[shown], edges[shown.stop]], counts[shown].tolist()
+
+
+def show_suites(comparison: Comparison) -> None:
+    """For people: the suites, and of the last one, which holds all, the spread of its workloads' ratios."""
+    titles = {
+        "suite": "suite", "workloads": "n", "ratio": "B/A", "low": "from", "high": "to", "faster": "faster",
+        "slower": "slower", "unknown": "?", "minimum": "least", "median": "half", "maximum": "most",
+    }  # fmt: skip
+    show(
+        comparison.suites,
+        [Column(key, title, key != "suite") for key, title in titles.items()],
+        title=f"Time in {comparison.b} over time in {comparison.a}",
+    )
+    whole = comparison.suites[-1]
+    edges, counts = whole["edges"], whole["counts"]
+    rows = [
+        {"from": low, "to": high, "count": count, "bar": "█" * math.ceil(BAR * count / max(counts))}
+        for low, high, count in zip(edges, edges[1:], counts, strict=False)
+    ]
+    print()
+    show(
+        rows,
+        [
+            Column("from", "B/A from", True),
+            Column("to", "to", True),
+            Column("count", "workloads", True),
+            Column("bar", ""),
+        ],
+        title=f"Half of the workloads are between {whole['quartile_1']:.3g} and {whole['quartile_3']:.3g}",
+    )
+
+
+def _suite(workload: str) -> str:
+    """What stands before the first slash; before a colon in the published names of scripts."""
+    return workload.partition("/")[0].partition(":")[0]
+
+
+def _program(workload: str) -> str:
+    """A workload without its size: sizes of one program are not independent of each other."""
+    words = workload.split("/")
+    return "/".join([words[0], *words[2:]]) if len(words) > 2 else workload
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or np.isnan(value) else float(value)

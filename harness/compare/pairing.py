@@ -1,0 +1,164 @@
+"""Which measurements of two sides belong together: the same workload beside the same others in the same place."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.compare.ratios import Ints, Jobs, block_variance
+from harness.dataset.store import Dataset
+from harness.errors import UnknownName, UsageError
+
+_COLUMNS = [
+    "purpose", "platform", "engine", "device", "workload", "co_runners", "status", "wall_ns_mean", "samples",
+    "engine_version", "state_before",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a dataset is one side; None leaves it open."""
+
+    engine: str | None = None
+    device: str | None = None
+
+
+class Cell(NamedTuple):
+    place: str  # what of engine:device both sides have in common
+    workload: str
+    co_runners: tuple[str, ...]
+
+
+class Measured(NamedTuple):
+    log_ns: float
+    within: float
+    blocks: int
+
+
+@dataclass
+class Side:
+    """What one side measured: jobs by cell, why other cells have no time, and of each device what it told."""
+
+    title: str
+    cells: dict[Cell, list[Measured]] = field(default_factory=dict)
+    failed: dict[Cell, str] = field(default_factory=dict)
+    identities: dict[str, str | None] = field(default_factory=dict)
+    platforms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    observed: set[str] = field(default_factory=set)  # platforms with a cell
+    versions: dict[str, set[str | None]] = field(default_factory=dict)
+    governors: dict[str, set[str | None]] = field(default_factory=dict)
+
+    def jobs(self, cells: list[Cell], groups: dict[str, int]) -> Jobs:
+        """The jobs of these cells, numbered in their order; a group is a place."""
+        rows = [(*one, i, groups[cell.place]) for i, cell in enumerate(cells) for one in self.cells[cell]]
+        log_ns, within, blocks, cell, group = zip(*rows, strict=True)
+        return Jobs(np.array(log_ns), np.array(within), np.array(blocks), np.array(cell), np.array(group))
+
+
+@dataclass(frozen=True)
+class Pairing:
+    cells: list[Cell]
+    left_out: Counter[str]  # why, and how many cells
+    by_name: int  # workloads of which a side does not tell module, arguments and inputs
+
+
+def place_of(platform: str, meant: frozenset[str]) -> str:
+    """``engine:device`` without what the two sides are meant to differ in."""
+    words = zip(("engine", "device"), platform.split(":", 1), strict=True)
+    return ":".join(word for kind, word in words if kind not in meant)
+
+
+def read_side(dataset: Dataset, choice: Choice, title: str, meant: frozenset[str]) -> Side:
+    """Raises UnknownName, UsageError where the choice matches nothing that was measured."""
+    side = Side(title)
+    side.identities = {row["workload"]: row["identity_sha256"] for row in dataset.workloads().to_pylist()}
+    side.platforms = {row["platform"]: row for row in dataset.platforms().to_pylist()}
+    seen: dict[str, set[str]] = {"engine": set(), "device": set()}
+    for part in dataset.parts(_COLUMNS):
+        for kind, names in seen.items():
+            names.update(part[kind].unique().to_pylist())
+        wanted = pc.not_equal(part["purpose"], "startup")
+        for kind in ("engine", "device"):
+            name = getattr(choice, kind)
+            if name is not None:
+                wanted = pc.and_(wanted, pc.equal(part[kind], name))
+        _add(side, part.filter(wanted), meant)
+    for kind, names in seen.items():
+        name = getattr(choice, kind)
+        if name is not None and name not in names:
+            raise UnknownName(kind, name, names, where=str(dataset.root))
+    if not side.cells:
+        raise UsageError(
+            f"{title} has no finished observation to compare; see `harness status {dataset.root}`."
+        )
+    return side
+
+
+def pair(a: Side, b: Side) -> Pairing:
+    """The cells that both sides measured, and why the others are left out."""
+    left_out: Counter[str] = Counter()
+    both = []
+
+    def identities(name: str) -> tuple[str | None, str | None]:
+        return a.identities.get(name), b.identities.get(name)
+
+    for cell in a.cells:
+        if cell not in b.cells:
+            left_out[_missing(b, cell)] += 1
+        elif all(_same(*identities(name)) for name in (cell.workload, *cell.co_runners)):
+            both.append(cell)
+        else:
+            left_out["the module, its arguments or its inputs differ"] += 1
+    for cell in b.cells:
+        if cell not in a.cells:
+            left_out[_missing(a, cell)] += 1
+    names = {name for cell in both for name in (cell.workload, *cell.co_runners)}
+    by_name = sum(side_a is None or side_b is None for side_a, side_b in map(identities, names))
+    return Pairing(sorted(both), left_out, by_name)
+
+
+def _missing(side: Side, cell: Cell) -> str:
+    return f"{side.failed[cell]} in {side.title}" if cell in side.failed else f"not measured in {side.title}"
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    """Imported datasets do not tell what a module was: there the name decides."""
+    return one is None or other is None or one == other
+
+
+def _add(side: Side, part: pa.Table, meant: frozenset[str]) -> None:
+    governors = pc.struct_field(part["state_before"], "governor")
+    for told, kind, values in (
+        (side.versions, "platform", part["engine_version"]),
+        (side.governors, "device", governors),
+    ):
+        for name, value in set(zip(part[kind].to_pylist(), values.to_pylist(), strict=True)):
+            told.setdefault(name, set()).add(value)
+    within, blocks = _within(part)
+    places = {name: place_of(name, meant) for name in part["platform"].unique().to_pylist()}
+    columns = (
+        part[name].to_pylist() for name in ("platform", "workload", "co_runners", "status", "wall_ns_mean")
+    )
+    for i, (platform, workload, beside, status, wall_ns) in enumerate(zip(*columns, strict=True)):
+        cell = Cell(places[platform], workload, tuple(beside))
+        if status == "ok":
+            one = Measured(math.log(wall_ns), float(within[i]), int(blocks[i]))
+            side.cells.setdefault(cell, []).append(one)
+            side.observed.add(platform)
+        else:
+            side.failed[cell] = status
+
+
+def _within(part: pa.Table) -> tuple[Any, Ints]:
+    samples = part["samples"].combine_chunks()
+    flat = pc.list_flatten(samples)
+    covered = pc.struct_field(flat, "covered").to_numpy(zero_copy_only=False).astype(bool)
+    row = pc.list_parent_indices(samples).to_numpy().astype(np.int64)[covered]
+    wall = pc.struct_field(flat, "wall_ns").to_numpy(zero_copy_only=False)[covered].astype(np.float64)
+    return block_variance(wall, row, len(part))

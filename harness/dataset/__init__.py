@@ -1,0 +1,6 @@
+"""What was measured, on disk: a directory of Parquet that is complete at every moment whatever is killed.
+
+``store.py`` has `Dataset`, which reads and writes all of it; ``info.py`` is dataset.json, ``records.py`` a finished
+job as it comes from a device, ``journal.py`` where it is kept first, ``schema.py`` the Parquet rows it becomes.
+``published.py`` and ``fetch.py`` bring in the published data, ``spreadsheet.py`` writes CSV.
+"""

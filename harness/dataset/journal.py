@@ -1,0 +1,59 @@
+"""Finished jobs, appended and synced to disk before they count: one file of JSON lines per device."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from harness.dataset.records import Entry
+from harness.errors import DatasetError
+
+
+class Journal:
+    """Appends entries. A line that a crash cut short is removed when the journal is opened again."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = _whole_lines(path)
+        self.entries = len(lines)
+        self._file = open(path, "ab")  # noqa: SIM115
+        self._file.truncate(sum(map(len, lines)))
+
+    def append(self, entry: Entry) -> None:
+        """On return the entry is on disk."""
+        self._file.write(msgspec.json.encode(entry) + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.entries += 1
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_journal(path: Path) -> list[Entry]:
+    """The whole entries; a torn last line is left out. Raises DatasetError for damage anywhere else."""
+    entries = []
+    for number, line in enumerate(_whole_lines(path), 1):
+        try:
+            entries.append(msgspec.json.decode(line, type=Entry))
+        except msgspec.DecodeError as error:
+            raise DatasetError(
+                f"{path}, line {number} is damaged ({error}); remove that line to lose only its job."
+            ) from error
+    return entries
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    data = path.read_bytes() if path.exists() else b""
+    return [line for line in data.splitlines(keepends=True) if line.endswith(b"\n")]

@@ -1,0 +1,198 @@
+"""The Parquet shape of a dataset, what each column means, and how a finished job becomes rows.
+
+`python -m harness.dataset.schema_page` writes docs/dataset.md from it. History: see HISTORY.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from harness.dataset.records import Entry, State
+
+VERSION = 1
+HISTORY = {1: "2026-11: first"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column: what it means, with its unit, and when it is null (never, where that is empty)."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    null: str = ""
+
+
+def _arrow(fields: list[Field]) -> pa.Schema:
+    return pa.schema([(field.name, field.type) for field in fields])
+
+
+_TEXT, _INTEGER, _NUMBER, _YES = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_UNTOLD = "where the device does not tell it"
+_IMPORTED = "imported"
+_NOT_RUN = "imported, or where it did not come so far"
+
+SAMPLE_FIELDS = [
+    Field("start_ns", _INTEGER, "when it began, ns of the device's monotonic clock"),
+    Field("wall_ns", _INTEGER, "how long it took, ns; what that contains is `wall_contains` of the platform"),
+    Field("user_ns", _INTEGER, "processor time of its own, ns"),
+    Field("sys_ns", _INTEGER, "processor time in the kernel, ns"),
+    Field("max_rss_kb", _INTEGER, "the engine's most memory so far, kB"),
+    Field("covered", _YES, "all co-runners ran from its start to its end; always true alone"),
+]
+STATE_FIELDS = [
+    Field("clock_mhz", _NUMBER, "clock of the first processor, MHz", _UNTOLD),
+    Field("governor", _TEXT, "what sets that clock", _UNTOLD),
+    Field("temperature_c", _NUMBER, "of the hottest sensor, °C", _UNTOLD),
+    Field("throttle_count", _INTEGER, "how often the processors were throttled since they started", _UNTOLD),
+    Field("load_1m", _NUMBER, "processes that wanted to run, mean of the last minute", _UNTOLD),
+    Field("free_memory_bytes", _INTEGER, "memory that was available, bytes", _UNTOLD),
+]
+_SAMPLE = pa.struct([(field.name, field.type) for field in SAMPLE_FIELDS])
+_STATE = pa.struct([(field.name, field.type) for field in STATE_FIELDS])
+
+OBSERVATION_FIELDS = [
+    Field("job", _TEXT, "identity of the job; the members of one job share it"),
+    Field("purpose", _TEXT, "`measure`, `startup` (an empty module) or `anchor` (repeated to see drift)"),
+    Field("platform", _TEXT, "engine:device"),
+    Field("engine", _TEXT, "the platform's engine"),
+    Field("device", _TEXT, "the platform's device"),
+    Field("workload", _TEXT, "suite/size/name"),
+    Field("co_runners", pa.list_(_TEXT), "workloads beside it, sorted"),
+    Field("n_co_runners", pa.int8(), "how many they are, 0 to 3"),
+    Field("status", _TEXT, "`ok`, or why there is no time (see measuring.md)"),
+    Field("reason", _TEXT, "what the device said of it; empty where `status` is `ok`", _IMPORTED),
+    Field("wall_ns_mean", _NUMBER, "mean time over covered samples, ns", "unless `status` is `ok`"),
+    Field(
+        "n_covered",
+        _INTEGER,
+        "executions in that mean; `samples` keeps the first 200 of a co-run, the mean has all",
+        _IMPORTED,
+    ),
+    Field(
+        "lower_bound_ns",
+        _INTEGER,
+        "a censored observation: the time is longer than this, ns",
+        "unless `status` is `timeout`",
+    ),
+    Field("samples", pa.list_(_SAMPLE), "each execution: the fields below", _IMPORTED),
+    Field("compile_ns", _INTEGER, "compiling the module, ns", f"{_NOT_RUN}, or each execution compiles anew"),
+    Field("load_ns", _INTEGER, "reading what was compiled before, ns", _NOT_RUN),
+    Field("cached", _YES, "`compile_ns` was taken from when the artefact was made", _NOT_RUN),
+    Field("warmup_ns", _INTEGER, "the first execution, kept apart, ns", _NOT_RUN),
+    Field("loop_start_ns", _INTEGER, "when its first sample began, ns of the monotonic clock", _NOT_RUN),
+    Field("loop_end_ns", _INTEGER, "until when it surely ran, ns of the monotonic clock", _NOT_RUN),
+    Field("position", pa.int32(), "tells repetitions of a job apart: round, or start and end", _IMPORTED),
+    Field("repeats", pa.int32(), "samples that were asked for", _IMPORTED),
+    Field("limit_s", _NUMBER, "after which the job ends, s"),
+    Field("co_run_s", _NUMBER, "how long workloads run together at least, s", _IMPORTED),
+    Field("started_at", pa.timestamp("us", tz="UTC"), "by the device's clock, UTC", _IMPORTED),
+    Field("state_before", _STATE, "the device before the job: the fields below", _IMPORTED),
+    Field("state_after", _STATE, "and after it", _IMPORTED),
+    Field("engine_version", _TEXT, "of the engine", _IMPORTED),
+    Field("harness_version", _TEXT, "of this program", _IMPORTED),
+    Field("attempts", pa.int16(), "how often the job was begun", _IMPORTED),
+    Field("note", _TEXT, "what else the device said, such as how long it waited to be cool", _IMPORTED),
+]
+OBSERVATIONS = _arrow(OBSERVATION_FIELDS)
+
+PLATFORM_FIELDS = [
+    Field("platform", _TEXT, "engine:device"),
+    Field("engine", _TEXT, "a WebAssembly implementation in one mode"),
+    Field("device", _TEXT, "a machine, as devices.yaml names it"),
+    Field("engine_version", _TEXT, "as the engine tells it", _IMPORTED),
+    Field("family", _TEXT, "what engines of one code base share, such as `wasmtime`", _IMPORTED),
+    Field("kind", _TEXT, "`compiler`, `baseline` or `interpreter`", _IMPORTED),
+    Field("ahead_of_time", _YES, "it runs what was compiled before", _IMPORTED),
+    Field("wall_contains", _TEXT, "what `wall_ns` is: `instance` or `process` (see measuring.md)"),
+    Field("facts", pa.map_(_TEXT, _TEXT), "what the device told of itself, as text", _IMPORTED),
+    Field(
+        "features", pa.map_(_TEXT, _NUMBER), "of the model, by name", "unless imported: `facts` says it all"
+    ),
+]
+PLATFORMS = _arrow(PLATFORM_FIELDS)
+
+WORKLOAD_FIELDS = [
+    Field("workload", _TEXT, "suite/size/name"),
+    Field("module_sha256", _TEXT, "of the module", _IMPORTED),
+    Field("identity_sha256", _TEXT, "of module, argv, stdin and files", _IMPORTED),
+    Field("module_bytes", _INTEGER, "size of the module, bytes", _IMPORTED),
+    Field("argv", pa.list_(_TEXT), "its arguments, the name first", _IMPORTED),
+    Field("opcodes", pa.map_(_TEXT, _INTEGER), "how often each opcode is executed, exactly", _IMPORTED),
+    Field(
+        "features",
+        pa.map_(_TEXT, _NUMBER),
+        "ln(1 + count) by `xHH`",
+        "unless imported: `opcodes` says it all",
+    ),
+]
+WORKLOADS = _arrow(WORKLOAD_FIELDS)
+
+PLAN_FIELDS = [
+    Field("job", _TEXT, "identity: a hash of what defines it"),
+    Field("device", _TEXT, "where"),
+    Field("engine", _TEXT, "under what"),
+    Field("workloads", pa.list_(_TEXT), "one to four together"),
+    Field("purpose", _TEXT, "as in observations"),
+    Field("position", pa.int32(), "as in observations"),
+    Field("repeats", pa.int32(), "samples asked for"),
+    Field("limit_s", _NUMBER, "after which the job ends, s"),
+    Field("co_run_s", _NUMBER, "how long workloads run together at least, s"),
+]
+PLAN = _arrow(PLAN_FIELDS)
+
+
+def rows(entry: Entry) -> list[dict[str, Any]]:
+    """One row of OBSERVATIONS for each member of the job."""
+    job, result = entry.job, entry.result
+    common = {
+        "job": job.id,
+        "purpose": job.purpose,
+        "platform": job.platform,
+        "engine": job.engine,
+        "device": job.device,
+        "n_co_runners": job.degree - 1,
+        "position": job.position,
+        "repeats": job.repeats,
+        "limit_s": job.limit_s,
+        "co_run_s": job.co_run_s,
+        "started_at": result.started_unix_ns // 1000,
+        "state_before": _state(result.state_before),
+        "state_after": _state(result.state_after),
+        "engine_version": entry.engine_version,
+        "harness_version": entry.harness_version,
+        "attempts": entry.attempts,
+        "note": result.note,
+    }
+    found = []
+    for index, member in enumerate(result.members):
+        covered = [sample.wall_ns for sample in member.samples if sample.covered]
+        count = len(covered) + member.more_count
+        found.append(
+            common
+            | {
+                "workload": member.workload,
+                "co_runners": sorted(job.workloads[:index] + job.workloads[index + 1 :]),
+                "status": member.status,
+                "reason": member.reason,
+                "wall_ns_mean": (sum(covered) + member.more_wall_ns) / count
+                if member.status == "ok"
+                else None,
+                "n_covered": count,
+                "lower_bound_ns": round(job.limit_s * 1e9) if member.status == "timeout" else None,
+                "samples": [msgspec.to_builtins(msgspec.structs.asdict(sample)) for sample in member.samples],
+            }
+            | {
+                name: getattr(member, name)
+                for name in ("compile_ns", "load_ns", "cached", "warmup_ns", "loop_start_ns", "loop_end_ns")
+            }
+        )
+    return found
+
+
+def _state(state: State) -> dict[str, Any]:
+    return msgspec.structs.asdict(state)

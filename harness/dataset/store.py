@@ -1,0 +1,214 @@
+"""A dataset: a directory of Parquet, complete at every moment whatever is killed.
+
+dataset.json            schema version, identity, and the settings of each collection
+plan.parquet            the jobs of the last collection
+platforms.parquet       engine and device of each platform
+workloads.parquet       module, argv and opcode counts of each workload
+observations/*.parquet  what was measured
+journal/*.jsonl         finished jobs that are not yet in observations/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.dataset import schema
+from harness.dataset.info import Collection, Info, Settings
+from harness.dataset.journal import Journal, read_journal
+from harness.dataset.records import Entry, Job
+from harness.errors import DatasetError
+from harness.files import replacing
+
+
+class Dataset:
+    def __init__(self, root: Path, info: Info) -> None:
+        self.root, self.info = root, info
+        self._numbering = threading.Lock()
+
+    @classmethod
+    def create(cls, root: str | Path, source: str = "collected by harness") -> Dataset:
+        """A new dataset. Raises DatasetError where something else is already there."""
+        root = Path(root)
+        refuse_taken(root)
+        dataset = cls(root, Info(schema.VERSION, uuid.uuid4().hex, _now(), source))
+        root.mkdir(parents=True, exist_ok=True)
+        dataset._write_info()
+        return dataset
+
+    @classmethod
+    def open(cls, root: str | Path) -> Dataset:
+        """An existing dataset. Raises DatasetError where there is none, or one of another schema version."""
+        root = Path(root)
+        path = root / "dataset.json"
+        try:
+            info = msgspec.json.decode(path.read_bytes(), type=Info)
+        except FileNotFoundError:
+            raise DatasetError(
+                f"{root} is not a dataset (no dataset.json in it); make one with `harness collect -o {root}`."
+            ) from None
+        except (OSError, msgspec.DecodeError) as error:
+            raise DatasetError(f"{path} is damaged: {error}; restore it from a copy.") from error
+        if info.schema != schema.VERSION:
+            raise DatasetError(
+                f"{root} has schema version {info.schema}, this harness reads {schema.VERSION}; "
+                "use a harness of its time."
+            )
+        return cls(root, info)
+
+    @classmethod
+    def open_or_create(cls, root: Path) -> Dataset:
+        return cls.open(root) if (root / "dataset.json").exists() else cls.create(root)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second collection out of this dataset. Raises DatasetError where one is running."""
+        with open(self.root / "lock", "a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise DatasetError(
+                    f"another `harness` is collecting into {self.root}; wait for it."
+                ) from None
+            yield
+
+    def begin(self, settings: Settings, harness_version: str, jobs: Sequence[Job]) -> None:
+        """Record the plan and the settings of a collection that starts."""
+        collection = Collection(_now(), harness_version, settings)
+        same = self.info.collections and self.info.collections[-1].settings == settings
+        kept = self.info.collections if same else [*self.info.collections, collection]
+        self.info = msgspec.structs.replace(self.info, collections=kept)
+        self._write_info()
+        rows = [msgspec.structs.asdict(job) for job in jobs]
+        for row in rows:
+            row["job"] = row.pop("id")
+        self._write(self.root / "plan.parquet", pa.Table.from_pylist(rows, schema.PLAN))
+
+    def plan(self) -> list[Job]:
+        """The jobs of the last collection; empty where nothing was planned (an imported dataset)."""
+        rows = self.planned().to_pylist()
+        return [Job(id=row.pop("job"), **row | {"workloads": tuple(row["workloads"])}) for row in rows]
+
+    def planned(self) -> pa.Table:
+        """`plan` as a table."""
+        return self._table("plan", schema.PLAN)
+
+    def journal(self, device: str) -> Journal:
+        return Journal(self.root / "journal" / f"{device}.jsonl")
+
+    def finished(self) -> set[str]:
+        """The ids of all finished jobs."""
+        return self._compacted() | {entry.job.id for entry in self._pending()}
+
+    def compact(self, device: str = "*") -> None:
+        """Turn the journals, or one device's, into one more Parquet part. Safe to kill at any point, and to repeat."""
+        journals = sorted((self.root / "journal").glob(f"{device}.jsonl"))
+        entries = list(self._pending(journals))
+        if entries:
+            rows = [row for entry in entries for row in schema.rows(entry)]
+            self.add_part(pa.Table.from_pylist(rows, schema.OBSERVATIONS))
+        for path in journals:
+            path.unlink()
+
+    def add_part(self, observations: pa.Table) -> None:
+        """Add observations as one more file; its name is unique, so that datasets merge by copying their parts."""
+        folder, prefix = self.root / "observations", f"part-{self.info.id[:8]}-"
+        with self._numbering:
+            numbers = [int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{prefix}*.parquet")]
+            self._write(folder / f"{prefix}{max(numbers, default=0) + 1:05}.parquet", observations)
+
+    def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """All observations, a file at a time; those still in the journals come last.
+
+        A column may be a nested one by its Parquet path, such as ``samples.list.element.wall_ns``.
+        """
+        columns = list(columns or schema.OBSERVATIONS.names)
+        whole = list(dict.fromkeys(name.partition(".")[0] for name in columns))
+        for path in self._parts():
+            yield self._read(path, columns).select(whole)
+        pending = [row for entry in self._pending() for row in schema.rows(entry)]
+        yield pa.Table.from_pylist(pending, schema.OBSERVATIONS).select(whole)
+
+    def observations(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All observations, including those still in the journals."""
+        return pa.concat_tables(self.parts(columns))
+
+    def platforms(self) -> pa.Table:
+        return self._table("platforms", schema.PLATFORMS)
+
+    def workloads(self) -> pa.Table:
+        return self._table("workloads", schema.WORKLOADS)
+
+    def put_platforms(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add platforms; those already there are replaced."""
+        self._put("platforms", "platform", rows, schema.PLATFORMS)
+
+    def put_workloads(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add workloads; those already there are replaced."""
+        self._put("workloads", "workload", rows, schema.WORKLOADS)
+
+    def _put(self, name: str, key: str, rows: Iterable[Mapping[str, Any]], shape: pa.Schema) -> None:
+        by_key = {row[key]: row for row in [*self._table(name, shape).to_pylist(), *rows]}
+        self._write(self.root / f"{name}.parquet", pa.Table.from_pylist(list(by_key.values()), shape))
+
+    def _table(self, name: str, shape: pa.Schema) -> pa.Table:
+        path = self.root / f"{name}.parquet"
+        return self._read(path) if path.exists() else shape.empty_table()
+
+    def _parts(self) -> list[Path]:
+        return sorted((self.root / "observations").glob("*.parquet"))
+
+    def _compacted(self) -> set[str]:
+        found: set[str] = set()
+        for path in self._parts():
+            found.update(self._read(path, ["job"]).column("job").unique().to_pylist())
+        return found
+
+    def _pending(self, journals: Sequence[Path] | None = None) -> Iterator[Entry]:
+        """Entries of the journals, all of them by default, that are not in a part yet; each job once."""
+        if journals is None:
+            journals = sorted((self.root / "journal").glob("*.jsonl"))
+        seen = self._compacted() if journals else set()
+        for path in journals:
+            for entry in read_journal(path):
+                if entry.job.id not in seen:
+                    seen.add(entry.job.id)
+                    yield entry
+
+    def _read(self, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+        try:
+            with pq.ParquetFile(path) as file:
+                return file.read(columns and list(columns))
+        except (OSError, pa.ArrowException) as error:
+            problem = str(error).splitlines()[0][:200]
+            raise DatasetError(f"{path} is damaged: {problem}; restore or remove it.") from error
+
+    def _write(self, path: Path, table: pa.Table) -> None:
+        with replacing(path) as partial:
+            pq.write_table(table, partial, compression="zstd")
+
+    def _write_info(self) -> None:
+        with replacing(self.root / "dataset.json") as partial:
+            partial.write_bytes(msgspec.json.format(msgspec.json.encode(self.info), indent=1) + b"\n")
+
+
+def refuse_taken(root: Path) -> None:
+    """Raises DatasetError unless a new dataset can be made at ``root``."""
+    if (root / "dataset.json").exists():
+        raise DatasetError(f"{root} is a dataset already; name a new directory with -o.")
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DatasetError(f"{root} exists and is not a dataset; name a new directory with -o.")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""What predictions are for: ``predict.py`` answers from names to times and bounds."""

@@ -1,0 +1,256 @@
+"""`harness predict`: from names to execution times and bounds."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import ModelError, UnknownName, UsageError
+from harness.output import Column
+from pitot_core import MAX_CO_RUNNERS, Pitot, PitotError, Queries, UncalibratedDegree
+
+WITH = "with"
+
+
+EXPLAIN_COLUMNS = [
+    Column("startup_ns", "start-up", True, "ns of `mean_ns` that any workload takes there"),
+    Column("work_ns", "work", True, "ns of `mean_ns` that the workload's own work takes"),
+    Column("interference_ns", "interference", True, "ns of `mean_ns` that the co-runners cost"),
+    Column("like_workloads", "workloads like it", meaning="known workloads that behave most alike"),
+    Column("like_platforms", "platforms like it", meaning="known platforms that behave most alike"),
+]
+
+
+def columns(eps: float) -> list[Column]:
+    return [
+        Column("workload", "workload", meaning="suite/size/name"),
+        Column("platform", "platform", meaning="engine:device"),
+        Column("with", "beside", meaning="co-runners"),
+        Column("mean_ns", "expected", True, "predicted execution time, ns"),
+        Column("bound_ns", f"stays below (ε = {eps:g})", True, "ns; null where no bound can be promised"),
+    ]
+
+
+@dataclass(frozen=True)
+class Question:
+    """How long does ``workload`` take on ``platform`` beside ``co_runners``?"""
+
+    workload: str
+    platform: str
+    co_runners: tuple[str, ...] = ()
+
+
+def load_model(path: str | Path) -> Pitot:
+    """The model of `harness train`. Raises ModelError."""
+    path = Path(path)
+    if not path.exists():
+        raise ModelError(f"no model at {path}; make one with `harness train DATASET -o {path}`.")
+    try:
+        return Pitot.load(path)
+    except (OSError, PitotError) as error:
+        raise ModelError(f"{str(error).rstrip('.')}.") from error
+
+
+def questions(
+    model: Pitot,
+    *,
+    workload: str | None,
+    device: str | None,
+    engine: str | None,
+    platform: str | None,
+    co_runners: Sequence[str],
+) -> list[Question]:
+    """Everything the options leave open, over all the model knows. Raises UnknownName, UsageError."""
+    workloads, platforms = _names(model)
+    if platform and (device or engine):
+        raise UsageError("give either -p ENGINE:DEVICE or -d and -e, not both.")
+    chosen = platforms
+    if platform:
+        _known("platform", platform, platforms)
+        chosen = [platform]
+    if device:
+        _known("device", device, [name.partition(":")[2] for name in platforms])
+        chosen = [name for name in chosen if name.partition(":")[2] == device]
+    if engine:
+        _known("engine", engine, [name.partition(":")[0] for name in platforms])
+        chosen = [name for name in chosen if name.partition(":")[0] == engine]
+    if not chosen:
+        raise UsageError(
+            f"{engine} was never observed on {device}; leave out -e to see the engines that were."
+        )
+    if workload:
+        _known("workload", workload, workloads)
+    for name in co_runners:
+        _known("workload", name, workloads)
+    return [
+        Question(w, p, tuple(co_runners)) for w in ([workload] if workload else workloads) for p in chosen
+    ]
+
+
+def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str, Any]]:
+    """Rows with ``mean_ns`` and ``bound_ns`` (infinite where the calibration rows cannot support ε).
+
+    Raises UsageError for an ε outside (0, 1), UnknownName for what was never observed, ModelError for a number of
+    co-runners that was never calibrated.
+    """
+    if not 0 < eps < 1:
+        raise UsageError(
+            f"--eps {eps:g} must be between 0 and 1; 0.05 asks for a bound that holds 95 times in 100."
+        )
+    queries = _encode(model, asked)
+    try:
+        mean = model.predict(queries)
+        bound = model.bound(queries, eps)
+    except UncalibratedDegree as error:
+        raise ModelError(f"{error}.") from error
+    return [
+        {
+            "workload": question.workload,
+            "platform": question.platform,
+            WITH: list(question.co_runners),
+            "mean_ns": float(mean[i]),
+            "bound_ns": float(bound[i]),
+            "eps": eps,
+        }
+        for i, question in enumerate(asked)
+    ]
+
+
+def explain(model: Pitot, asked: Sequence[Question]) -> list[dict[str, Any]]:
+    """What each prediction is made of, in ns, and the known workloads and platforms that behave most alike."""
+    parts = model.explain(_encode(model, asked))
+    return [
+        {
+            "startup_ns": float(parts.startup_ns[i]),
+            "work_ns": float(parts.work_ns[i]),
+            "interference_ns": float(parts.interference_ns[i]),
+            "like_workloads": list(parts.nearest_workloads[i]),
+            "like_platforms": list(parts.nearest_platforms[i]),
+        }
+        for i in range(len(asked))
+    ]
+
+
+def shortage(model: Pitot, asked: Iterable[Question], eps: float) -> str | None:
+    """The sentence that says why bounds are infinite, if any is."""
+    pools = model.pools()
+    short = [
+        pools[n]
+        for n in sorted({len(q.co_runners) for q in asked})
+        if n in pools and pools[n].smallest_eps > eps
+    ]
+    if not short:
+        return None
+    told = "; ".join(
+        f"{pool.rows} calibration rows with {_co_runners(pool.co_runners)} support no ε below {pool.smallest_eps:.3g}"
+        for pool in short
+    )
+    return f"∞ means that no bound can be promised at ε = {eps:g}: {told}. Collect more, or ask for a larger --eps."
+
+
+def read_batch(path: Path) -> tuple[list[dict[str, Any]], list[Question]]:
+    """The rows of a CSV, Parquet or JSON-lines file, and the question in each. Raises UsageError."""
+    try:
+        rows = _read_rows(path)
+    except FileNotFoundError:
+        raise UsageError(f"no file {path}; name one with the columns workload, platform and with.") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read as {path.suffix.lstrip('.') or 'CSV'}: {error}; correct it."
+        ) from error
+    asked = []
+    for number, row in enumerate(rows, 1):
+        for column in ("workload", "platform"):
+            if not isinstance(row.get(column), str) or not row[column]:
+                raise UsageError(
+                    f"{path}, row {number}: column {column!r} is missing or empty; put a name there."
+                )
+        beside = row.get(WITH) or []
+        names = beside.split(";") if isinstance(beside, str) else list(beside)
+        asked.append(
+            Question(row["workload"], row["platform"], tuple(name.strip() for name in names if name.strip()))
+        )
+    return rows, asked
+
+
+def write_batch(path: Path, rows: list[dict[str, Any]]) -> None:
+    """CSV, Parquet or JSON lines by the file's extension; the file appears whole or not at all."""
+    from harness.files import replacing
+
+    with replacing(path) as partial:
+        if path.suffix == ".parquet":
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            pq.write_table(pa.Table.from_pylist(rows), partial)
+        elif path.suffix in (".jsonl", ".ndjson", ".json"):
+            partial.write_text("".join(json.dumps(_finite(row)) + "\n" for row in rows))
+        else:
+            with open(partial, "w", newline="") as file:
+                write_csv(file, rows)
+
+
+def write_csv(file: Any, rows: list[dict[str, Any]]) -> None:
+    writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: ";".join(v) if isinstance(v, list) else v for key, v in _finite(row).items()})
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return rows
+    text = path.read_text(encoding="utf-8")
+    if path.suffix in (".jsonl", ".ndjson", ".json"):
+        parsed = [json.loads(line) for line in text.splitlines() if line.strip()]
+        if not all(isinstance(row, dict) for row in parsed):
+            raise ValueError("each line must be a JSON object")
+        return parsed
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(v, float) and not np.isfinite(v) else v for key, v in row.items()}
+
+
+def _encode(model: Pitot, asked: Sequence[Question]) -> Queries:
+    workloads, platforms = ({name: i for i, name in enumerate(names)} for names in _names(model))
+    beside = np.full((len(asked), MAX_CO_RUNNERS), -1, np.int32)
+    for i, question in enumerate(asked):
+        if len(question.co_runners) > MAX_CO_RUNNERS:
+            count = len(question.co_runners)
+            raise UsageError(
+                f"{count} co-runners were given; at most {MAX_CO_RUNNERS} are measured and calibrated; leave some out."
+            )
+        for name in (question.workload, *question.co_runners):
+            _known("workload", name, workloads)
+        _known("platform", question.platform, platforms)
+        beside[i, : len(question.co_runners)] = [workloads[name] for name in question.co_runners]
+    return Queries(
+        np.array([platforms[q.platform] for q in asked], np.int32),
+        np.array([workloads[q.workload] for q in asked], np.int32),
+        beside,
+    )
+
+
+def _names(model: Pitot) -> tuple[list[str], list[str]]:
+    assert model.features is not None
+    return list(model.features.workload_names), list(model.features.platform_names)
+
+
+def _known(kind: str, name: str, names: Iterable[str]) -> None:
+    if name not in names:
+        raise UnknownName(kind, name, names, where="the model (it was never observed)")
+
+
+def _co_runners(count: int) -> str:
+    return f"{count} co-runner{'' if count == 1 else 's'}" if count else "no co-runner"

@@ -1,0 +1,111 @@
+"""What is compiled on this machine for devices: once for each module, engine version and processor type."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.engines import Engine
+from harness.engines.maker import NotMade
+from harness.engines.runners.runner import EMPTY_MODULE
+from harness.errors import SuiteError
+from harness.fleet.devices import Device
+from harness.suites.suite import Native, Workload
+
+_ONE_AT_A_TIME = threading.Lock()  # they would only compete for this machine's processors
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file with its SHA-256, what compiling it took, and whether that was done before."""
+
+    path: Path
+    sha256: str
+    compile_ns: int
+    cached: bool
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the agent is told."""
+        return {"sha256": self.sha256, "compile_ns": self.compile_ns, "cached": self.cached}
+
+
+def made_here(engine: Engine, device: Device) -> bool:
+    """Whether the controller compiles for this engine on this device."""
+    return engine.maker is not None and (engine.only_made or device.compile == "controller")
+
+
+def artefact(engine: Engine, workload: Workload, machine: str) -> Artefact:
+    """The workload compiled for an engine on devices of a processor type. Raises NotMade."""
+    maker = engine.maker
+    if maker is None:
+        raise NotMade(f"{engine.name} compiles on the device only")
+    try:
+        recipe = [engine.name, maker.version(), machine, maker.recipe(workload, machine)]
+    except (OSError, SuiteError) as error:
+        raise NotMade(str(error)) from error
+    path = _cache() / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
+    note = path.with_suffix(".json")
+    with _ONE_AT_A_TIME:
+        try:
+            known = json.loads(note.read_text())
+            if known["sha256"] == _sha256(path):
+                return Artefact(path, known["sha256"], known["compile_ns"], cached=True)
+        except (OSError, ValueError, KeyError):
+            pass  # never made, or damaged
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as scratch:
+            fresh = Path(scratch, "artefact")
+            compile_ns = maker.make(workload, machine, fresh)
+            if not fresh.exists():
+                raise NotMade("the compiler left nothing")
+            sha256 = _sha256(fresh)
+            Path(scratch, "note").write_text(json.dumps({"sha256": sha256, "compile_ns": compile_ns}))
+            os.replace(fresh, path)
+            os.replace(Path(scratch, "note"), note)
+    return Artefact(path, sha256, compile_ns, cached=False)
+
+
+def given(
+    engine: Engine, device: Device, workload: Workload, machine: str
+) -> tuple[dict[str, Any], dict[str, Callable[[], bytes]]]:
+    """What a device gets of a workload beside its module: for the agent's description, and bytes by their SHA-256.
+
+    Nothing where it compiles itself. Raises NotMade.
+    """
+    if not made_here(engine, device):
+        return {}, {}
+    made = artefact(engine, workload, machine)
+    return {"artefact": made.spec}, {made.sha256: made.path.read_bytes}
+
+
+def probe(engine: Engine, machine: str) -> Artefact:
+    """An empty workload compiled for the engine, to see whether a device takes what is made here. Raises NotMade."""
+    with tempfile.TemporaryDirectory(prefix="harness-probe-") as folder:
+        module, source = Path(folder, "empty.wasm"), Path(folder, "empty.c")
+        module.write_bytes(EMPTY_MODULE)
+        source.write_text("void _start(void) {}\n")
+        native = Native(Path(folder), (source,), ("-O1",))
+        return artefact(engine, Workload("probe/empty", "probe", module, ("empty",), native=native), machine)
+
+
+def version_of(engine: Engine, on_device: str) -> str:
+    """The engine's version: what the device told, and what compiled here where that is another. Raises NotMade."""
+    parts = [on_device, engine.maker.version() if engine.maker else ""]
+    return "+".join(dict.fromkeys(filter(None, parts)))
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "harness" / "made"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

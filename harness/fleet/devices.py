@@ -1,0 +1,157 @@
+"""devices.yaml: the machines of the cluster."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from harness.engines import ENGINES
+from harness.engines.custom import CustomEngine, WrongEngine, custom_engines
+from harness.errors import DevicesError, UnknownName
+from harness.fleet.local import LocalTransport
+from harness.fleet.transport import Transport
+
+BUILT_IN = dict(ENGINES)
+DEFAULT_PATH = Path("devices.yaml")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A machine that runs modules, and how to reach it."""
+
+    transport: Literal["local", "ssh"]
+    name: str = ""
+    host: str | None = None
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    user: str | None = None
+    key: str | None = None
+    known_hosts: str | None = None
+    jump: str | None = None
+    python: str | None = None
+    engines: list[str] | None = None
+    cpus: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=1)] | None = None
+    cache: str = "~/.cache/harness"
+    compile: Literal["device", "controller"] = "device"  # where engines that compile ahead of time do
+
+    def connect(self, controller: str) -> Transport:
+        """Start an agent there. Raises LinkLost, and Unreachable where trying again will not help."""
+        if self.transport == "local":
+            return LocalTransport(Path(self.cache).expanduser(), controller, self.python or sys.executable)
+        from harness.fleet.ssh import Address, SshTransport
+
+        address = Address(self.host or self.name, self.port, self.user, self.key, self.known_hosts, self.jump)
+        return SshTransport(address, self.cache, self.python or "python3", controller)
+
+
+class _DevicesFile(msgspec.Struct, forbid_unknown_fields=True):
+    devices: dict[str, Device]
+    engines: dict[str, CustomEngine] = {}
+
+
+def load_devices(path: str | Path = DEFAULT_PATH) -> dict[str, Device]:
+    """Every device of the file, by name. Raises DevicesError naming the line and the field that is wrong."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DevicesError(
+            f"no {path}; create one with the line `devices: {{local: {{transport: local}}}}`, or name another "
+            "file with --devices-file."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DevicesError(f"{path} cannot be read: {error}; name another with --devices-file.") from error
+    try:
+        raw = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = " ".join(str(error.problem or error.context or error).split())
+        raise DevicesError(f"{path}{line}: not valid YAML: {problem}; correct that line.") from error
+    except YAMLError as error:
+        raise DevicesError(f"{path}: not valid YAML: {' '.join(str(error).split())}; correct it.") from error
+    try:
+        parsed = msgspec.convert(raw, _DevicesFile)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        raise _wrong(path, raw, _steps(where.strip("`"), raw), what) from error
+    try:
+        ENGINES.update(custom_engines(parsed.engines, BUILT_IN))
+    except WrongEngine as error:
+        raise _wrong(path, raw, ["engines", *error.field.split(".")], error.what) from error
+    for name, device in parsed.devices.items():
+        if not _NAME.fullmatch(name):
+            raise _wrong(path, raw, ["devices", name], "a device's name takes letters, digits and . _ -")
+        for position, engine in enumerate(device.engines or []):
+            if engine not in ENGINES:
+                where = f"{path}, line {_line(raw, ['devices', name, 'engines', position])}"
+                raise UnknownName("engine", engine, ENGINES, where=where)
+    if not parsed.devices:
+        raise _wrong(path, raw, ["devices"], "it names no device")
+    return {name: msgspec.structs.replace(device, name=name) for name, device in parsed.devices.items()}
+
+
+def choose(devices: dict[str, Device], names: Iterable[str]) -> list[Device]:
+    """The named devices, or all of them for no name. Raises UnknownName."""
+    names = list(names)
+    for name in names:
+        if name not in devices:
+            raise UnknownName("device", name, devices, where="devices.yaml")
+    return [device for name, device in devices.items() if not names or name in names]
+
+
+def _steps(where: str, raw: Any) -> list[str | int]:
+    """msgspec's ``$.devices[...].cpus[0]`` as keys; the ``[...]`` of a mapping is the first key that fails alone."""
+    steps: list[str | int] = []
+    for word, index in re.findall(r"\.([^.\[\]]+)|\[([^\]]*)\]", where):
+        if word:
+            steps.append(word)
+        elif index.isdigit():
+            steps.append(int(index))
+        elif steps in (["devices"], ["engines"]):
+            what = Device if steps == ["devices"] else CustomEngine
+            entries = raw[steps[0]].items()
+            steps.append(next((name for name, entry in entries if not _converts(entry, what)), ""))
+    return steps
+
+
+def _converts(entry: Any, what: type) -> bool:
+    try:
+        msgspec.convert(entry, what)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _wrong(path: Path, raw: Any, steps: list[str | int], what: str) -> DevicesError:
+    unknown = re.search(r"unknown field `([^`]+)`", what)
+    if unknown:
+        kind = CustomEngine if steps[:1] == ["engines"] else Device
+        fields = [name for name in kind.__struct_fields__ if name != "name"]
+        what = f"{what}; the fields are {', '.join(fields)}" if len(steps) > 1 else what
+        steps = [*steps, unknown[1]]
+    field = ".".join(str(step) for step in steps if step != "") or "the file"
+    return DevicesError(
+        f"{path}, line {_line(raw, steps)}, {field}: {what[0].lower()}{what[1:]}; correct the entry."
+    )
+
+
+def _line(raw: Any, steps: list[str | int]) -> int:
+    """The line (from 1) of the deepest of these keys that the document has."""
+    line = 1
+    for step in steps:
+        if isinstance(raw, CommentedMap) and step in raw:
+            line = raw.lc.key(step)[0] + 1
+        elif isinstance(raw, CommentedSeq) and isinstance(step, int) and step < len(raw):
+            line = raw.lc.item(step)[0] + 1
+        else:
+            break
+        raw = raw[step]
+    return line

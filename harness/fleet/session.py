@@ -1,0 +1,207 @@
+"""A conversation with one agent: what the controller asks, and checks on what the device answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from harness.dataset.records import JobResult, Name, Nanoseconds, State, Text
+from harness.errors import DeviceError
+from harness.fleet.transport import LinkLost, Transport
+
+CHUNK_BYTES = 1 << 20
+ANSWER_S = 60.0
+PING_EVERY_S = 10.0
+SILENT_S = 35.0  # an agent that answered no ping for so long cannot be heard
+MOST_PREAMBLE_LINES = 100  # what a login shell may print before the agent's greeting
+AGENT_VERSION = 1
+
+
+class _Event(msgspec.Struct):
+    """The fields any event may have; each answer is then checked for those it needs."""
+
+    event: Name
+    reason: Text = ""
+    agent: int = 0
+    pid: int = 0
+    holder: Name = ""
+    sha256: Name = ""
+    job: Name = ""
+    digests: list[Name] = []
+    state: State = State()
+    unix_ns: Nanoseconds = 0
+    facts: dict[Name, Annotated[str, msgspec.Meta(max_length=300)] | float | bool] = {}
+    engines: dict[Name, dict[Name, Text]] = {}
+    result: msgspec.Raw = msgspec.Raw(b"")
+
+
+class Refused(Exception):
+    """The agent answered that it cannot do what was asked."""
+
+
+class Session:
+    """Raises LinkLost where the agent is gone, Refused where it says no, DeviceError where it talks nonsense."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        device: str,
+        *,
+        wait_s: float = 600.0,
+        on_busy: Callable[[str], None] | None = None,
+    ) -> None:
+        self._transport, self._device = transport, device
+        self._has: set[str] = set()
+        deadline = time.monotonic() + wait_s
+        while True:
+            event = self._greeting()
+            if event.event == "hello":
+                break
+            if event.event != "busy":
+                raise DeviceError(device, f"expected the agent's greeting and got {event.event!r}")
+            if time.monotonic() > deadline:
+                raise DeviceError(device, f"it is held by {event.holder}; waited {wait_s:g} s for it")
+            if on_busy:
+                on_busy(event.holder)
+        if event.agent != AGENT_VERSION:
+            raise DeviceError(device, f"its agent speaks version {event.agent}, this harness {AGENT_VERSION}")
+
+    def facts(self) -> dict[str, str | float | bool]:
+        """What the machine is, and ``clock_skew_s``: how far its clock is ahead of ours."""
+        before = time.time()
+        answer = self._ask("facts", op="facts")
+        skew_s = answer.unix_ns / 1e9 - (before + time.time()) / 2
+        return answer.facts | {"clock_skew_s": round(skew_s, 3)}
+
+    def state(self) -> State:
+        return self._ask("facts", op="facts").state
+
+    def install(self, wheels: list[str]) -> None:
+        """Unpack wheels that were pushed, for runners to import from."""
+        self._ask("installed", op="install", wheels=wheels, within_s=300)
+
+    def detect(self, engines: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+        """Per engine either ``{"version": …}`` or ``{"absent": reason}``; its runner files must have been pushed."""
+        return self._ask("detected", op="detect", engines=engines, within_s=40.0 * len(engines)).engines
+
+    def push(self, contents: Mapping[str, Callable[[], bytes]]) -> None:
+        """Store what the device does not have yet; ``contents`` gives the bytes by their SHA-256."""
+        wanted = [digest for digest in contents if digest not in self._has]
+        if not wanted:
+            return
+        for digest in self._ask("missing", op="have", digests=wanted).digests:
+            if digest not in contents:
+                raise DeviceError(self._device, f"asked for {digest!r}, which it was not offered")
+            data = contents[digest]()
+            for start in range(0, max(len(data), 1), CHUNK_BYTES):
+                chunk, more = data[start : start + CHUNK_BYTES], start + CHUNK_BYTES < len(data)
+                self._send(op="put", sha256=digest, data=base64.b64encode(chunk).decode(), more=more)
+            self._answer("stored", ANSWER_S)
+        self._has.update(wanted)
+
+    def run(self, dataset: str, spec: dict[str, Any], within_s: float) -> JobResult | None:
+        """Run a job to its end; None when it was cancelled. ``cancel`` may be called from another thread."""
+        self._send(op="run", dataset=dataset, job=spec)
+        deadline = time.monotonic() + within_s
+        while True:
+            event = self._next_while_working(deadline)
+            if event.event == "cancelled":
+                return None
+            if event.event == "result":
+                result = self._result(event)
+                if result.job != spec["id"]:
+                    raise DeviceError(
+                        self._device, f"sent job {result.job!r} when {spec['id']!r} was asked for"
+                    )
+                return result
+            raise DeviceError(self._device, f"answered {event.event!r} to a job")
+
+    def spooled(self, dataset: str) -> list[JobResult]:
+        """Results that were finished while nobody listened; each stays on the device until ``ack``."""
+        self._send(op="spool", dataset=dataset)
+        found = []
+        while (event := self._next(ANSWER_S)).event == "result":
+            found.append(self._result(event))
+        if event.event != "spool_end":
+            raise DeviceError(self._device, f"answered {event.event!r} when asked for its spool")
+        return found
+
+    def ack(self, dataset: str, job: str) -> None:
+        self._send(op="ack", dataset=dataset, job=job)
+
+    def cancel(self) -> None:
+        self._send(op="cancel")
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _ask(self, answer: str, *, within_s: float = ANSWER_S, **message: Any) -> _Event:
+        self._send(**message)
+        return self._answer(answer, within_s)
+
+    def _answer(self, answer: str, within_s: float) -> _Event:
+        event = self._next(within_s)
+        if event.event != answer:
+            raise DeviceError(self._device, f"answered {event.event!r} where {answer!r} was due")
+        return event
+
+    def _send(self, **message: Any) -> None:
+        self._transport.send(json.dumps(message).encode())
+
+    def _next_while_working(self, deadline: float) -> _Event:
+        """The next event but `alive`; pings meanwhile, so that a dead link is noticed whatever the job's length."""
+        heard = time.monotonic()
+        while True:
+            line = self._transport.receive(PING_EVERY_S)
+            now = time.monotonic()
+            if line is None:
+                if now > deadline:
+                    raise LinkLost("the job is long over and the agent has not answered")
+                if now - heard > SILENT_S:
+                    raise LinkLost(f"the agent has not been heard for {SILENT_S:g} s")
+                self._send(op="ping")
+                continue
+            heard = now
+            event = self._event(line)
+            if event.event != "alive":
+                return event
+
+    def _greeting(self) -> _Event:
+        """The first event, after whatever a login shell prints."""
+        for _ in range(MOST_PREAMBLE_LINES):
+            line = self._line(ANSWER_S)
+            if line.startswith(b'{"event"'):
+                return self._event(line)
+        raise DeviceError(self._device, "its login shell prints on and on before the agent's greeting")
+
+    def _line(self, timeout_s: float) -> bytes:
+        line = self._transport.receive(max(0.0, timeout_s))
+        if line is None:
+            raise LinkLost(f"the agent did not answer within {timeout_s:.0f} s")
+        return line
+
+    def _next(self, timeout_s: float) -> _Event:
+        deadline = time.monotonic() + timeout_s
+        while (event := self._event(self._line(deadline - time.monotonic()))).event == "alive":
+            continue
+        return event
+
+    def _event(self, line: bytes) -> _Event:
+        try:
+            event = msgspec.json.decode(line, type=_Event)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DeviceError(self._device, f"sent something that is not of its protocol: {error}") from error
+        if event.event == "error":
+            raise Refused(event.reason)
+        return event
+
+    def _result(self, event: _Event) -> JobResult:
+        try:
+            return msgspec.json.decode(event.result, type=JobResult)
+        except msgspec.DecodeError as error:
+            raise DeviceError(self._device, f"sent a result that is not one: {error}") from error

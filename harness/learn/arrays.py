@@ -1,0 +1,119 @@
+"""From a dataset to the arrays that pitot_core learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.dataset.store import Dataset
+from harness.errors import DatasetError
+from harness.learn.platforms import Encoded, platform_features
+from harness.opcodes import features as opcode_features
+from pitot_core import MAX_CO_RUNNERS, Features, Observations
+
+
+def load_training(dataset: Dataset) -> tuple[Observations, Features]:
+    """Every measured execution time of a dataset, and the features of its workloads and platforms.
+
+    Only finished ``measure`` observations count. Raises DatasetError where there is none.
+    """
+    platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
+    workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
+    columns = [
+        "job",
+        "purpose",
+        "platform",
+        "workload",
+        "co_runners",
+        "n_co_runners",
+        "status",
+        "wall_ns_mean",
+    ]
+    table = dataset.observations(columns)
+    table = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.equal(table["purpose"], "measure")))
+    if not len(table):
+        raise DatasetError(
+            f"{dataset.root} has no finished observation to learn from; see `harness status {dataset.root}`."
+        )
+    seen_platforms = sorted(table["platform"].unique().to_pylist())
+    seen_workloads = sorted(
+        set(table["workload"].unique().to_pylist())
+        | set(pc.list_flatten(table["co_runners"]).unique().to_pylist())
+    )
+    for kind, seen, known in (
+        ("platform", seen_platforms, platforms),
+        ("workload", seen_workloads, workloads),
+    ):
+        missing = [name for name in seen if name not in known]
+        if missing:
+            raise DatasetError(
+                f"{dataset.root}: {kind} {missing[0]} is observed but not in {kind}s.parquet; "
+                "copy that table too where datasets are merged."
+            )
+    observations = Observations.of(
+        platform=_numbers(table["platform"], seen_platforms),
+        workload=_numbers(table["workload"], seen_workloads),
+        co_runners=_co_runners(table, seen_workloads),
+        log_ns=np.log(table["wall_ns_mean"].to_numpy()),
+        job=pc.index_in(table["job"], table["job"].unique()).to_numpy(),
+    )
+    features = Features(
+        workloads=matrix([workloads[name] for name in seen_workloads]),
+        platforms=matrix([platforms[name] for name in seen_platforms]),
+        workload_names=tuple(seen_workloads),
+        platform_names=tuple(seen_platforms),
+    )
+    return observations, features
+
+
+def workload_features(row: Mapping[str, Any]) -> Encoded:
+    """ln(1 + dynamic count) per opcode column ``xHH``, counted here or imported."""
+    if row["opcodes"] is not None:
+        return opcode_features(dict(row["opcodes"]))
+    return dict(row["features"] or [])
+
+
+def matrix(
+    rows: Sequence[Encoded], names: Sequence[str] | None = None
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(n, d) float64; a category's or a presence's column is −1 where it is absent, any other 0.
+
+    ``names`` are the d columns; by default all that any row has, sorted.
+    """
+    names = columns_of(rows) if names is None else names
+    absent = np.array([-1.0 if "=" in name or name.endswith((":known", ":ind")) else 0.0 for name in names])
+    table = np.tile(absent, (len(rows), 1))
+    for i, row in enumerate(rows):
+        for j, name in enumerate(names):
+            if name in row:
+                table[i, j] = row[name]
+    return table
+
+
+def columns_of(rows: Sequence[Encoded]) -> list[str]:
+    """The names of all features that any row has, sorted."""
+    return sorted({name for row in rows for name in row})
+
+
+def _numbers(column: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
+    found: np.ndarray[Any, np.dtype[np.int32]] = pc.index_in(column, pa.array(names)).to_numpy()
+    return found
+
+
+def _co_runners(table: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """(N, 3) workload numbers, −1 where there is none."""
+    counts = table["n_co_runners"].to_numpy()
+    flat = _numbers(pc.list_flatten(table["co_runners"]), names)
+    if len(flat) != counts.sum() or counts.max(initial=0) > MAX_CO_RUNNERS:
+        raise DatasetError(
+            "n_co_runners does not agree with co_runners; the observations are damaged; restore them from a copy."
+        )
+    numbers = np.full((len(table), MAX_CO_RUNNERS), -1, np.int32)
+    row = np.repeat(np.arange(len(table)), counts)
+    place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+    numbers[row, place] = flat
+    return numbers

@@ -1,0 +1,155 @@
+"""`harness train`: a model from a dataset, and how good it is on jobs it has not seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.dataset.store import Dataset
+from harness.errors import ModelError
+from harness.learn.arrays import load_training
+from harness.learn.heldout import card_entry, hold_out
+from harness.output import Column, Form, show
+from pitot_core import Observations, Pitot, PitotError, coverage, mape, margin
+
+EPSILONS = (0.1, 0.05)
+ACCURACY_COLUMNS = [
+    Column("co_runners", "co-runners", True, "how many"),
+    Column("test_rows", "rows", True, "observations used for nothing but this table"),
+    Column("calibration_rows", "calibration rows", True, "observations that the bounds were calibrated on"),
+    Column("smallest_eps", "smallest ε", True, "below it no bound can be promised; null without calibration"),
+    Column("mape", "MAPE", True, "mean |predicted − measured| / measured, as a share"),
+    *(
+        Column(f"{key}_{eps:g}{end}", key, True, f"at ε = {eps:g}: {meaning}")
+        for eps in EPSILONS
+        for key, end, meaning in (
+            ("margin", "", "by what share the bound is above the measured time; null where infinite"),
+            ("coverage", "", "share of rows whose bound held"),
+            ("coverage", "_low", "lower end of its 99 % interval"),
+            ("coverage", "_high", "upper end of it"),
+        )
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, how it did by number of co-runners on held-out jobs, and what it took."""
+
+    model: Pitot
+    accuracy: list[dict[str, Any]]
+    rows: int
+    seconds: float
+
+
+def train(
+    dataset: Dataset,
+    *,
+    test_share: float = 0.2,
+    calibration_share: float = 0.1,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trained:
+    """Fit on all jobs but a random ``test_share`` of them, calibrate on jobs that neither trained nor chose anything.
+
+    The test jobs are used for nothing but the accuracy that is reported. Raises DatasetError, ModelError.
+    """
+    observations, features = load_training(dataset)
+    started = time.perf_counter()
+    try:
+        parts = hold_out(observations, test_share, seed)
+        model = Pitot(seed=seed, calibration_share=calibration_share).fit(
+            observations[parts.train],
+            features,
+            progress=(lambda step: progress(step.done, step.total)) if progress else None,
+        )
+    except PitotError as error:
+        raise ModelError(
+            f"{dataset.root} is too small or not fit to train on: {error}; "
+            f"collect more, see `harness status {dataset.root}`."
+        ) from error
+    seconds = time.perf_counter() - started
+    accuracy = measure_accuracy(model, observations[parts.test])
+    model.card = {
+        "dataset": dataset.info.id,
+        "source": dataset.info.source,
+        "rows": len(observations),
+        "held_out": card_entry(observations, features, parts.test, test_share, seed),
+        "accuracy": accuracy,
+    }
+    return Trained(model, accuracy, len(observations), seconds)
+
+
+def measure_accuracy(model: Pitot, test: Observations) -> list[dict[str, Any]]:
+    """A row per number of co-runners: MAPE, then margin (Eq. 11) and coverage with its 99 % interval per ε.
+
+    Rows beside a workload that was itself measured nowhere are left out: nothing can be predicted there.
+    """
+    found = []
+    pools = model.pools()
+    test = test[model.knows(test)]
+    for count in np.unique(test.n_co_runners).tolist():
+        rows = test[test.n_co_runners == count]
+        measured = np.exp(rows.log_ns)
+        row: dict[str, Any] = {
+            "co_runners": count,
+            "test_rows": len(rows),
+            "calibration_rows": pools[count].rows if count in pools else 0,
+            "smallest_eps": pools[count].smallest_eps if count in pools else None,
+            "mape": mape(model.predict(rows), measured),
+        }
+        for eps in EPSILONS if count in pools else ():
+            bound = model.bound(rows, eps)
+            held = coverage(bound, measured)
+            finite = bool(np.isfinite(bound).all())
+            row |= {
+                f"margin_{eps:g}": margin(bound, measured) if finite else None,
+                f"coverage_{eps:g}": held.share,
+                f"coverage_{eps:g}_low": held.low,
+                f"coverage_{eps:g}_high": held.high,
+            }
+        found.append(row)
+    return found
+
+
+def show_accuracy(accuracy: list[dict[str, Any]], form: Form = Form.table) -> None:
+    """Print it: in percent for people, as it is for programs."""
+    if form is not Form.table:
+        show(accuracy, ACCURACY_COLUMNS, form)
+        return
+    columns = [
+        Column("co_runners", "co-runners", True),
+        Column("test_rows", "rows", True),
+        Column("mape", "MAPE", True),
+        *(
+            column
+            for eps in EPSILONS
+            for column in (
+                Column(f"margin_{eps:g}", f"ε={eps:g}: margin", True),
+                Column(f"held_{eps:g}", "held (99 % interval)", True),
+            )
+        ),
+        Column("calibration_rows", "calibration rows", True),
+    ]
+    rows = []
+    for row in accuracy:
+        told = row | {"mape": _percent(row["mape"])}
+        for eps in EPSILONS:
+            if f"coverage_{eps:g}" in row:
+                low, high = row[f"coverage_{eps:g}_low"], row[f"coverage_{eps:g}_high"]
+                held = f"{_percent(row[f'coverage_{eps:g}'])} ({100 * low:.1f}–{100 * high:.1f})"
+                margin = row[f"margin_{eps:g}"]
+                told |= {
+                    f"margin_{eps:g}": "∞" if margin is None else _percent(margin),
+                    f"held_{eps:g}": held,
+                }
+        rows.append(told)
+    show(rows, columns, title="On jobs that were used for nothing else")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

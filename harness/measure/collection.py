@@ -1,0 +1,214 @@
+"""`harness collect`: from a request to a finished, or resumable, dataset."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from harness import __version__
+from harness.dataset.info import Settings
+from harness.dataset.records import Job
+from harness.dataset.store import Dataset
+from harness.engines import ENGINES
+from harness.errors import DeviceError, HarnessError, UsageError
+from harness.fleet.devices import Device, choose, load_devices
+from harness.fleet.reach import Reached, check_engines, choose_engines, platform_rows, reach_all
+from harness.measure.listener import CollectionProgress
+from harness.measure.plan import Plan, make_plan
+from harness.measure.status import status_rows
+from harness.measure.workers import Outcome, Stop, collect
+from harness.output import Column
+from harness.progress import bar
+from harness.suites.catalogue import load_suites, select
+from harness.suites.counting import workload_rows
+from harness.suites.ready import STARTUP, build_shown
+from harness.suites.suite import Workload
+
+PLAN_COLUMNS = [
+    Column("device", "device", meaning="where"),
+    Column("engine", "engine", meaning="under which engine"),
+    Column("alone", "alone", True, "jobs of one workload"),
+    Column("together", "together", True, "jobs of several workloads"),
+    Column("hours", "hours at most", True, "h, if every job ran to its limit"),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    output: Path
+    devices_file: Path
+    benchmarks: Path | None
+    devices: list[str]
+    engines: list[str]
+    suites: list[str]
+    settings: Settings
+    hours: float | None = None
+    jobs: int | None = None
+    shard: tuple[int, int] = (1, 1)
+
+
+def run_collection(
+    request: Request, console: Console, *, dry_run: bool = False
+) -> tuple[list[dict[str, Any]], bool]:
+    """Reach, build, plan, count and measure; rows of the plan or of the status, and whether all was done.
+
+    Every name is checked before anything is written.
+    """
+    devices = share(choose(load_devices(request.devices_file), request.devices), request.shard)
+    check_engines(request.engines)
+    suites = load_suites(request.benchmarks)
+    known = {w.name: w for suite in suites.values() for w in suite.workloads}
+    workloads = [w for w in select(known, request.suites) if w.name != STARTUP]
+    startup = known[STARTUP]
+    if (request.output / "dataset.json").exists():
+        Dataset.open(request.output)
+    names = [w.name for w in (*workloads, startup)]
+    parts = [part for suite in suites.values() if (part := suite.only(names)).workloads]
+    build_shown(parts, console, checks=False)
+
+    reached, failed = reach_all(devices, lambda text: console.print(text, markup=False))
+    try:
+        for error in failed:
+            console.print(f"{error}; it is left out of this collection", markup=False)
+        if not reached:
+            raise DeviceError(
+                ", ".join(device.name for device in devices), "none could be reached, nothing was done"
+            )
+        engines = choose_engines(reached, request.engines)
+        platforms = [(e.name, d.device.name) for d in reached for e in engines if e.name in d.versions]
+        if not platforms:
+            raise HarnessError("no device has any engine; see `harness devices` for what to install.")
+        plan = make_plan(platforms, workloads, startup, request.settings, takes)
+        if not request.suites and (told := left_out(known.values())):
+            console.print(told, markup=False, soft_wrap=True)
+        for engine in engines:
+            if not_taken := sum(not engine.takes(workload) for workload in workloads):
+                console.print(
+                    f"left out under {engine.name}: {not_taken} workload{'s' * (not_taken > 1)} that it cannot run",
+                    markup=False,
+                )
+        if dry_run:
+            return plan_rows(plan), True
+        dataset = Dataset.open_or_create(request.output)
+        with dataset.locked():
+            prepare(dataset, plan, reached, engines, [*workloads, startup], console)
+            budget_s = request.hours and request.hours * 3600
+            outcome = measure(dataset, plan, reached, [*workloads, startup], console, budget_s, request.jobs)
+        if outcome.left:
+            console.print(f"{outcome.left:,} jobs are left; repeat the command to go on")
+        return status_rows(dataset), not outcome.left and not failed
+    finally:
+        for device in reached:
+            device.session.close()
+
+
+def takes(engine: str, workload: Workload) -> bool:
+    return ENGINES[engine].takes(workload)
+
+
+def prepare(
+    dataset: Dataset,
+    plan: Plan,
+    reached: list[Reached],
+    engines: list[Any],
+    workloads: list[Workload],
+    console: Console,
+) -> None:
+    """Write down the plan, the platforms, and the workloads with their opcode counts."""
+    dataset.begin(plan.settings, __version__, plan.jobs)
+    dataset.put_platforms(platform_rows(reached, engines))
+    known = {row["workload"]: row for row in dataset.workloads().to_pylist()}
+    with bar(console, "counting opcodes", len(workloads)) as progress:
+        dataset.put_workloads(workload_rows(workloads, known, progress.advance))
+
+
+def measure(
+    dataset: Dataset,
+    plan: Plan,
+    reached: list[Reached],
+    workloads: list[Workload],
+    console: Console,
+    budget_s: float | None = None,
+    most_jobs: int | None = None,
+) -> Outcome:
+    """Collect under a progress bar, no new job after ``budget_s`` or ``most_jobs``.
+
+    The first Ctrl-C or SIGTERM ends it after the running jobs, a second at once.
+    """
+    stop = Stop(most_jobs)
+    timer = threading.Timer(budget_s or 0, stop.asked.set)
+    if budget_s:
+        timer.start()
+
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        if not stop.asked.is_set():
+            console.print("ending after the running jobs; Ctrl-C again to end at once")
+        stop.ask()
+
+    before = {which: signal.signal(which, interrupted) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with CollectionProgress(console) as progress:
+            outcome = collect(dataset, plan, reached, workloads, progress, stop)
+    finally:
+        timer.cancel()
+        for which, handler in before.items():
+            signal.signal(which, handler)
+    for name, reason in outcome.set_aside.items():
+        console.print(f"{name} was set aside: {reason}", markup=False)
+    return outcome
+
+
+def left_out(workloads: Iterable[Workload]) -> str:
+    """What a collection that names no suite leaves out, and how it is included; empty where nothing is left out."""
+    groups: Counter[tuple[str, str]] = Counter()
+    for one in workloads:
+        if one.optional:
+            groups[one.suite, "optional"] += 1
+        elif one.heavy:
+            groups[one.name.rpartition("/")[0] if one.name.count("/") > 1 else one.name, "heavy"] += 1
+    if not groups:
+        return ""
+    told = ", ".join(
+        f"{name} ({count} workload{'s' * (count > 1)}, {why})" for (name, why), count in groups.items()
+    )
+    return f"left out: {told}; name what to measure with --suite, or take everything with --suite '*'"
+
+
+def share(devices: list[Device], shard: tuple[int, int]) -> list[Device]:
+    """The devices of one of several controllers, dealt out by their order in the file. Raises UsageError."""
+    number, of = shard
+    mine = devices[number - 1 :: of]
+    if not mine:
+        raise UsageError(
+            f"shard {number}/{of} has no device: there are only {len(devices)}; use fewer shards."
+        )
+    return mine
+
+
+def plan_rows(plan: Plan) -> list[dict[str, Any]]:
+    """A row per platform: jobs alone and together, and hours at most."""
+    by_platform: dict[str, list[Job]] = {}
+    for job in plan.jobs:
+        by_platform.setdefault(job.platform, []).append(job)
+    rows = []
+    for jobs in by_platform.values():
+        degrees = Counter(min(job.degree, 2) for job in jobs)
+        hours = Plan(tuple(jobs), plan.settings).hours()
+        rows.append(
+            {
+                "device": jobs[0].device,
+                "engine": jobs[0].engine,
+                "alone": degrees[1],
+                "together": degrees[2],
+                "hours": hours,
+            }
+        )
+    return rows

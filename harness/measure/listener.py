@@ -1,0 +1,57 @@
+"""Who hears how a collection goes: the interface, and the one that tells a person."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from typing import Protocol
+
+from rich.console import Console
+
+from harness.dataset.records import Entry
+from harness.output import duration
+from harness.progress import Bar, bar
+
+
+class Listener(Protocol):
+    """Who wants to know how a collection goes. Called from the workers' threads."""
+
+    def said(self, text: str) -> None: ...
+    def planned(self, jobs: int, already_done: int) -> None: ...
+    def finished(self, entry: Entry) -> None: ...
+
+
+class CollectionProgress:
+    """A collection's listener: the bar, what devices say, and the failures by reason."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stack = contextlib.ExitStack()
+        self._bar: Bar | None = None
+        self.statuses: Counter[str] = Counter()
+
+    def said(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def planned(self, jobs: int, already_done: int) -> None:
+        if already_done:
+            self.said(f"{already_done:,} of {jobs:,} jobs are already in the dataset")
+        self._bar = self._stack.enter_context(bar(self._console, "measuring", jobs))
+        self._bar.skip(already_done)
+
+    def finished(self, entry: Entry) -> None:
+        job, members = entry.job, entry.result.members
+        self.statuses.update(member.status for member in members)
+        for member in members:
+            if member.status not in ("ok", "co_runner_failed"):
+                self.said(f"{job.platform}: {member.workload}: {member.status}: {member.reason}")
+        if self._bar:
+            samples = [sample.wall_ns for sample in members[0].samples]
+            took = f" {duration(sum(samples) / len(samples))}" if samples else ""
+            self._bar.advance(f"{job.platform} {' + '.join(job.workloads)}{took}")
+
+    def __enter__(self) -> CollectionProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

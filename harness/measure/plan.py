@@ -1,0 +1,120 @@
+"""Which jobs a collection has, and in which order. The same settings and modules give the same plan anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from harness.dataset.info import Settings
+from harness.dataset.records import Job, Purpose
+from harness.suites.suite import Workload, identity
+
+
+@dataclass(frozen=True)
+class Plan:
+    jobs: tuple[Job, ...]
+    settings: Settings
+
+    def hours(self) -> float:
+        """An estimate: a tenth of a second per member to start, then the co-run's window, or the limit alone."""
+        return (
+            sum(0.1 * job.degree + (job.limit_s if job.degree == 1 else job.co_run_s) for job in self.jobs)
+            / 3600
+        )
+
+
+def make_plan(
+    platforms: Sequence[tuple[str, str]],
+    workloads: Sequence[Workload],
+    startup: Workload,
+    settings: Settings,
+    takes: Callable[[str, Workload], bool] = lambda engine, workload: True,
+) -> Plan:
+    """All jobs for the platforms, given as (engine, device), of the workloads that each engine takes.
+
+    Per device: the start-up of each platform and the anchors first, then everything else in seeded random order
+    with engines interleaved, so that heat and drift do not look like an engine, then the anchors again.
+    """
+    hashes = {w.name: identity(w) for w in (*workloads, startup)}
+    devices = list(dict.fromkeys(device for _, device in platforms))
+    jobs: list[Job] = []
+    for device in devices:
+        engines = [engine for engine, where in platforms if where == device]
+        first: list[Job] = []
+        middle: list[Job] = []
+        last: list[Job] = []
+        for engine in engines:
+            job = partial(make_job, hashes, settings, device, engine)
+            names = [w.name for w in workloads if takes(engine, w)]
+            if takes(engine, startup):
+                first.append(job([startup.name], "startup", 0))
+            middle += [job([name], "measure", 0) for name in names]
+            for degree, rounds in sorted(settings.rounds.items()):
+                for turn in range(rounds):
+                    sets = co_runner_sets(names, degree, f"{settings.seed}/{engine}:{device}/{degree}/{turn}")
+                    middle += [job(together, "measure", turn) for together in sets]
+            for anchor in anchors(names, settings):
+                first.append(job([anchor], "anchor", 0))
+                last.append(job([anchor], "anchor", 1))
+        for part in (first, middle, last):
+            random.Random(f"{settings.seed}/{device}").shuffle(part)
+        jobs += first + middle + last
+    unique = {job.id: job for job in jobs}  # a set drawn twice in a round is one job
+    return Plan(tuple(unique.values()), settings)
+
+
+def co_runner_sets(names: Sequence[str], degree: int, seed: str) -> list[tuple[str, ...]]:
+    """Sets of ``degree`` different workloads: the list shuffled ``degree`` times and zipped.
+
+    Each workload is in exactly ``degree`` sets, once in each column. A column that puts a workload beside itself
+    is drawn again (about e^(degree-1) draws; one always exists). Fewer workloads than ``degree`` give no set.
+    """
+    if len(names) < degree:
+        return []
+    draw = random.Random(seed)
+    rows: list[tuple[str, ...]] = [()] * len(names)
+    for _ in range(degree):
+        column = draw.sample(list(names), len(names))
+        while any(name in row for name, row in zip(column, rows, strict=True)):
+            draw.shuffle(column)
+        rows = [(*row, name) for name, row in zip(column, rows, strict=True)]
+    return rows
+
+
+def anchors(names: Sequence[str], settings: Settings) -> list[str]:
+    """The workloads repeated at start and end to see drift."""
+    count = min(settings.anchors, len(names))
+    return sorted(random.Random(f"{settings.seed}/anchors").sample(sorted(names), count))
+
+
+def make_job(
+    hashes: Mapping[str, str],
+    settings: Settings,
+    device: str,
+    engine: str,
+    together: Sequence[str],
+    purpose: Purpose = "measure",
+    position: int = 0,
+) -> Job:
+    """The job of these workloads, with ``hashes`` of what each executes (`identity`)."""
+    limits = [settings.repeats, settings.limit_s, settings.co_run_s, settings.memory_bytes, settings.seed]
+    parts = [engine, device, [hashes[name] for name in together], purpose, position, limits]
+    return Job(
+        id=_digest(json.dumps(parts).encode())[:32],
+        device=device,
+        engine=engine,
+        workloads=tuple(together),
+        purpose=purpose,
+        position=position,
+        repeats=settings.repeats,
+        limit_s=settings.limit_s,
+        co_run_s=min(settings.co_run_s, settings.limit_s),
+    )
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,283 @@
+"""The controller: a worker per device runs its jobs, and every result is on disk before it counts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from harness import __version__
+from harness.dataset.info import Gate, Settings
+from harness.dataset.records import Entry, Job, JobResult, MemberResult, State
+from harness.dataset.store import Dataset
+from harness.engines import ENGINES
+from harness.engines.maker import NotMade
+from harness.errors import DeviceError
+from harness.fleet.artefacts import given
+from harness.fleet.payload import Payload
+from harness.fleet.reach import Reached, reach
+from harness.fleet.session import Refused, Session
+from harness.fleet.transport import LinkLost
+from harness.measure.listener import Listener
+from harness.measure.plan import Plan
+from harness.suites.suite import Workload
+
+ATTEMPTS = 3
+COMPILE_LIMIT_S = 120.0
+LEAST_SAMPLES = 5  # of each member before a co-run may end
+NO_GATE = Gate()
+# Finished jobs of a device: a bound on memory and on what a resumed collection reads again.
+COMPACT_EVERY = 1000
+MAX_SAMPLES = 200  # kept of each member of a co-run; executions after them are only summed
+
+
+@dataclass
+class Outcome:
+    """How a collection ended: jobs still to do, and the devices that failed with their reasons."""
+
+    left: int = 0
+    set_aside: dict[str, str] = field(default_factory=dict)
+    stopped: bool = False
+
+
+class Stop:
+    """Asks a collection to end: the first time after the running jobs, the second time at once.
+
+    With ``most_jobs`` no more than that are started.
+    """
+
+    def __init__(self, most_jobs: int | None = None) -> None:
+        self.asked = threading.Event()
+        self._jobs_left = most_jobs
+        self._running: set[Session] = set()
+        self._lock = threading.Lock()
+
+    def ask(self) -> None:
+        if not self.asked.is_set():
+            self.asked.set()
+            return
+        with self._lock:
+            for session in self._running:
+                session.cancel()
+
+    def take_job(self) -> bool:
+        """Whether one more job may be run."""
+        with self._lock:
+            if self.asked.is_set() or self._jobs_left == 0:
+                return False
+            if self._jobs_left is not None:
+                self._jobs_left -= 1
+            return True
+
+    def running(self, session: Session, yes: bool) -> None:
+        with self._lock:
+            (self._running.add if yes else self._running.discard)(session)
+
+
+class Worker:
+    """Runs the jobs of one device, one at a time, in the order of the plan."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: Settings,
+        reached: Reached,
+        payloads: Mapping[str, Payload],
+        jobs: Sequence[Job],
+        listener: Listener,
+        stop: Stop,
+    ) -> None:
+        self.dataset, self.settings, self.payloads = dataset, settings, payloads
+        self.listener, self.stop = listener, stop
+        self.device, self.versions = reached.device, reached.versions
+        self.machine = str(reached.facts.get("machine", ""))
+        self.session: Session | None = reached.session
+        self.spool_taken = False
+        self.journal = dataset.journal(reached.device.name)
+        self.left = deque(jobs)
+        self.attempts: Counter[str] = Counter()
+        self.set_aside = ""
+        self.crash: Exception | None = None
+
+    def work(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # a full disk or a defect: raised again in the main thread
+            self.crash = error
+            self.stop.asked.set()
+        finally:
+            self.journal.close()
+            self._hang_up()
+
+    def _work(self) -> None:
+        failures = 0
+        while self.left and not self.stop.asked.is_set():
+            job: Job | None = None
+            try:
+                session = self._connected()
+                if not self.left or not self.stop.take_job():
+                    return
+                job = self.left[0]
+                result = self._run(session, job)
+                if result is None:
+                    return  # cancelled
+                self._keep(session, job, result)
+                failures = 0
+            except (LinkLost, DeviceError, Refused) as error:
+                failures += 1
+                reason = error.reason if isinstance(error, DeviceError) else str(error)
+                self.listener.said(f"{self.device.name}: {reason}")
+                self._hang_up()
+                if job and self._put_back(job, reason):
+                    failures = 0  # it was that job, not the device
+                if failures >= ATTEMPTS:
+                    self.set_aside = reason
+                    return
+                self.stop.asked.wait(0.2 * 2**failures)
+
+    def _connected(self) -> Session:
+        """A session whose spool has been taken: results that the agent finished while nobody listened."""
+        session = self.session or reach(self.device, self.listener.said).session
+        self.session = session
+        if not self.spool_taken:
+            waiting = {job.id: job for job in self.left}
+            for result in session.spooled(self.dataset.info.id):
+                job = waiting.pop(result.job, None)
+                if job:
+                    self._keep(session, job, result)
+                else:
+                    session.ack(self.dataset.info.id, result.job)
+            self.spool_taken = True
+        return session
+
+    def _run(self, session: Session, job: Job) -> JobResult | None:
+        payloads = [self.payloads[name] for name in job.workloads]
+        engine = ENGINES[job.engine]
+        members: list[dict[str, Any]] = []
+        contents: dict[str, Callable[[], bytes]] = {}
+        for payload in payloads:
+            try:
+                more, artefacts = given(engine, self.device, payload.workload, self.machine)
+            except NotMade as reason:
+                return refused(job, payload.workload.name, str(reason))
+            members.append(payload.spec | more)
+            contents |= payload.contents | artefacts
+        spec = {
+            "id": job.id,
+            "engine": engine.spec(self.versions[job.engine]),
+            "members": members,
+            "report": job.repeats if job.degree == 1 else MAX_SAMPLES,
+            "least": min(LEAST_SAMPLES, job.repeats),
+            "window_ns": round(job.co_run_s * 1e9),
+            "limit_ns": round(job.limit_s * 1e9),
+            "memory_bytes": self.settings.memory_bytes,
+            "gate": msgspec.to_builtins(self.settings.gate) if self.settings.gate != NO_GATE else None,
+            "cpus": self.device.cpus,
+        }
+        session.push(contents)
+        within_s = (
+            60 + self.settings.gate.limit_s + job.degree * (2 * COMPILE_LIMIT_S + job.limit_s) + job.limit_s
+        )
+        self.stop.running(session, True)
+        try:
+            return session.run(self.dataset.info.id, spec, within_s)
+        finally:
+            self.stop.running(session, False)
+
+    def _keep(self, session: Session, job: Job, result: JobResult) -> None:
+        """Journal a result, and only then let the device forget it."""
+        if tuple(member.workload for member in result.members) != job.workloads:
+            raise DeviceError(self.device.name, f"sent other workloads than those of job {job.id}")
+        crashed = next((member for member in result.members if member.status == "crash"), None)
+        if crashed and not self.attempts[job.id]:
+            # Once may be an accident (memory ran out, somebody killed it); twice is what the workload does.
+            self.listener.said(f"{job.platform}: {crashed.workload}: {crashed.reason}; it is repeated once")
+            self.attempts[job.id] += 1
+            self.left.remove(job)
+            self.left.append(job)
+        else:
+            self._finish(job, result)
+        session.ack(self.dataset.info.id, job.id)
+
+    def _finish(self, job: Job, result: JobResult) -> None:
+        attempts = self.attempts[job.id] + 1
+        entry = Entry(job, result, self.versions.get(job.engine, ""), __version__, attempts)
+        self.journal.append(entry)
+        self.left.remove(job)
+        self.listener.finished(entry)
+        if self.journal.entries >= COMPACT_EVERY:
+            self.journal.close()
+            self.dataset.compact(self.device.name)
+            self.journal = self.dataset.journal(self.device.name)
+
+    def _put_back(self, job: Job, reason: str) -> bool:
+        """Try a failed job again after the others; after the last attempt it is a row with its reason: True."""
+        if job not in self.left:
+            return False  # it failed after it was journaled
+        if self.attempts[job.id] + 1 < ATTEMPTS:
+            self.attempts[job.id] += 1
+            self.left.rotate(-1)
+            return False
+        members = [MemberResult(name, "lost", reason[:1000], []) for name in job.workloads]
+        self._finish(job, JobResult(job.id, 0, State(), members))
+        return True
+
+    def _hang_up(self) -> None:
+        if self.session:
+            self.session.close()
+        self.session, self.spool_taken = None, False
+
+
+def refused(job: Job, name: str, reason: str) -> JobResult:
+    """A job that ended before it reached the device: one of its workloads could not be compiled here."""
+    others = f"{name}: refused, {reason}"[:1000]
+    members = [
+        MemberResult(workload, "refused", reason[:1000], [])
+        if workload == name
+        else MemberResult(workload, "co_runner_failed", others, [])
+        for workload in job.workloads
+    ]
+    return JobResult(job.id, time.time_ns(), State(), members)
+
+
+def collect(
+    dataset: Dataset,
+    plan: Plan,
+    reached: Sequence[Reached],
+    workloads: Sequence[Workload],
+    listener: Listener,
+    stop: Stop,
+) -> Outcome:
+    """Run what the dataset does not have yet of the plan. The caller holds the dataset's lock.
+
+    A worker per device; a device that fails three times in a row is set aside while the others go on. Whatever
+    ends this, a later call goes on where it ended.
+    """
+    dataset.compact()
+    done = dataset.finished()
+    listener.planned(len(plan.jobs), sum(job.id in done for job in plan.jobs))
+    payloads = {workload.name: Payload(workload) for workload in workloads}
+    workers = []
+    for device in reached:
+        jobs = [job for job in plan.jobs if job.device == device.device.name and job.id not in done]
+        workers.append(Worker(dataset, plan.settings, device, payloads, jobs, listener, stop))
+    threads = [threading.Thread(target=worker.work, name=worker.device.name) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.2)  # short, so that signals are handled meanwhile
+    for worker in workers:
+        if worker.crash:
+            raise worker.crash
+    dataset.compact()
+    return Outcome(
+        left=sum(len(worker.left) for worker in workers),
+        set_aside={worker.device.name: worker.set_aside for worker in workers if worker.set_aside},
+        stopped=stop.asked.is_set(),
+    )

@@ -1,0 +1,137 @@
+"""Modules that were compiled elsewhere: a directory of them becomes a suite with a suite.toml of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import ModuleError, SuiteError
+from harness.opcodes import check_module
+from harness.suites.catalogue import default_root
+from harness.suites.suite import Suite
+from harness.suites.suite_file import read_suite
+
+MARK = "# Written by `harness build --import`; importing again writes it anew.\n"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A workload to be: where it is listed, its module, and what it is given."""
+
+    group: str
+    name: str
+    module: str
+    sha256: str
+    args: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def import_modules(directory: Path, name: str | None = None, root: Path | None = None) -> Suite:
+    """Copy the modules of `directory` into a new suite `name` (default: the directory's name) under `root`.
+
+    Modules are taken from `directory/wasm` where that exists, else from `directory`; one in a folder is named
+    `suite/folder/module`. A module gets those files of `directory/data` whose path (`data/…`) is written in it. Where
+    a folder has a module's name and scripts in it, the module is an interpreter: one workload per script, which is
+    its argument. Raises SuiteError where there is no module or the suite exists and was not imported, ModuleError
+    for a file that is not a module.
+    """
+    directory = directory.resolve()
+    name = _plain(directory.name if name is None else name)
+    target = (default_root() if root is None else root).resolve() / name
+    suite_file = target / "suite.toml"
+    if target.exists() and not (suite_file.exists() and suite_file.read_text().startswith(MARK)):
+        raise SuiteError(f"{target} exists and was not imported; choose another name for the suite.")
+    base = directory / "wasm" if (directory / "wasm").is_dir() else directory
+    data = _listed(directory / "data")
+    paths = [path for path in _listed(base) if path.suffix == ".wasm"]
+    if not paths:
+        raise SuiteError(f"there is no .wasm file in {base}; name the directory that holds them.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
+        fresh = Path(scratch, name)
+        found = [one for path in paths for one in _examine(path, base, data, directory)]
+        for one in found:
+            _copy(base / one.module, fresh / "modules" / one.module)
+            for host in one.files.values():
+                _copy(directory / host, fresh / host)
+        (fresh / "suite.toml").write_text(_toml(directory.name, found), encoding="utf-8")
+        read_suite((fresh / "suite.toml").resolve())
+        if target.exists():
+            os.replace(target, Path(scratch, "before"))
+        os.replace(fresh, target)
+    return read_suite(suite_file)
+
+
+def _examine(path: Path, base: Path, data: list[Path], directory: Path) -> list[_Found]:
+    content = path.read_bytes()
+    try:
+        check_module(content, str(path))
+    except ModuleError as e:
+        raise ModuleError(f"{str(e).rstrip('.')}; take it out of {base} to import the others.") from e
+    module, sha256 = path.relative_to(base), hashlib.sha256(content).hexdigest()
+    folders, stem = [_plain(part) for part in module.parts[:-1]], _plain(path.stem)
+    scripts = [file for file in _listed(path.with_suffix("")) if file.suffix != ".wasm"]
+    if scripts:
+        group = "-".join([*folders, stem])
+        return [
+            _Found(
+                group,
+                _plain(script.stem),
+                module.as_posix(),
+                sha256,
+                [script.name],
+                {script.name: script.relative_to(directory).as_posix()},
+            )
+            for script in scripts
+        ]
+    guests = [file.relative_to(directory).as_posix() for file in data]
+    files = {guest: guest for guest in guests if guest.encode() in content}
+    return [_Found("-".join(folders), stem, module.as_posix(), sha256, files=files)]
+
+
+def _listed(directory: Path) -> list[Path]:
+    """The files under `directory`, sorted, without hidden ones."""
+    if not directory.is_dir():
+        return []
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return sorted(
+        p for p in files if not any(part.startswith(".") for part in p.relative_to(directory).parts)
+    )
+
+
+def _plain(text: str) -> str:
+    """The text with every character that cannot be in a workload's name as a `-`."""
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).lstrip("._+-") or "module"
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        shutil.copyfile(source, target)
+
+
+def _toml(title: str, found: list[_Found]) -> str:
+    lines = [MARK, f"title = {json.dumps(f'Modules imported from {title}')}", ""]
+    for one in found:
+        lines += ["[[workload]]", f"name = {json.dumps(one.name)}"]
+        lines += [
+            f"module = {json.dumps(f'modules/{one.module}')}",
+            f"module_sha256 = {json.dumps(one.sha256)}",
+        ]
+        if one.group:
+            lines.append(f"[workload.sizes.{json.dumps(one.group)}]")
+        if one.args:
+            lines.append(f"args = {json.dumps(one.args)}")
+        if one.files:
+            pairs = ", ".join(
+                f"{json.dumps(guest)} = {json.dumps(host)}" for guest, host in one.files.items()
+            )
+            lines.append(f"files = {{ {pairs} }}")
+        lines.append("")
+    return "\n".join(lines)

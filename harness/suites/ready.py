@@ -1,0 +1,90 @@
+"""What comes before measuring: built modules and checked outputs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.errors import UnknownName
+from harness.output import Column
+from harness.progress import Bar, bar
+from harness.suites.build import Built, build
+from harness.suites.catalogue import load_suites, select
+from harness.suites.suite import Suite
+from harness.suites.verified import judge
+
+STARTUP = "startup/none/empty"
+BUILD_COLUMNS = [
+    Column("workload", "workload", meaning="suite/size/name"),
+    Column("bytes", "bytes", True, "size of the module"),
+    Column("sha256", "sha256", meaning="of the module; the first 16 digits in the table for people"),
+    Column("compiled", "compiled", meaning="whether it was compiled now"),
+    Column("output", "output", meaning="as expected, not fixed (the suite does not say), or what is wrong"),
+]
+
+
+def build_and_verify(
+    names: Sequence[str], root: Path | None, console: Console, *, force: bool = False
+) -> list[dict[str, Any]]:
+    """Build what is named, or every suite but the optional ones, and check what each module prints.
+
+    A row per workload. A module found right once is not run again while it, its files, its arguments and what is
+    expected stay the same; `force` runs all.
+    """
+    suites = choose_suites(names, root)
+    built = build_shown(suites, console, force=force)
+    recipes = {r.workload: (suite, w, r) for suite in suites for w, r in suite.pairs()}
+
+    with bar(console, "checking outputs", len(built)) as progress:
+
+        def row(one: Built) -> dict[str, Any]:
+            suite, workload, recipe = recipes[one.workload]
+            output = judge(suite, workload, recipe, force=force)
+            progress.advance(one.workload)
+            return {
+                "workload": one.workload, "bytes": one.bytes, "sha256": one.sha256, "compiled": one.compiled,
+                "output": output,
+            }  # fmt: skip
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            return list(pool.map(row, built))
+
+
+def build_shown(
+    suites: list[Suite], console: Console, *, force: bool = False, checks: bool = True
+) -> list[Built]:
+    """Build under a bar that begins with the first module, so that what comes before does not spoil its estimate."""
+    total, lock = sum(len(suite.recipes) for suite in suites), threading.Lock()
+    with contextlib.ExitStack() as stack:
+        bars: list[Bar] = []
+
+        def advance(one: Built) -> None:
+            with lock:
+                if not bars:
+                    bars.append(stack.enter_context(bar(console, "building", total)))
+                bars[0].advance(one.workload)
+
+        say = partial(console.print, markup=False)
+        return build(suites, force=force, checks=checks, progress=advance, say=say)
+
+
+def choose_suites(names: Sequence[str], root: Path | None) -> list[Suite]:
+    """The suites that `names` are, or whose workloads they name, each with these workloads only.
+
+    Without names: every suite but the optional ones.
+    """
+    suites = load_suites(root)
+    workloads = {w.name: w for suite in suites.values() for w in suite.workloads}
+    for name in names:
+        if "/" not in name and "*" not in name and name not in suites:
+            raise UnknownName("suite", name, suites)
+    chosen = {workload.name for workload in select(workloads, names, heavy=True)}
+    return [part for suite in suites.values() if (part := suite.only(chosen)).workloads]

@@ -1,0 +1,199 @@
+"""Nothing lost, nothing twice, and readable without us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from harness.dataset import schema
+from harness.dataset.info import Settings
+from harness.dataset.journal import Journal, read_journal
+from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample, State
+from harness.dataset.store import Dataset
+from harness.errors import DatasetError
+
+
+def entry(number: int, *workloads: str, status: str = "ok") -> Entry:
+    names = workloads or ("s/small/a",)
+    job = Job(f"job{number}", "local", "wasmtime-j", names, "measure", 0, 50, 30.0, 30.0)
+    samples = [
+        Sample(10, 100, 90, 5, 2000, True),
+        Sample(200, 300, 90, 5, 2000, True),
+        Sample(600, 999, 0, 0, 0, False),
+    ]
+    members = [MemberResult(name, status, "", samples, more_count=2, more_wall_ns=400) for name in names]  # type: ignore[arg-type]
+    return Entry(
+        job, JobResult(job.id, 1_790_000_000_000_000_000, State(load_1m=0.5), members), "50.0", "0.1.0"
+    )
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return Dataset.create(tmp_path / "data")
+
+
+def jobs(dataset: Dataset) -> list[str]:
+    return sorted(dataset.observations(["job"])["job"].to_pylist())
+
+
+def test_a_journaled_job_is_an_observation_before_and_after_compaction(dataset: Dataset) -> None:
+    with dataset.journal("local") as journal:
+        journal.append(entry(1, "s/small/a", "s/small/b"))
+    before = dataset.observations().to_pylist()
+    dataset.compact()
+    assert dataset.observations().to_pylist() == before
+    assert list((dataset.root / "journal").iterdir()) == []
+    row = before[0]
+    assert (row["workload"], row["co_runners"], row["platform"]) == (
+        "s/small/a",
+        ["s/small/b"],
+        "wasmtime-j:local",
+    )
+    assert (row["wall_ns_mean"], row["n_covered"], len(row["samples"])) == ((100 + 300 + 400) / 4, 4, 3)
+
+
+def test_only_finished_observations_have_a_mean_and_only_timeouts_a_bound(dataset: Dataset) -> None:
+    with dataset.journal("local") as journal:
+        journal.append(entry(1, status="timeout"))
+        journal.append(entry(2, status="trap"))
+    rows = dataset.observations(["status", "wall_ns_mean", "lower_bound_ns"]).to_pylist()
+    assert rows == [
+        {"status": "timeout", "wall_ns_mean": None, "lower_bound_ns": 30_000_000_000},
+        {"status": "trap", "wall_ns_mean": None, "lower_bound_ns": None},
+    ]
+
+
+def test_a_line_cut_short_by_a_crash_costs_only_its_own_job(dataset: Dataset) -> None:
+    path = dataset.root / "journal" / "local.jsonl"
+    with Journal(path) as journal:
+        journal.append(entry(1))
+        journal.append(entry(2))
+    path.write_bytes(path.read_bytes()[:-7])
+    assert jobs(dataset) == ["job1"]
+    with Journal(path) as journal:
+        journal.append(entry(3))
+    assert [found.job.id for found in read_journal(path)] == ["job1", "job3"]
+
+
+def test_damage_inside_a_journal_is_told_with_its_line(dataset: Dataset) -> None:
+    path = dataset.root / "journal" / "local.jsonl"
+    with Journal(path) as journal:
+        journal.append(entry(1))
+        journal.append(entry(2))
+    path.write_bytes(b"?" + path.read_bytes()[1:])
+    with pytest.raises(DatasetError, match=r"local\.jsonl, line 1 is damaged"):
+        dataset.observations()
+
+
+def test_a_crash_between_the_two_steps_of_compaction_doubles_nothing(dataset: Dataset) -> None:
+    with dataset.journal("local") as journal:
+        journal.append(entry(1))
+        journal.append(entry(2))
+    kept = (dataset.root / "journal" / "local.jsonl").read_bytes()
+    dataset.compact()
+    (dataset.root / "journal" / "local.jsonl").write_bytes(
+        kept
+    )  # the part was renamed, the journal not yet removed
+    with dataset.journal("local") as journal:
+        journal.append(entry(3))
+    assert jobs(dataset) == ["job1", "job2", "job3"]
+    dataset.compact()
+    assert jobs(dataset) == ["job1", "job2", "job3"]
+    assert len(list((dataset.root / "observations").glob("*.parquet"))) == 2
+
+
+def test_parts_of_two_datasets_merge_by_copying(dataset: Dataset, tmp_path: Path) -> None:
+    other = Dataset.create(tmp_path / "other")
+    for number, one in enumerate((dataset, other)):
+        with one.journal("local") as journal:
+            journal.append(entry(number))
+        one.compact()
+    for path in (other.root / "observations").iterdir():
+        (dataset.root / "observations" / path.name).write_bytes(path.read_bytes())
+    assert jobs(dataset) == ["job0", "job1"]
+
+
+def test_a_second_collection_is_kept_out(dataset: Dataset) -> None:
+    with (
+        dataset.locked(),
+        pytest.raises(DatasetError, match="another `harness` is collecting"),
+        dataset.locked(),
+    ):
+        pass
+
+
+def test_the_plan_and_its_settings_are_kept(dataset: Dataset) -> None:
+    planned = [entry(1).job, entry(2, "s/small/a", "s/small/b").job]
+    dataset.begin(Settings(seed=7), "0.1.0", planned)
+    dataset.begin(Settings(seed=7), "0.1.0", planned)
+    again = Dataset.open(dataset.root)
+    assert again.plan() == planned
+    assert [collection.settings.seed for collection in again.info.collections] == [7]
+
+
+def test_duckdb_pandas_and_polars_read_it_as_it_is(dataset: Dataset) -> None:
+    with dataset.journal("local") as journal:
+        journal.append(entry(1, "s/small/a", "s/small/b"))
+    dataset.compact()
+    dataset.put_workloads([{"workload": "s/small/a", "argv": ["a"], "opcodes": [("f64.add", 3)]}])
+    dataset.put_platforms([{"platform": "wasmtime-j:local", "facts": [("cores", "2")]}])
+    parts = str(dataset.root / "observations" / "*.parquet")
+    counted = duckdb.sql(
+        f"select count(*), avg(wall_ns_mean), max(samples[1].wall_ns) from '{parts}'"
+    ).fetchall()
+    assert counted == [(2, 200.0, 100)]
+    assert duckdb.sql(f"select opcodes['f64.add'] from '{dataset.root}/workloads.parquet'").fetchall() == [
+        (3,)
+    ]
+    assert pd.read_parquet(dataset.root / "observations")["workload"].tolist() == ["s/small/a", "s/small/b"]
+    frame = pl.read_parquet(parts)
+    assert frame.explode("samples").unnest("samples")["wall_ns"].to_list() == [100, 300, 999] * 2
+    assert pl.read_parquet(dataset.root / "platforms.parquet")["platform"].to_list() == ["wasmtime-j:local"]
+
+
+def test_every_file_has_exactly_the_documented_columns(dataset: Dataset) -> None:
+    with dataset.journal("local") as journal:
+        journal.append(entry(1))
+    dataset.compact()
+    [part] = (dataset.root / "observations").iterdir()
+    assert pq.read_schema(part).equals(schema.OBSERVATIONS)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda root: (root / "dataset.json").unlink(), "is not a dataset"),
+        (lambda root: (root / "dataset.json").write_text("{"), r"dataset\.json is damaged"),
+        (
+            lambda root: (root / "dataset.json").write_text(
+                (root / "dataset.json").read_text().replace('": 1,', '": 99,')
+            ),
+            "schema version 99",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_dataset_is_refused(damage, told, dataset: Dataset) -> None:
+    damage(dataset.root)
+    with pytest.raises(DatasetError, match=told):
+        Dataset.open(dataset.root)
+
+
+def test_a_damaged_part_is_named(dataset: Dataset) -> None:
+    with dataset.journal("local") as journal:
+        journal.append(entry(1))
+    dataset.compact()
+    [part] = (dataset.root / "observations").iterdir()
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(DatasetError, match=rf"{part.name} is damaged"):
+        dataset.observations()
+
+
+def test_a_directory_with_something_else_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(DatasetError, match="exists and is not a dataset"):
+        Dataset.create(tmp_path)

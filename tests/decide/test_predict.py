@@ -1,0 +1,196 @@
+"""`harness predict`: one question, a table, a batch; and every bad question in one sentence."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pitot_core import Pitot
+from tests.conftest import synthetic
+
+
+def test_one_question_gets_a_mean_and_a_bound_with_units(harness, model_path: Path) -> None:
+    ran = harness(
+        "predict",
+        model_path,
+        "-w",
+        "s/small/w3",
+        "-p",
+        "engine1:device0",
+        "--with",
+        "s/small/w4",
+        "--eps",
+        "0.1",
+    )
+    assert ran.code == 0
+    head, row = ran.out.strip().splitlines()
+    assert "stays below (ε = 0.1)" in head
+    assert row.startswith("s/small/w3")
+    assert any(unit in row for unit in ("µs", "ms", " s"))
+
+
+def test_numbers_are_the_models_own(harness, model_path: Path) -> None:
+    from harness.decide.predict import Question, answer
+
+    ran = harness("predict", model_path, "-w", "s/small/w3", "--json")
+    model = Pitot.load(model_path)
+    platforms = sorted(synthetic()[1].platform_names)
+    expected = answer(model, [Question("s/small/w3", platform) for platform in platforms], 0.05)
+    assert sorted(json.loads(ran.out), key=lambda row: row["platform"]) == [
+        {key: row[key] for key in ("workload", "platform", "with", "mean_ns", "bound_ns")} for row in expected
+    ]
+
+
+def test_an_explanation_adds_up(harness, model_path: Path) -> None:
+    asked = ["-w", "s/small/w3", "-p", "engine1:device0", "--with", "s/small/w4", "--explain", "--json"]
+    [row] = json.loads(harness("predict", model_path, *asked).out)
+    total = row["startup_ns"] + row["work_ns"] + row["interference_ns"]
+    assert total == pytest.approx(row["mean_ns"], rel=1e-6)
+    assert row["interference_ns"] > 0
+    assert "s/small/w3" not in row["like_workloads"]
+    assert len(row["like_workloads"]) >= 3
+
+
+def test_what_is_left_out_is_asked_for_all(harness, model_path: Path) -> None:
+    def platforms(*options: str) -> set[str]:
+        return {row["platform"] for row in json.loads(harness("predict", model_path, *options, "--json").out)}
+
+    assert len(platforms("-w", "s/small/w0")) == 6
+    assert platforms("-w", "s/small/w0", "-d", "device1") == {f"engine{i}:device1" for i in range(3)}
+    assert platforms("-w", "s/small/w0", "-e", "engine2") == {"engine2:device0", "engine2:device1"}
+    assert len(json.loads(harness("predict", model_path, "-p", "engine0:device0", "--json").out)) == 20
+
+
+def test_the_order_of_co_runners_does_not_matter(harness, tmp_path: Path) -> None:
+    import numpy as np
+
+    from pitot_core import Observations
+
+    observations, features = synthetic(1200)
+    beside = observations.co_runners.copy()
+    beside[::3, 1] = (beside[::3, 0] + 1) % 20
+    beside[beside[:, 0] < 0] = -1
+    triples = Observations.of(
+        observations.platform, observations.workload, np.where(beside == observations.workload[:, None], -1, beside),
+        log_ns=observations.log_ns,
+    )  # fmt: skip
+    Pitot(calibration_share=0.2).fit(triples, features).save(tmp_path / "m.npz")
+    asked = ["predict", tmp_path / "m.npz", "-w", "s/small/w1", "-p", "engine0:device0", "--json", "--with"]
+    one, other = harness(*asked, "s/small/w2,s/small/w3"), harness(*asked, "s/small/w3,s/small/w2")
+    [a], [b] = json.loads(one.out), json.loads(other.out)
+    assert (a["mean_ns"], a["bound_ns"]) == (b["mean_ns"], b["bound_ns"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_a_batch_keeps_its_columns_and_gains_two(
+    suffix: str, harness, model_path: Path, tmp_path: Path
+) -> None:
+    rows = [
+        {"note": "first", "workload": "s/small/w1", "platform": "engine0:device1", "with": "s/small/w2"},
+        {"note": "second", "workload": "s/small/w1", "platform": "engine0:device1", "with": ""},
+    ]
+    asked, answered = tmp_path / f"asked{suffix}", tmp_path / f"answered{suffix}"
+    if suffix == ".csv":
+        with open(asked, "w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    elif suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), asked)
+    else:
+        asked.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ran = harness("predict", model_path, "--batch", asked, "-o", answered)
+    assert ran.code == 0, ran.err
+    if suffix == ".csv":
+        found = list(csv.DictReader(io.StringIO(answered.read_text())))
+    elif suffix == ".parquet":
+        found = pq.read_table(answered).to_pylist()
+    else:
+        found = [json.loads(line) for line in answered.read_text().splitlines()]
+    assert [row["note"] for row in found] == ["first", "second"]
+    assert list(found[0]) == ["note", "workload", "platform", "with", "mean_ns", "bound_ns"]
+    assert float(found[0]["mean_ns"]) > float(found[1]["mean_ns"])  # beside another it takes longer
+    assert all(float(row["bound_ns"]) > float(row["mean_ns"]) for row in found)
+
+
+def test_a_bound_that_cannot_be_promised_is_infinite_and_explained(harness, model_path: Path) -> None:
+    asked = ("predict", model_path, "-w", "s/small/w3", "-p", "engine1:device0", "--eps", "0.0001")
+    ran = harness(*asked)
+    assert ran.code == 0
+    assert "∞" in ran.out
+    assert "calibration rows with no co-runner support no ε below" in ran.err
+    assert json.loads(harness(*asked, "--json").out)[0]["bound_ns"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ["-w", "s/small/w33"],
+            "no workload named 's/small/w33' in the model (it was never observed); did you mean",
+        ),
+        (["-w", "s/small/w3", "--with", "s/small/x9"], "no workload named 's/small/x9'"),
+        (
+            ["-d", "device7"],
+            "no device named 'device7' in the model (it was never observed); did you mean device",
+        ),
+        (
+            ["-e", "engin0"],
+            "no engine named 'engin0' in the model (it was never observed); did you mean engine0",
+        ),
+        (["-p", "engine0"], "no platform named 'engine0'"),
+        (["-p", "engine0:device0", "-d", "device0"], "give either -p ENGINE:DEVICE or -d and -e, not both"),
+        (["-w", "s/small/w1", "--eps", "0"], "--eps 0 must be between 0 and 1"),
+        (["-w", "s/small/w1", "--eps", "1"], "--eps 1 must be between 0 and 1"),
+        (["-w", "s/small/w1", "--eps", "nan"], "--eps nan must be between 0 and 1"),
+        (
+            ["-w", "s/small/w1", "--with", "s/small/w2,s/small/w3,s/small/w4,s/small/w5"],
+            "4 co-runners were given; at most 3 are measured and calibrated",
+        ),
+        (["-w", "s/small/w1", "--with", "s/small/w2,s/small/w3"], "no bound for 2 co-runners"),
+        (["--batch", "nowhere.csv"], "no file nowhere.csv"),
+        (["-w", "s/small/w1", "-o", "x.csv"], "--output goes with --batch"),
+        (["--json", "--csv"], "give either --json or --csv, not both"),
+    ],
+)
+def test_a_bad_question_is_one_sentence_and_exit_code_2(
+    options: list[str], told: str, harness, model_path: Path
+) -> None:
+    ran = harness("predict", model_path, *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert told in ran.err
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("workload\ns/small/w1\n", "row 1: column 'platform' is missing or empty"),
+        ("workload,platform\ns/small/nope,engine0:device0\n", "no workload named 's/small/nope'"),
+        ("workload,platform\ns/small/w1,engine0:device9\n", "no platform named 'engine0:device9'"),
+    ],
+)
+def test_a_bad_row_in_a_batch_stops_it_before_anything_is_written(
+    content: str, told: str, harness, model_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "asked.csv").write_text(content)
+    ran = harness("predict", model_path, "--batch", tmp_path / "asked.csv", "-o", tmp_path / "answered.csv")
+    assert ran.code == 2
+    assert told in ran.err
+    assert not (tmp_path / "answered.csv").exists()
+
+
+def test_what_is_no_model_is_refused(harness, tmp_path: Path) -> None:
+    missing = harness("predict", tmp_path / "none.npz")
+    assert missing.code == 2
+    assert "make one with `harness train DATASET" in missing.err
+    (tmp_path / "junk.npz").write_bytes(b"junk")
+    junk = harness("predict", tmp_path / "junk.npz")
+    assert junk.code == 2
+    assert "is not a model" in junk.err

@@ -1,0 +1,84 @@
+"""devices.yaml: what is accepted, and how precisely a mistake is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.engines import ENGINES
+from harness.errors import DevicesError, UnknownName
+from harness.fleet.devices import choose, load_devices
+from tests.conftest import ROOT
+
+
+def load(tmp_path: Path, text: str):
+    path = tmp_path / "devices.yaml"
+    path.write_text(text)
+    return load_devices(path)
+
+
+def test_the_project_comes_with_the_one_device_local() -> None:
+    assert {name: device.transport for name, device in load_devices(ROOT / "devices.yaml").items()} == {
+        "local": "local"
+    }
+
+
+def test_every_field_is_read(tmp_path: Path) -> None:
+    text = "devices:\n  pi: {transport: local, engines: [wasmtime-j], cpus: [2, 3], python: python3.9, cache: /c}\n"
+    device = load(tmp_path, text)["pi"]
+    assert (device.name, device.engines, device.cpus, device.python, device.cache) == (
+        "pi", ["wasmtime-j"], [2, 3], "python3.9", "/c",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("devices:\n  a:\n    transport: carrier-pigeon\n", "line 3, devices.a.transport: invalid enum value"),
+        ("devices:\n  a:\n    transport: local\n    cpus: [0, x]\n", "line 4, devices.a.cpus.1: expected `int`"),
+        (
+            "devices:\n  a: {transport: local}\n  b:\n    tranport: local\n",
+            "line 4, devices.b.tranport: object contains unknown field `tranport`",
+        ),
+        ("devices:\n  a: [\n", "line 3: not valid YAML"),
+        ("devices:\n  'a b':\n    transport: local\n", "line 2, devices.a b: a device's name takes"),
+        ("devices:\n  a:\n", "line 2, devices.a: expected `object`, got `null`"),
+        ("devices: {}\n", "line 1, devices: it names no device"),
+        ("", "line 1, the file: expected `object`, got `null`"),
+        ("devices:\n  a: {transport: local}\n  a: {transport: local}\n", "line 3: not valid YAML: found duplicate key"),
+        ("devices:\n  a: !!python/object/apply:os.system ['id']\n", "devices.yaml, line 2, devices.a"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_line_and_field(text: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(DevicesError) as error:
+        load(tmp_path, text)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_told_with_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(DevicesError, match="create one with the line"):
+        load_devices(tmp_path / "none.yaml")
+
+
+def test_unknown_engines_and_devices_come_with_the_nearest_names(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="did you mean wasmtime-j"):
+        load(tmp_path, "devices:\n  a: {transport: local, engines: [wasmtim-j]}\n")
+    with pytest.raises(UnknownName, match="did you mean kitchen"):
+        choose(load(tmp_path, "devices:\n  kitchen: {transport: local}\n"), ["kitchn"])
+
+
+def test_an_engine_of_ones_own_is_a_table(tmp_path: Path) -> None:
+    text = (
+        "devices:\n  a: {transport: local, engines: [mytool-j]}\n"
+        "engines:\n  mytool-j: {version: mytool --version, run: 'mytool {module} {args}', kind: compiler}\n"
+    )
+    assert load(tmp_path, text)["a"].engines == ["mytool-j"]
+    assert load(tmp_path, text)["a"].engines == ["mytool-j"]
+    assert ENGINES["mytool-j"].wall_contains == "process"
+    del ENGINES["mytool-j"]
+    with pytest.raises(DevicesError, match=r"line 4, engines.mytool-j"):
+        load(tmp_path, text.replace("version: mytool --version, ", ""))
+    with pytest.raises(DevicesError, match=r"line 4, engines.wasmtime-j: .* choose another name"):
+        load(tmp_path, text.replace("mytool-j:", "wasmtime-j:"))

@@ -1,0 +1,85 @@
+"""What `harness collect` chooses, builds and leaves out before anything is measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.measure.collection import left_out
+from harness.suites.catalogue import load_suites, load_workloads
+from tests.conftest import ROOT
+from tests.toys import EMPTY, write_suite
+
+SIZES = "[[workload]]\nname = '{}'\nsizes = {{ s = {{}}, l = {{ args = ['l'] }} }}\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with three suites: one ordinary with a heavy size, one optional, and the empty module."""
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "benchmarks"
+    entries = SIZES.format("a") + SIZES.format("b")
+    toys = write_suite(root, entries, {"a.c": EMPTY, "b.c": EMPTY})
+    (toys / "suite.toml").write_text("heavy = ['l']\n" + (toys / "suite.toml").read_text())
+    more = write_suite(root, "[[workload]]\nname = 'c'", {"c.c": EMPTY}, "more")
+    (more / "suite.toml").write_text("optional = true\n" + (more / "suite.toml").read_text())
+    write_suite(root, "[[workload]]\nname = 'empty'\nsizes = { none = {} }", {"empty.c": EMPTY}, "startup")
+    (tmp_path / "devices.yaml").write_text(
+        f"devices:\n  local: {{transport: local, engines: [wasmtime-j], cache: {tmp_path / 'cache'}}}\n"
+    )
+    return tmp_path
+
+
+def built(place: Path) -> list[str]:
+    root = place / "benchmarks"
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*.wasm"))
+
+
+@pytest.mark.parametrize(
+    ("options", "alone", "modules"),
+    [
+        ([], 2, ["toys/build/s/a.wasm", "toys/build/s/b.wasm"]),
+        (["-s", "toys/l/b"], 1, ["toys/build/l/b.wasm"]),
+        (["-s", "more"], 1, ["more/build/c.wasm"]),
+        (["-s", "toys"], 4, [f"toys/build/{size}/{name}.wasm" for size in "ls" for name in "ab"]),
+    ],
+)
+def test_only_what_is_measured_is_built(
+    options: list[str], alone: int, modules: list[str], harness, place: Path
+) -> None:
+    ran = harness("collect", "-o", "data", "--dry-run", "--degrees", "1", "--anchors", 0, "--json", *options)
+    [row] = json.loads(ran.out)
+    assert (ran.code, row["alone"]) == (0, alone + 1)  # the empty module too
+    assert built(place) == sorted([*modules, "startup/build/none/empty.wasm"])
+    assert not (place / "data").exists()
+
+
+def test_a_collection_of_no_named_suite_says_what_it_leaves_out(harness, place: Path) -> None:
+    words = "left out: more (1 workload, optional), toys/l (2 workloads, heavy); name what to measure with"
+    assert words in harness("collect", "-o", "data", "--dry-run").err
+    assert "left out" not in harness("collect", "-o", "data", "--dry-run", "-s", "*").err
+
+
+def test_building_names_everything_but_the_optional(harness, place: Path) -> None:
+    rows = json.loads(harness("build", "--json").out)
+    assert [row["workload"] for row in rows] == [
+        "startup/none/empty",
+        "toys/s/a",
+        "toys/l/a",
+        "toys/s/b",
+        "toys/l/b",
+    ]
+
+
+def test_by_default_what_was_published_is_measured_but_libsodium() -> None:
+    known = load_workloads(ROOT / "benchmarks")
+    left = {name for name, one in known.items() if one.optional or one.heavy}
+    assert {name for name in left if not name.startswith("libsodium/")} == {
+        one.name for one in load_suites(ROOT / "benchmarks")["polybench"].workloads if "/large/" in one.name
+    }
+    assert left_out(known.values()) == (
+        "left out: libsodium (67 workloads, optional), polybench/large (30 workloads, heavy); "
+        "name what to measure with --suite, or take everything with --suite '*'"
+    )

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ModuleError, SuiteError
+from harness.suites.build import build
+from harness.suites.execute import execute, verify
+from harness.suites.suite import Expectation, InputFile, Workload
+from tests.toys import COPY, one_suite, write_suite
+
+
+def workload_of(tmp_path: Path, wat: str, expect: Expectation | None = None) -> Workload:
+    import wasmtime
+
+    module = tmp_path / "module.wasm"
+    module.write_bytes(wasmtime.wat2wasm(wat))
+    return Workload("toys/small/it", "toys", module, ("it",), expect=expect or Expectation())
+
+
+def test_a_module_gets_its_argv_stdin_and_files(tmp_path: Path) -> None:
+    write_suite(
+        tmp_path,
+        """
+        [[workload]]
+        name = "copy"
+        [workload.sizes.s]
+        args = ["d/text", "more"]
+        stdin = "in"
+        files = { "d/text" = "data/text" }
+        exit_code = 3
+        """,
+        {"copy.c": COPY, "in": "from stdin, ", "data/text": "from a file"},
+    )
+    suite = one_suite(tmp_path)
+    build([suite])
+    ran = execute(suite.workloads[0])
+    assert (ran.trap, ran.exit_code, ran.stdout) == (None, 3, b"from stdin, from a file")
+    assert verify(suite.workloads[0]) is None
+
+
+def test_an_input_that_is_not_there_is_named(tmp_path: Path) -> None:
+    workload = workload_of(tmp_path, '(module (memory (export "memory") 1) (func (export "_start")))')
+    missing = InputFile("x", tmp_path / "absent")
+    with pytest.raises(SuiteError, match=r"toys/small/it needs an input .*absent"):
+        execute(Workload(workload.name, "toys", workload.module, ("it",), files=(missing,)))
+
+
+def test_a_module_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
+    workload = Workload("toys/small/it", "toys", tmp_path / "it.wasm", ("it",))
+    with pytest.raises(SuiteError, match="run `harness build toys` first"):
+        verify(workload)
+    with pytest.raises(SuiteError, match="run `harness build toys` first"):
+        _ = workload.module_sha256
+
+
+EXITS = """(module
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start") (call $exit (i32.const 3))))"""
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (EXITS, "toys/small/it ended with exit code 3, expected 0."),
+        (
+            '(module (memory 1) (func (export "_start")))',
+            "toys/small/it printed '', 0 bytes of sha256 e3b0c4",
+        ),
+        ('(module (func (export "_start") unreachable))', "toys/small/it trapped: "),
+    ],
+)
+def test_a_wrong_execution_is_told_with_what_was_expected(tmp_path: Path, body: str, reason: str) -> None:
+    found = verify(workload_of(tmp_path, body, Expectation(0, "0" * 64)))
+    assert found is not None
+    assert found.startswith(reason)
+
+
+def test_a_module_that_never_ends_is_stopped(tmp_path: Path) -> None:
+    endless = workload_of(tmp_path, '(module (func (export "_start") (loop $l (br $l))))')
+    started = time.monotonic()
+    assert verify(endless, limit_s=0.2) == "toys/small/it still running after 0.2 s."
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF....", b"\0asm\x01\0\0\0"])
+def test_a_file_that_cannot_run_under_wasi_is_refused(tmp_path: Path, content: bytes) -> None:
+    module = tmp_path / "it.wasm"
+    module.write_bytes(content)
+    with pytest.raises(ModuleError):
+        verify(Workload("toys/small/it", "toys", module, ("it",)))

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import wasmtime
+from rich.console import Console
+
+from harness.errors import ModuleError, SuiteError
+from harness.suites.build import build
+from harness.suites.catalogue import load_suites
+from harness.suites.execute import execute
+from harness.suites.imported import import_modules
+from harness.suites.ready import build_and_verify
+from harness.suites.suite import InputFile
+from tests.toys import one_suite, write_suite
+
+EMPTY = wasmtime.wat2wasm('(module (memory (export "memory") 1) (func (export "_start")))')
+# Opens the file whose path is in its memory, or the one its first argument names, and prints what is in it.
+SHOW = """(module
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 512) "%s")
+    (data (i32.const 1024) "\\00\\08\\00\\00\\00\\08\\00\\00")
+    (func (export "_start") (local $path i32) (local $end i32)
+        %s
+        (local.set $end (local.get $path))
+        (loop $next
+            (local.set $end (i32.add (local.get $end) (i32.const 1)))
+            (br_if $next (i32.load8_u (local.get $end))))
+        (if (call $open (i32.const 3) (i32.const 0) (local.get $path) (i32.sub (local.get $end) (local.get $path))
+                (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 1040)) (then unreachable))
+        (drop (call $read (i32.load (i32.const 1040)) (i32.const 1024) (i32.const 1) (i32.const 1028)))
+        (drop (call $write (i32.const 1) (i32.const 1024) (i32.const 1) (i32.const 1044)))))"""
+READER = wasmtime.wat2wasm(SHOW % ("data/mibench/in.txt", "(local.set $path (i32.const 512))"))
+INTERPRETER = wasmtime.wat2wasm(
+    SHOW
+    % ("", "(drop (call $args (i32.const 64) (i32.const 128))) (local.set $path (i32.load (i32.const 68)))")
+)
+
+
+def tree(root: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def test_a_folder_of_modules_becomes_a_suite_that_builds(tmp_path: Path) -> None:
+    there = tree(tmp_path / "2022-12", {"box.wasm": EMPTY, "odd name!.wasm": EMPTY, "README.md": b""})
+    import_modules(there, "sodium", tmp_path / "benchmarks")
+    rows = build_and_verify(["sodium"], tmp_path / "benchmarks", Console(quiet=True))
+    assert [(row["workload"], row["compiled"], row["output"]) for row in rows] == [
+        ("sodium/box", False, "not fixed"),
+        ("sodium/odd-name-", False, "not fixed"),
+    ]
+
+
+def test_folders_are_sizes_and_a_module_gets_the_data_it_names(tmp_path: Path) -> None:
+    files = {
+        "wasm/mibench/sha_s.wasm": READER,
+        "wasm/polybench/mini/gemm.wasm": EMPTY,
+        "data/mibench/in.txt": b"twenty-one",
+        "data/mibench/other.txt": b"",
+    }
+    suite = import_modules(tree(tmp_path / "authors", files), root=tmp_path / "benchmarks")
+    root = tmp_path / "benchmarks" / "authors"
+    assert {w.name: w.files for w in suite.workloads} == {
+        "authors/mibench/sha_s": (InputFile("data/mibench/in.txt", root / "data" / "mibench" / "in.txt"),),
+        "authors/polybench-mini/gemm": (),
+    }
+    assert execute(suite.workloads[0]).stdout == b"twenty-one"
+    assert not (root / "data" / "mibench" / "other.txt").exists()
+
+
+def test_an_interpreter_with_scripts_is_one_workload_a_script(tmp_path: Path) -> None:
+    files = {"lua.wasm": INTERPRETER, "lua/fib.lua": b"print(fib(30))", "lua/sort.lua": b"print(sort())"}
+    suite = import_modules(tree(tmp_path / "lab", files), root=tmp_path / "benchmarks")
+    assert [(w.name, w.argv, execute(w).stdout) for w in suite.workloads] == [
+        ("lab/lua/fib", ("fib", "fib.lua"), b"print(fib(30))"),
+        ("lab/lua/sort", ("sort", "sort.lua"), b"print(sort())"),
+    ]
+
+
+def test_a_module_that_changed_after_it_was_imported_is_refused(tmp_path: Path) -> None:
+    suite = import_modules(tree(tmp_path / "lab", {"a.wasm": EMPTY}), root=tmp_path / "benchmarks")
+    suite.workloads[0].module.write_bytes(READER)
+    with pytest.raises(SuiteError, match=r"lab/a: .* has the sha256 .* correct the one that is wrong"):
+        build([suite])
+
+
+def test_importing_again_takes_what_is_there_now(tmp_path: Path) -> None:
+    there = tree(tmp_path / "lab", {"a.wasm": EMPTY, "b.wasm": EMPTY})
+    import_modules(there, root=tmp_path / "benchmarks")
+    (there / "a.wasm").unlink()
+    import_modules(there, root=tmp_path / "benchmarks")
+    assert [w.name for w in one_suite(tmp_path / "benchmarks").workloads] == ["lab/b"]
+
+
+def test_a_suite_of_sources_is_never_written_over(tmp_path: Path) -> None:
+    root = write_suite(tmp_path / "benchmarks", "[[workload]]\nname = 'a'")
+    before = (root / "suite.toml").read_text()
+    with pytest.raises(SuiteError, match="exists and was not imported; choose another name"):
+        import_modules(tree(tmp_path / "lab", {"a.wasm": EMPTY}), "toys", tmp_path / "benchmarks")
+    assert (root / "suite.toml").read_text() == before
+
+
+def test_a_file_that_is_no_module_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    there = tree(tmp_path / "lab", {"a.wasm": EMPTY, "b.wasm": b"\x7fELF"})
+    with pytest.raises(ModuleError, match=r"b\.wasm.*take it out of .*lab to import the others"):
+        import_modules(there, root=tmp_path / "benchmarks")
+    assert list((tmp_path / "benchmarks").iterdir()) == []
+    with pytest.raises(SuiteError, match=r"there is no \.wasm file in"):
+        import_modules(tree(tmp_path / "none", {"x": b""}), root=tmp_path / "benchmarks")
+
+
+def test_the_written_file_keeps_names_with_quotes_and_other_letters(tmp_path: Path) -> None:
+    there = tree(tmp_path / "lab", {'a"b.wasm': EMPTY, "größe.wasm": EMPTY})
+    import_modules(there, root=tmp_path / "benchmarks")
+    suite = load_suites(tmp_path / "benchmarks")["lab"]
+    assert json.dumps(sorted(w.name for w in suite.workloads)) == '["lab/a-b", "lab/gr-e"]'
+    assert all(w.module.exists() for w in suite.workloads)
