@@ -217,7 +217,7 @@ def _make_inputs(suite: Suite, inputs: Inputs, say: Say) -> None:
     if not any(wrong()):
         return
     say(f"{suite.name}: making its input files")
-    here = str(Path(__file__).resolve().parent.parent)
+    here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     command = [sys.executable, str(inputs.script), str(inputs.directory)]
     done = subprocess.run(

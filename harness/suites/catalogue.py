@@ -56,4 +56,4 @@ def select(
 
 def default_root() -> Path:
     here = Path("benchmarks")
-    return here if here.is_dir() else Path(__file__).resolve().parent.parent / "benchmarks"
+    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "benchmarks"

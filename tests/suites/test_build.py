@@ -78,7 +78,7 @@ def test_modules_are_the_same_bytes_from_any_directory_and_compiler_cache(tmp_pa
             shutil.copy(file, root)
         script = (
             "import dataclasses\n"
-            "from harness.suites.build import build\nfrom harness.suites.suite import load_suites\n"
+            "from harness.suites.build import build\nfrom harness.suites import load_suites\n"
             "suite = load_suites()['polybench']\n"
             "some = [r for r in suite.recipes if r.module.stem.startswith('g')]\n"
             "for built in build([dataclasses.replace(suite, recipes=tuple(some))]):\n"
