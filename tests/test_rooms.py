@@ -1,4 +1,4 @@
-"""The house: imports fall from the command line to the ground floor, without a circle, in rooms that can be told apart."""
+"""The house: imports fall from the command line to the ground floor, without a circle, in rooms of their own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ LONGEST = 300
 LONG_ON_PURPOSE = {
     "harness/fleet/agent.py",  # one file, so that one file is sent
     "harness/engines/runners/wasi_host.py",  # the whole of WASI
-    "harness/opcodes/tables.py",  # data
+    "harness/engines/runners/process_run.py",
+    "harness/opcodes/instruction_table.py",  # data
 }
 
 
