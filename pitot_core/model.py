@@ -30,7 +30,7 @@ from pitot_core.errors import (
 from pitot_core.explanation import Explanation, explain
 from pitot_core.features import Features
 from pitot_core.known import Known
-from pitot_core.observations import Observations, Queries
+from pitot_core.observations import Observations, Queries, joined
 from pitot_core.settings import Settings, one_of
 from pitot_core.splits import split
 from pitot_core.steps import Progress
@@ -115,6 +115,9 @@ class Pitot:
             )
             calibration, observations = observations[parts.calibration], observations[parts.train]
         features.check(calibration)
+        if calibration.censored is not None:  # a bound can only be judged by times that are known
+            observations = joined(observations, calibration[calibration.censored])
+            calibration = calibration[calibration.measured]
         kind = COMPLETIONS[self.method]
         observations = kind.usable(observations, self.options)
         completion, left_out = kind.fit(observations, features, settings, self.options, progress)

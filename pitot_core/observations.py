@@ -53,7 +53,8 @@ class Queries:
         """The rows chosen by a mask, a slice or row numbers."""
         chosen = object.__new__(type(self))
         for field in fields(self):
-            object.__setattr__(chosen, field.name, np.atleast_1d(getattr(self, field.name)[rows]))
+            array = getattr(self, field.name)
+            object.__setattr__(chosen, field.name, array if array is None else np.atleast_1d(array[rows]))
         if chosen.co_runners.ndim != 2:
             raise ObservationsError("choose rows by a mask, a slice or an array, not by one number")
         return chosen
@@ -72,12 +73,15 @@ class Queries:
 class Observations(Queries):
     """N measured rows: Queries with their answers.
 
-    log_ns  (N,) float64, natural logarithm of the mean execution time in nanoseconds
-    job     (N,) int64; rows measured together share a number
+    log_ns    (N,) float64, natural logarithm of the mean execution time in nanoseconds
+    job       (N,) int64; rows measured together share a number
+    censored  (N,) bool, or None where there is no such row: of these the time is only known to be above log_ns,
+              because a limit ended them
     """
 
     log_ns: NDArray[np.float64]
     job: NDArray[np.int64]
+    censored: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,6 +100,19 @@ class Observations(Queries):
             raise ObservationsError(f"job numbers must be integers, not {job.dtype}")
         object.__setattr__(self, "log_ns", log_ns)
         object.__setattr__(self, "job", job.astype(np.int64))
+        if self.censored is not None:
+            censored = np.asarray(self.censored)
+            if censored.shape != log_ns.shape or censored.dtype != bool:
+                raise ObservationsError(
+                    f"censored must be true or false for each of {len(self)} rows, not {censored.dtype} of shape "
+                    f"{censored.shape}"
+                )
+            object.__setattr__(self, "censored", censored if censored.any() else None)
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """(N,) rows whose time is known, not only that it is above a limit."""
+        return np.ones(len(self), bool) if self.censored is None else ~self.censored
 
     @classmethod
     def of(  # type: ignore[override]
@@ -106,6 +123,7 @@ class Observations(Queries):
         *,
         log_ns: ArrayLike,
         job: ArrayLike | None = None,
+        censored: ArrayLike | None = None,
     ) -> Self:
         """Observations from anything array-like.
 
@@ -115,7 +133,15 @@ class Observations(Queries):
         numbers = (
             jobs_of(np.asarray(platform), np.asarray(workload), padded) if job is None else np.asarray(job)
         )
-        return cls(np.asarray(platform), np.asarray(workload), padded, np.asarray(log_ns), numbers)
+        mask = None if censored is None else np.asarray(censored)
+        return cls(np.asarray(platform), np.asarray(workload), padded, np.asarray(log_ns), numbers, mask)
+
+
+def joined(*parts: Observations) -> Observations:
+    """The rows of all parts, one after another; job numbers must mean the same in each."""
+    names = ("platform", "workload", "co_runners", "log_ns", "job")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Observations(**columns, censored=~np.concatenate([part.measured for part in parts]))
 
 
 def jobs_of(platform: NDArray[Any], workload: NDArray[Any], co_runners: NDArray[Any]) -> NDArray[np.int64]:

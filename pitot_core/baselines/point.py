@@ -36,6 +36,7 @@ class PointModel(ABC):
     ) -> Self:
         """Learn from observations; calibration rows are taken off first unless given."""
         features.check(observations)
+        observations = observations[observations.measured]
         if not len(observations):
             raise ObservationsError("there are no observations to train on")
         if calibration is None:

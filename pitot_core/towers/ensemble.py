@@ -42,13 +42,16 @@ class Towers:
 
     @classmethod
     def usable(cls, rows: Observations, options: TowerOptions) -> Observations:
-        """All rows, or the isolated ones with interference="discarded"."""
+        """Rows whose time is known; of those the isolated ones with interference="discarded"."""
+        rows = rows[rows.measured]
         if options.interference == "discarded":
             rows = rows[rows.n_co_runners == 0]
             if not len(rows):
                 raise ObservationsError(
                     'there are no isolated rows, and interference="discarded" drops the others'
                 )
+        if not len(rows):
+            raise ObservationsError("no row has a time that is known; towers cannot learn from limits alone")
         return rows
 
     @classmethod
@@ -114,6 +117,7 @@ class Towers:
         Rows of known workloads on known platforms are not used. Raises ObservationsError where nothing is new or a
         newcomer appears only as a co-runner.
         """
+        rows = rows[rows.measured]
         newcomers = known.newcomers(rows)
         if not any(len(numbers) for numbers in newcomers.values()):
             raise ObservationsError(

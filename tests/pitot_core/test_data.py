@@ -12,6 +12,7 @@ from pitot_core import (
     FeaturesError,
     Observations,
     ObservationsError,
+    Pitot,
     Queries,
     SplitError,
     folds,
@@ -41,9 +42,34 @@ def test_rows_are_chosen_by_mask_slice_or_numbers() -> None:
     np.testing.assert_array_equal(rows[np.array([3, 1])].log_ns, rows.log_ns[[3, 1]])
 
 
+def test_rows_above_a_limit_are_marked_kept_by_choosing_and_never_calibrated_on() -> None:
+    rows, features = made_up(rows=400)
+    assert rows.censored is None
+    assert rows.measured.all()
+    limit = np.quantile(rows.log_ns, 0.9)
+    cut = Observations(
+        rows.platform,
+        rows.workload,
+        rows.co_runners,
+        np.minimum(rows.log_ns, limit),
+        rows.job,
+        rows.log_ns > limit,
+    )
+    assert cut.censored is not None
+    np.testing.assert_array_equal(cut[::3].measured, (rows.log_ns <= limit)[::3])
+    assert cut[cut.measured].censored is not None
+    assert not cut[cut.measured].censored.any()
+    model = Pitot(steps=3, calibration_share=0.3).fit(cut, features)
+    assert model.rows_used == {
+        "training": cut.measured.sum() - len(model.calibration_rows), "calibration": len(model.calibration_rows)
+    }  # fmt: skip
+    assert model.calibration_rows.log_ns.max() < limit
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        ({"censored": [1]}, "censored must be true or false"),
         ({"log_ns": [np.nan]}, "row 0 has log_ns"),
         ({"log_ns": [-1.0]}, "row 0 has log_ns"),
         ({"log_ns": [1.0, 2.0]}, "one of each per row"),
