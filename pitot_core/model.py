@@ -205,11 +205,6 @@ class Pitot:
         """(P,) which platforms were observed."""
         return self.known.platforms
 
-    @property
-    def learned(self) -> Any:
-        """The networks of towers: what `alone` and `interference_norms` are computed from there."""
-        return None if self.completion is None else getattr(self.completion, "point", None)
-
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Every option by name, as scikit-learn's estimators give them; `Pitot(**get_params())` has the same."""
         return {"method": self.method} | asdict(self.settings) | asdict(self.options)

@@ -30,8 +30,7 @@ def layouts(model: Pitot, seed: int = 0) -> tuple[Layout | None, Layout | None]:
     which all members of the model share, while each has axes of its own. Of very many names every k-th is taken.
     """
     assert model.features is not None
-    assert model.learned is not None
-    table = model.learned.forecast.alone[..., 0]
+    table = model.alone()
     workloads = (table - table.mean(axis=0))[model.seen_platforms].T
     platforms = (table - table.mean(axis=1, keepdims=True))[:, model.seen_workloads]
     names = np.array(model.features.workload_names), np.array(model.features.platform_names)

@@ -97,10 +97,9 @@ def embeddings(model: Pitot, path: Path, seed: int = 0) -> Path:
 def interference(model: Pitot, observations: Observations, path: Path) -> Path:
     """Predicted against measured slowdown of every observation and of every platform, and the platform's norm.
 
-    The norm is that of the interference matrix of a platform (`Learned.interference_norms`): what the model
+    The norm is that of the interference matrix of a platform (`Pitot.interference_norms`): what the model
     holds a platform capable of, whatever runs there.
     """
-    assert model.learned is not None
     rows = observations[observations.n_co_runners > 0]
     alone = {
         (p, w): t
@@ -126,7 +125,7 @@ def interference(model: Pitot, observations: Observations, path: Path) -> Path:
     told, true = (np.exp(np.bincount(platform, x)[seen] / count[seen]) for x in (predicted, measured))
     axes[1].scatter(told, true, s=8)
     axes[1].set(xlabel="predicted", ylabel="measured", title="mean slowdown per platform")
-    norms = model.learned.interference_norms()[seen]
+    norms = model.interference_norms()[seen]
     axes[2].scatter(norms, true, s=8)
     title = f"interference norm; rank correlation {_rank_correlation(norms, true):.2f}"
     axes[2].set(
