@@ -15,7 +15,7 @@ from harness.cli.interrupt import ended_by_interrupts
 from harness.errors import HarnessError, Interrupted
 from harness.output import stderr
 
-BROKEN_PIPE = 141  # what a shell makes of a program that SIGPIPE ended
+BROKEN_PIPE = 141  # 128 + SIGPIPE, the exit code a shell reports for a program ended by it
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -79,7 +79,10 @@ def _leave(sentence: str, exit_code: int) -> None:
 
 
 def _reader_left() -> bool:
-    """Whether stdout is the pipe that broke; it then leads nowhere, so that nothing complains at the exit."""
+    """Whether stdout is the pipe that broke.
+
+    If so it is redirected to nowhere, so that Python does not complain at exit.
+    """
     stdout = sys.stdout.fileno()
     waiting = select.poll()
     waiting.register(stdout, 0)

@@ -1,4 +1,4 @@
-"""Names for the shell to complete. Whatever goes wrong here, there is just nothing to offer."""
+"""Names that the shell offers for completion. Errors here are silent: completion then offers nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Completer = Callable[[typer.Context, str], list[str]]
 
 
 def _quiet(find: Callable[[dict[str, Any], str], Iterable[str]]) -> Completer:
-    """The names that begin as what was typed, also behind a comma; none where finding them fails."""
+    """The names that start with what was typed (also after a comma); none where they cannot be found."""
 
     @functools.wraps(find)
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:

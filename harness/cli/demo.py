@@ -31,7 +31,7 @@ from harness.suites.suite import Workload
 from pitot_core import Pitot
 
 WORKLOADS = ("polybench/mini", "polybench/small")
-FAMILIES = ("wasmtime", "node")  # more engines would leave each too few measurements in the time
+FAMILIES = ("wasmtime", "node")  # with more engines each would get too few measurements in two minutes
 SETTINGS = Settings(repeats=30, limit_s=4.0, co_run_s=0.15, rounds={2: 1}, anchors=2)
 HELD_OUT = {1: 8, 2: 8}  # how many jobs of each degree are predicted before they are measured
 EPS = 0.1

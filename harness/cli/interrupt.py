@@ -1,4 +1,6 @@
-"""Ctrl-C that ends a command also where Python does not come to its turn: a module that runs on and on natively."""
+"""Ctrl-C that also ends a command while native code runs and Python handles no signals, such as a module in
+an endless loop.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ PATIENCE_S = 2.0
 
 @contextlib.contextmanager
 def ended_by_interrupts() -> Iterator[None]:
-    """A command that has not ended so long after Ctrl-C, or by the next one, is ended at once.
+    """Within this block, Ctrl-C ends the process for good if the command has not ended after a short wait,
+    or at the second Ctrl-C.
 
     Nothing is done while a command handles SIGINT itself, as collecting does, or where it is ignored.
     """

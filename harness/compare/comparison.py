@@ -56,7 +56,9 @@ CLOSE = (0.5, 0.67, 0.8, 0.9, 0.95, 0.98, 1.02, 1.05, 1.1, 1.25, 1.5, 2.0)
 
 @dataclass(frozen=True)
 class Comparison:
-    """``suites`` and ``workloads`` are rows to show; ``notes`` are sentences about what stands behind them."""
+    """``suites`` and ``workloads`` are table rows; ``notes`` are sentences about what was paired, left out
+    or differs.
+    """
 
     a: str
     b: str
@@ -111,7 +113,7 @@ def compare(
 def sides(
     engine: str | None, device: str | None, platform: str | None
 ) -> tuple[tuple[Choice, Choice], frozenset[str]]:
-    """What each side is restricted to, and in what they are meant to differ. Raises UsageError."""
+    """The filter of each side, and the properties in which the two are meant to differ. Raises UsageError."""
     if platform and (engine or device):
         raise UsageError("give either -p or -e and -d, not both.")
     engines, devices = _two("-e", engine), _two("-d", device)
@@ -229,12 +231,14 @@ def _summary(suite: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def histogram(ratios: np.ndarray[Any, Any]) -> tuple[list[float], list[int]]:
-    """Edges and counts of per-workload ratios; edges near 1 where all are, octaves or parts of them elsewhere."""
+    """Edges and counts of a histogram of per-workload ratios: fine bins where all ratios are near 1, else
+    whole or divided factors of two.
+    """
     low, high = float(ratios.min()), float(ratios.max())
     edges = list(CLOSE)
     if low < CLOSE[0] or high >= CLOSE[-1]:
         octaves = math.log2(high / low)
-        steps = 1 if octaves > 5 else 2 if octaves > 2.5 else 4  # of each octave
+        steps = 1 if octaves > 5 else 2 if octaves > 2.5 else 4  # bars in each factor of two
         first, last = (math.floor(steps * math.log2(ratio)) for ratio in (low, high))
         edges = [2.0 ** (k / steps) for k in range(first, last + 2)]
     counts, _ = np.histogram(ratios, edges)
@@ -244,7 +248,7 @@ def histogram(ratios: np.ndarray[Any, Any]) -> tuple[list[float], list[int]]:
 
 
 def show_suites(comparison: Comparison) -> None:
-    """For people: the suites, and of the last one, which holds all, the spread of its workloads' ratios."""
+    """Print the table of suites for people, and a histogram of the ratios of all workloads."""
     titles = {
         "suite": "suite", "workloads": "n", "ratio": "B/A", "low": "from", "high": "to", "faster": "faster",
         "slower": "slower", "unknown": "?", "minimum": "least", "median": "half", "maximum": "most",
@@ -274,7 +278,7 @@ def show_suites(comparison: Comparison) -> None:
 
 
 def _suite(workload: str) -> str:
-    """What stands before the first slash; before a colon in the published names of scripts."""
+    """The suite of a workload: the text before the first slash, or before a colon in published names of scripts."""
     return workload.partition("/")[0].partition(":")[0]
 
 

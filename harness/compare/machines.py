@@ -11,7 +11,8 @@ FACTS = (
     "machine", "vendor", "model_name", "family", "model", "stepping", "implementer", "part", "cores",
     "cpus_allowed", "smt", "memory_bytes", "max_mhz", "l1d_bytes", "l1i_bytes", "l2_bytes", "l3_bytes", "kernel",
 )  # fmt: skip
-TOLERANCE = {"memory_bytes": 0.02}  # a kernel keeps more or less of it for itself
+# Kernels reserve different amounts of memory, so small differences do not count.
+TOLERANCE = {"memory_bytes": 0.02}
 
 
 def machine_differences(a: Side, b: Side, meant: frozenset[str]) -> list[str]:
@@ -47,7 +48,7 @@ def engine_differences(a: Side, b: Side, meant: frozenset[str]) -> list[str]:
 
 
 def _by_device(side: Side) -> dict[str, Mapping[str, Any]]:
-    """What each observed device told of itself; of imported ones their features but the engine's."""
+    """The facts of each observed device; for imported data its features, without those of the engine."""
     found: dict[str, Mapping[str, Any]] = {}
     for row in (side.platforms[name] for name in sorted(side.observed)):
         facts, features = dict(row["facts"] or []), dict(row["features"] or [])

@@ -23,14 +23,14 @@ _COLUMNS = [
 
 @dataclass(frozen=True)
 class Choice:
-    """What of a dataset is one side; None leaves it open."""
+    """The part of a dataset that forms one side: engine, device or both; None means any."""
 
     engine: str | None = None
     device: str | None = None
 
 
 class Cell(NamedTuple):
-    place: str  # what of engine:device both sides have in common
+    place: str  # the part of engine:device that both sides share
     workload: str
     co_runners: tuple[str, ...]
 
@@ -43,19 +43,21 @@ class Measured(NamedTuple):
 
 @dataclass
 class Side:
-    """What one side measured: jobs by cell, why other cells have no time, and of each device what it told."""
+    """What one side measured: its jobs by cell, why other cells have no time, and the facts of each device."""
 
     title: str
     cells: dict[Cell, list[Measured]] = field(default_factory=dict)
     failed: dict[Cell, str] = field(default_factory=dict)
     identities: dict[str, str | None] = field(default_factory=dict)
     platforms: dict[str, dict[str, Any]] = field(default_factory=dict)
-    observed: set[str] = field(default_factory=set)  # platforms with a cell
+    observed: set[str] = field(default_factory=set)  # platforms on which this cell was measured
     versions: dict[str, set[str | None]] = field(default_factory=dict)
     governors: dict[str, set[str | None]] = field(default_factory=dict)
 
     def jobs(self, cells: list[Cell], groups: dict[str, int]) -> Jobs:
-        """The jobs of these cells, numbered in their order; a group is a place."""
+        """The jobs of these cells, with cells numbered in the given order; jobs in one place form a group
+        of common noise.
+        """
         rows = [(*one, i, groups[cell.place]) for i, cell in enumerate(cells) for one in self.cells[cell]]
         log_ns, within, blocks, cell, group = zip(*rows, strict=True)
         return Jobs(np.array(log_ns), np.array(within), np.array(blocks), np.array(cell), np.array(group))
@@ -64,12 +66,12 @@ class Side:
 @dataclass(frozen=True)
 class Pairing:
     cells: list[Cell]
-    left_out: Counter[str]  # why, and how many cells
-    by_name: int  # workloads of which a side does not tell module, arguments and inputs
+    left_out: Counter[str]  # reason, and the number of cells left out for it
+    by_name: int  # workloads whose module, arguments and inputs one side does not record
 
 
 def place_of(platform: str, meant: frozenset[str]) -> str:
-    """``engine:device`` without what the two sides are meant to differ in."""
+    """``engine:device`` without the part in which the two sides are meant to differ."""
     words = zip(("engine", "device"), platform.split(":", 1), strict=True)
     return ":".join(word for kind, word in words if kind not in meant)
 
@@ -128,7 +130,7 @@ def _missing(side: Side, cell: Cell) -> str:
 
 
 def _same(one: str | None, other: str | None) -> bool:
-    """Imported datasets do not tell what a module was: there the name decides."""
+    """Whether two workloads are the same: by module hash, or by name for imported data, which has no hashes."""
     return one is None or other is None or one == other
 
 

@@ -7,7 +7,7 @@ them. So the unit that repeats is the job. The variance of a job's log mean is
     τ² + w,   τ² between jobs, w within the job,
 
 where w comes from the means of consecutive blocks of its samples (neighbours depend on each other, blocks hardly), and
-τ² from all cells of a platform that were measured in more than one job: what their means vary beyond w.
+τ² from all cells of a platform that were measured in more than one job: the variance of their means beyond w.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 BLOCKS = 10
-LEAST_FREEDOM = 3  # below so many repeated jobs nothing is known of the noise between jobs
-LEAST_PROGRAMS = 6  # of fewer an interval holds too seldom
+LEAST_FREEDOM = 3  # with fewer repeated jobs the noise between jobs counts as unknown
+LEAST_PROGRAMS = 6  # with fewer programs a bootstrap interval would contain the truth too rarely
 DRAWS = 10_000
 
 
@@ -86,7 +86,8 @@ def noise(jobs: Jobs, groups: int) -> Noise:
     mean = np.bincount(jobs.cell, jobs.log_ns, cells) / np.maximum(count, 1)
     repeated = count[jobs.cell] > 1
     square = np.where(repeated, (jobs.log_ns - mean[jobs.cell]) ** 2, 0.0)
-    share = np.where(repeated, 1 - 1 / count[jobs.cell], 0.0)  # a job's part in the degrees of freedom
+    # What each job contributes to the degrees of freedom.
+    share = np.where(repeated, 1 - 1 / count[jobs.cell], 0.0)
 
     def pooled(values: Floats) -> Floats:
         own = np.bincount(jobs.group, values, groups)
@@ -117,7 +118,7 @@ def estimate(a: Jobs, b: Jobs, workload: Ints, workloads: int, groups: int) -> E
         owner = workload[side.cell]
         weight = (
             1 / (per_workload[owner] * count[side.cell]) ** 2
-        )  # of each job in the variance of its workload
+        )  # weight of each job in the variance of its workload
         variance += np.bincount(owner, weight * (found.between[side.group] + side.within), workloads)
         shared = np.zeros((workloads, groups))
         np.add.at(shared, (owner, side.group), weight)

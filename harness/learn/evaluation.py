@@ -148,7 +148,7 @@ Margin is Eq. 11; `held` is the share of test rows whose bound held.
 
 
 def markdown(summary: Sequence[dict[str, Any]]) -> str:
-    """Accuracy and bounds as two tables; the published values stand in the columns named so."""
+    """Two Markdown tables, accuracy and bounds; the columns named published hold the paper's values."""
     accuracy, bounds = [], []
     for row in summary:
         place = [row["method"], row["by"], f"{row['share']:.0%}", row["co_runners"]]

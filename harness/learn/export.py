@@ -30,7 +30,7 @@ class _Described:
     def of(
         cls, kind: str, table: pa.Table, seen: Sequence[str], encode: Callable[[Mapping[str, Any]], Encoded]
     ) -> _Described:
-        """What was imported, with rows and columns as they came, then what else was observed."""
+        """Rows and columns of imported data in their original order, followed by what else was observed."""
         rows = {row[kind]: row for row in table.to_pylist()}
         imported = [name for name, row in rows.items() if row["features"] is not None]
         names = list(dict.fromkeys([*imported, *seen]))
@@ -40,7 +40,7 @@ class _Described:
         return cls(names, columns, matrix(encoded, columns).astype(np.float32))
 
     def numbers(self, seen: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Of each name its row."""
+        """The row number of each name."""
         rows = {name: i for i, name in enumerate(self.names)}
         return np.array([rows[name] for name in seen], np.int64)
 

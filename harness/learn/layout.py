@@ -26,8 +26,8 @@ class Layout:
 def layouts(model: Pitot, seed: int = 0) -> tuple[Layout | None, Layout | None]:
     """Of workloads and of platforms, by t-SNE; None where there are fewer than five.
 
-    What is laid out is how a model's embeddings act: predicted log times alone over the other side, less their means,
-    which all members of the model share, while each has axes of its own. Of very many names every k-th is taken.
+    The profile of a workload is its predicted log time on every platform, minus the mean (and the other way round for
+    a platform): unlike embeddings, profiles can be compared between models. Of very many names only every k-th is used.
     """
     assert model.features is not None
     table = model.alone()

@@ -145,7 +145,8 @@ def read_cpu(text: str) -> dict[str, str]:
 
 
 def microarchitectures(facts: Mapping[str, str]) -> list[str]:
-    """The names of the processor's kinds of cores, of one that no table has its numbers; none if it tells none.
+    """The name of each kind of core of a processor (its numbers, where no table knows it); empty if the
+    facts name none.
 
     ``facts`` are the strings of the agent or of ``read_cpu``.
     """
@@ -159,7 +160,8 @@ def microarchitectures(facts: Mapping[str, str]) -> list[str]:
         bits = "32" if facts.get("isa", facts.get("machine", "")).startswith(("rv32", "riscv32")) else "64"
         return [RISCV.get(facts.get("uarch", ""), f"generic-rv{bits}")]
     if facts.get("vendor", "").upper() in ("ARM", "APPLE", "QUALCOMM") and "model_name" in facts:
-        return [_spelled(name) for name in facts["model_name"].split(",")]  # lscpu knows Arm's parts by name
+        # lscpu prints Arm's cores by name, not by part number.
+        return [_spelled(name) for name in facts["model_name"].split(",")]
     return []
 
 
@@ -182,7 +184,7 @@ def _x86(vendor: str, family: int, model: int, stepping: int) -> str:
 
 
 def _number(text: str) -> int:
-    """0 where it is no number, as the kernel says `unknown`."""
+    """The number in a text; 0 where it is none (the kernel may say `unknown`)."""
     try:
         return int(text, 0)
     except ValueError:

@@ -69,7 +69,7 @@ def _l2_associativity(facts: Mapping[str, str]) -> int:
 
 
 def _positive(text: str | None) -> float:
-    """0 where the device told no such number."""
+    """A positive number that the device reported, or 0 where it reported none."""
     try:
         value = float(text or 0)
     except ValueError:

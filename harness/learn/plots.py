@@ -97,8 +97,8 @@ def embeddings(model: Pitot, path: Path, seed: int = 0) -> Path:
 def interference(model: Pitot, observations: Observations, path: Path) -> Path:
     """Predicted against measured slowdown of every observation and of every platform, and the platform's norm.
 
-    The norm is that of the interference matrix of a platform (`Pitot.interference_norms`): what the model
-    holds a platform capable of, whatever runs there.
+    The norm is that of the interference matrix of a platform (`Pitot.interference_norms`): how strongly a
+    platform can slow workloads down according to the model, whatever runs there.
     """
     rows = observations[observations.n_co_runners > 0]
     alone = {

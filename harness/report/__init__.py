@@ -25,7 +25,7 @@ from harness.report.slowdowns import slowdowns
 from harness.report.worst import worst
 from pitot_core import Pitot
 
-STEPS = 9  # how often `write_report` says what it does
+STEPS = 9  # number of parts of the page that `write_report` announces
 
 
 def write_report(
@@ -33,7 +33,7 @@ def write_report(
 ) -> None:
     """Write the page; it appears whole or not at all. Raises DatasetError, UsageError.
 
-    ``said`` hears before each of STEPS parts what is made.
+    ``said`` is called with a sentence before each of the STEPS parts of the page is made.
     """
     said("observations")
     rows = load_rows(dataset)

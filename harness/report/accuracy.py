@@ -57,7 +57,9 @@ def accuracy(judged: Judged) -> list[Section]:
 
 
 def stored_accuracy(model: Pitot, why: str) -> list[Section]:
-    """The figures that were made when the model was trained, where they cannot be made again."""
+    """The accuracy table that `harness train` stored in the model, for when the held-out jobs are not at
+    hand to judge it again.
+    """
     card = model.card.get("accuracy")
     entries = [entry for entry in card if isinstance(entry, dict)] if isinstance(card, list) else []
     columns = [Column("co-runners", "count"), Column("rows", "count"), Column("MAPE", "percent")]
@@ -106,7 +108,9 @@ def _bound(judged: Judged, eps: float, chosen: Array) -> list[Any]:
 
 
 def _missed(judged: Judged) -> list[str]:
-    """Where a bound held less often than promised, beyond chance; and where it is infinite."""
+    """Sentences about bounds that held less often than promised (by more than chance explains) and about
+    infinite bounds.
+    """
     told = []
     for n, pool in judged.model.pools().items():
         mine = judged.calibrated & (judged.rows.n_co_runners == n)

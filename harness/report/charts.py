@@ -15,7 +15,7 @@ from harness.report.markup import Html, join, tag
 
 Array = NDArray[Any]
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 40
-CROWDED = 0.06  # of an axis: ticks stand no closer
+CROWDED = 0.06  # least distance between two ticks, as a share of the axis
 # Marks beyond the colours: circle, square, triangle, diamond; each drawn within ±1.
 SHAPES = (
     "M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0z",
@@ -34,10 +34,10 @@ class Scale:
     high: float
     log: bool = False
     words: Callable[[float], str] = field(default=lambda value: f"{value:g}")
-    marks: Sequence[float] | None = None  # where ticks stand; otherwise round numbers
+    marks: Sequence[float] | None = None  # positions of the ticks; None chooses round numbers
 
     def share(self, value: Array | float) -> Array:
-        """Where a value stands, 0 to 1; what lies beyond an end stands there."""
+        """The position of a value along the axis, from 0 to 1; values beyond an end are drawn at that end."""
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
         at = np.log(np.maximum(value, 1e-300)) if self.log else np.asarray(value, float)
         return np.asarray(np.clip((at - low) / ((high - low) or 1.0), 0.0, 1.0))
@@ -57,7 +57,7 @@ class Scale:
         ]
 
     def _apart(self, marks: list[float]) -> list[float]:
-        """Those of the marks that do not crowd the one before."""
+        """The marks that are far enough from the mark before them to be readable."""
         kept: list[float] = []
         for mark in marks:
             if not kept or float(self.share(mark) - self.share(kept[-1])) >= CROWDED:
@@ -66,7 +66,10 @@ class Scale:
 
 
 class Panel:
-    """One picture: two axes and what is drawn between them. A bare one has no axes, where places mean nothing."""
+    """One picture: two axes and what is drawn between them.
+
+    A bare panel has no axes: use it where positions have no unit, as in an embedding.
+    """
 
     def __init__(
         self, label: str, x: Scale, y: Scale, *, width: int = 400, height: int = 250, bare: bool = False
@@ -77,7 +80,7 @@ class Panel:
         self._drawn: list[Html] = []
 
     def at(self, x: Array | float, y: Array | float) -> tuple[Array, Array]:
-        """Where in the picture a point stands."""
+        """The pixel position (x, y) of a point."""
         across, down = self._right - self._left, self._bottom - self._top
         places = np.broadcast_arrays(
             self._left + self.x.share(x) * across, self._top + (1.0 - self.y.share(y)) * down
@@ -101,7 +104,7 @@ class Panel:
                 self._drawn.append(tag("rect", tag("title", words), class_="bar", **at, **size))
 
     def points(self, x: Array, y: Array, colour: str, radius: float = 1.5, opacity: float = 0.5) -> None:
-        """Very many points as one path."""
+        """Draw very many points as one SVG path, which keeps the page small."""
         across, down = self.at(x, y)
         path = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(across, down, strict=True))
         self._drawn.append(

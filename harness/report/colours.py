@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# The style sheet holds them: Okabe and Ito's set without black and yellow, a little lighter on a dark page.
+# The colours of groups stand in the style sheet: Okabe and Ito's set without black and yellow, a little
+# lighter on a dark page.
 GROUPS = tuple(f"var(--group{k})" for k in range(7))
 
 STEPS = 254
@@ -26,7 +27,9 @@ def hexed(colours: NDArray[np.uint8]) -> list[str]:
 
 
 def levels(values: NDArray[Any], low: float, high: float) -> NDArray[np.int64]:
-    """Steps of the ramp for values from low to high, beyond them the ends; −1 for NaN."""
+    """The ramp's step number of each value between low and high (values beyond an end get that end's step);
+    −1 for NaN.
+    """
     share = (np.nan_to_num(values, nan=low) - low) / (high - low or 1.0)
     step = np.clip(np.round(share * (STEPS - 1)), 0, STEPS - 1).astype(np.int64)
     return np.where(np.isnan(values), -1, step)

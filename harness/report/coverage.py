@@ -16,7 +16,7 @@ from harness.report.listing import Column, folded, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, suite
 
-# In the order in which they count, where a cell has several: a time is a time, whatever failed besides.
+# Where several apply to one cell the first in this list counts: once there is a time, other failures do not matter.
 REASONS = (
     ("measured", "#3f7fa6"), ("beside others only", "#9cc3da"), ("timeout", "#e69f00"), ("trap", "#d55e00"),
     ("wrong output", "#cc3f88"), ("crash", "#a33b20"), ("refused", "#7b5aa6"), ("co-runner failed", "#b9a27a"),
@@ -41,7 +41,7 @@ def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]
     platforms, workloads = _axes(rows, order)
     told = ", ".join(f"{counts[k]:,} {names[k]}" for k in shown)
     cells = code[np.ix_(*order)].astype(np.int64)
-    # A field that was measured beside others only also tells what became of the workload alone.
+    # A cell that was only measured beside others also says what became of the workload alone.
     apart = np.where(cells == BESIDE, len(names) + alone[np.ix_(*order)], cells).astype(float)
     words = [*names, *(f"{names[BESIDE]}; alone: {name}" for name in names)]
     holes = HeatMap(
@@ -84,7 +84,9 @@ def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]
 
 
 def _reasons(dataset: Dataset, rows: Rows) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """(P, W) numbers of REASONS: of each field at all, and of each workload alone."""
+    """Two (P, W) arrays of indices into REASONS: what became of each platform and workload in any job, and
+    in jobs alone.
+    """
     alone = np.full((len(rows.platforms), len(rows.workloads)), UNPLANNED, np.int8)
     planned = dataset.planned()
     lonely = pc.and_(
@@ -176,7 +178,7 @@ def _by_workload(rows: Rows) -> Html:
 
 
 def _decades(low: float, high: float) -> list[tuple[float, str]]:
-    """Where the powers of ten stand on the scale."""
+    """The positions of the powers of ten on the colour scale."""
     span = np.log(high / low) or 1.0
     powers = [10.0**k for k in range(int(np.ceil(np.log10(low))), int(np.floor(np.log10(high))) + 1)]
     every = max(1, -(-len(powers) // 6))

@@ -50,7 +50,7 @@ def _picture(layout: Layout, what: str, group: str) -> Html:
 
 
 def _alike(model: Pitot) -> list[Html]:
-    """The nearest of each, as the model's explanations have them."""
+    """The nearest neighbours of each workload and platform, as `Pitot.explain` gives them."""
     assert model.features is not None
     features, found = model.features, []
     seen_w, seen_p = np.flatnonzero(model.seen_workloads), np.flatnonzero(model.seen_platforms)

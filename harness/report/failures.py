@@ -51,5 +51,7 @@ def failures(rows: Rows) -> list[Section]:
 
 
 def _kind(reason: str) -> str:
-    """Reasons that differ only in numbers, hexadecimal ones included, are one."""
+    """The reason with every number (decimal or hexadecimal) replaced, so that reasons that differ only in
+    numbers are counted as one.
+    """
     return re.sub(r"0x[0-9a-fA-F]+|\d+(\.\d+)?", "#", reason)[:160]

@@ -18,11 +18,11 @@ from harness.report.colours import STEPS, hexed, levels, ramp
 from harness.report.markup import Html, join, tag
 
 Array = NDArray[Any]
-WIDTH = 1000  # px that the cells of a wide map fill
+WIDTH = 1000  # width in pixels that the cells of a wide map share
 TALL = 720
-NAMED = 10  # px from which on every row and column has its name
-DRAWN = 6000  # cells beyond which the map is pixels and not shapes
-SHARPNESS = 4  # pixels of an image per cell
+NAMED = 10  # least size of a cell in pixels at which every row and column is labelled
+DRAWN = 6000  # above this many cells the map is drawn as an image, not as shapes
+SHARPNESS = 4  # image pixels per cell
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class HeatMap:
     kind: str
     words: Sequence[str] = ()
     missing: str = "not measured"
-    joint: str = "on"  # stands between the names of column and row: `gemm on wasmtime-j:local`
+    joint: str = "on"  # the words between column and row in the read-out: `gemm on wasmtime-j:local`
 
     def html(self, caption: str, legend: Html) -> Html:
         n_rows, n_columns = self.cells.shape
@@ -94,7 +94,7 @@ class HeatMap:
         )  # fmt: skip
 
     def data(self) -> dict[str, Any]:
-        """What the script reads out, small: two bytes a cell, names once."""
+        """What the page's script reads out of a cell, in compact form: two bytes a cell, and each name once."""
         known = ~np.isnan(self.values)
         low = high = 0.0
         if self.kind == "words":
@@ -201,7 +201,7 @@ def scale_legend(low: str, high: str, ticks: Sequence[tuple[float, str]], label:
 
 
 def swatches(entries: Sequence[tuple[str, str]]) -> Html:
-    """A list of colours and what they stand for; no colour is that of an empty field."""
+    """A list of colours and their meanings; a colour of None stands for an empty cell."""
     items = []
     for fill, words in entries:
         box = tag("rect", width="12", height="12", fill=fill or None, class_=None if fill else "field")
@@ -213,7 +213,8 @@ def data_uri(cells: NDArray[np.int64], palette: Sequence[str]) -> str:
     """A PNG of numbers of a palette (at most 255 colours), −1 transparent."""
     colours = bytes(byte for colour in palette for byte in bytes.fromhex(colour[1:]))
     index = np.repeat(np.repeat(cells + 1, SHARPNESS, axis=0), SHARPNESS, axis=1).astype(np.uint8)
-    lines = np.hstack([np.zeros((len(index), 1), np.uint8), index])  # 0: no filter, which suits a palette
+    # Filter type 0 (none) before each line, which compresses palette images best.
+    lines = np.hstack([np.zeros((len(index), 1), np.uint8), index])
     png = b"\x89PNG\r\n\x1a\n" + b"".join(
         _chunk(kind, data)
         for kind, data in (

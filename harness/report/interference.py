@@ -16,8 +16,8 @@ from harness.report.pairs import Pairs, expected_everywhere, expected_pairs, mea
 from harness.report.rows import Rows, suite
 
 Array = NDArray[Any]
-MOST = 400  # workloads in a picture
-NOTABLE = 1.05  # a slowdown worth naming
+MOST = 400  # most workloads shown in one picture
+NOTABLE = 1.05  # slowdowns below this are not named in the summary
 STRONGEST = 50
 MARKS = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.7, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
 
@@ -58,7 +58,7 @@ def interference(rows: Rows, judged: Judged | None) -> tuple[list[Section], list
 
 
 def _order(count: Array, mean: Array) -> Array:
-    """Workloads that were there, the largest mean first; every k-th of very many."""
+    """The workloads that took part, the largest mean slowdown first; of very many only every k-th."""
     some = np.flatnonzero(count)
     ordered = some[np.argsort(-mean[some], kind="stable")]
     return np.asarray(ordered[:: -(-len(ordered) // MOST)])
@@ -146,7 +146,7 @@ def _by_workload(rows: Rows, pairs: Pairs, model: Pairs | None) -> Html:
 
 
 def _by_pair(rows: Rows, pairs: Pairs, model: Pairs | None) -> Html:
-    """Pairs that were measured at least as often as half of them, those with the largest slowdown."""
+    """The pairs with the largest slowdown among those measured at least as often as the median pair."""
     target, beside = np.nonzero(pairs.counts >= np.median(pairs.counts[pairs.counts > 0]))
     first = np.argsort(-pairs.means[target, beside], kind="stable")[:STRONGEST]
     columns = [

@@ -22,7 +22,9 @@ EPSILONS = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3)
 
 @dataclass(frozen=True)
 class Judged:
-    """observations are all a model could learn from; test and at number held-out rows there and in `Rows`."""
+    """observations holds every row a model could learn from; test and at are the indices of the held-out
+    rows in it and in `Rows`.
+    """
 
     model: Pitot
     observations: Observations
@@ -43,17 +45,19 @@ class Judged:
 
     @cached_property
     def error(self) -> NDArray[np.float64]:
-        """|predicted − measured| over measured; its mean is the MAPE."""
+        """(n,) |predicted − measured| / measured of each held-out row; its mean is the MAPE."""
         return np.asarray(np.abs(self.predicted_ns / self.measured_ns - 1.0))
 
     @cached_property
     def calibrated(self) -> NDArray[np.bool_]:
-        """Rows with a number of co-runners for which there are bounds."""
+        """(n,) whether the model has calibrated bounds for the row's number of co-runners."""
         return np.isin(self.rows.n_co_runners, list(self.model.pools()))
 
     @cached_property
     def bounds_ns(self) -> dict[float, NDArray[np.float64]]:
-        """By ε; NaN where there is no calibration, infinite where there is too little."""
+        """Bounds in ns by ε; NaN where the number of co-runners has no calibration rows, infinite where it
+        has too few.
+        """
         found = {}
         for eps in EPSILONS:
             bound = np.full(len(self.rows), np.nan)

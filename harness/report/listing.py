@@ -10,8 +10,8 @@ from typing import Any
 from harness.output import duration
 from harness.report.markup import Html, join, tag
 
-NARROW = 6  # columns that fit a page
-LONG = 14  # rows beyond which a table scrolls by itself and can be filtered
+NARROW = 6  # most columns that fit the width of a page
+LONG = 14  # above this many rows a table scrolls inside the page and gets a filter
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Column:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """With a space that no line breaks at, and no minus before a zero."""
+    """A share as a percentage, with a non-breaking space and never as minus zero."""
     return f"{round(100 * share, digits) + 0.0:.{digits}f}\u00a0%".replace("-", "−")
 
 
@@ -32,7 +32,7 @@ def several(count: int, what: str) -> str:
 
 
 def words(value: Any, kind: str) -> str:
-    """A value for people; what is missing is a dash."""
+    """A value as people read it; a missing one is a dash."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if kind == "text":
@@ -53,7 +53,7 @@ def words(value: Any, kind: str) -> str:
 def table(
     columns: Sequence[Column], rows: Iterable[Sequence[Any]], caption: str, *, wide: Sequence[int] = ()
 ) -> Html:
-    """Nothing where there are no rows. ``wide`` are the numbers of columns whose text may break into lines."""
+    """An HTML table, or nothing where there are no rows. ``wide`` holds the indices of columns whose text may wrap."""
     body = list(rows)
     if not body:
         return Html("")
@@ -83,14 +83,14 @@ def table(
         class_="table long" if long else "table",
         tabindex="0"
         if long or len(columns) > NARROW
-        else None,  # what scrolls must be reached by the keyboard
+        else None,  # a scrolling area must be reachable by keyboard
         role="region",
         aria_label=caption,
     )
 
 
 def folded(summary: str, *content: Html) -> Html:
-    """What is there for those who look for it."""
+    """Details that are closed until a reader opens them."""
     return tag("details", tag("summary", summary), *content) if any(content) else Html("")
 
 
@@ -101,7 +101,7 @@ def sentences(lines: Iterable[str], class_: str) -> Html:
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Html:
-    """A few figures with what they are."""
+    """A few figures, each with its label."""
     return tag(
         "dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs), class_="facts"
     )
@@ -116,6 +116,6 @@ def _cell(value: Any, kind: str, wide: bool) -> Html:
 
 
 def _breakable(text: str) -> Html:
-    """Names may break after a slash, and only elsewhere where that does not do."""
+    """Allow a line break after each slash of a name; elsewhere only in parts too long for a line."""
     first, *others = text.split("/")
     return join(first, *(join("/", Html("<wbr>"), part) for part in others))

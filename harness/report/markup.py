@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class Html(str):
-    """Markup already; any other string is text."""
+    """A string that is already HTML; every other string is text and gets escaped."""
 
     __slots__ = ()
 
@@ -16,7 +16,7 @@ Child = str | int | float | None
 
 
 def join(*children: Child) -> Html:
-    """Children one after another; None is nothing."""
+    """The children one after another; None adds nothing."""
     return Html("".join(_safe(child) for child in children if child is not None))
 
 
@@ -37,8 +37,8 @@ def tag(name: str, /, *children: Child, **attributes: Child | bool) -> Html:
 class Section:
     """A heading of the page with what stands under it.
 
-    ``note`` says how to read it, ``empty`` what stands for nothing (a section with neither is left out), and ``gist``
-    what it comes to, for the top of the page.
+    ``note`` says how to read the section, ``empty`` is shown when it has no content (a section without content and
+    without ``empty`` is left out), and ``gist`` is its one-line summary for the top of the page.
     """
 
     key: str

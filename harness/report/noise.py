@@ -18,13 +18,13 @@ from harness.report.rows import Rows
 Array = NDArray[Any]
 Found = dict[str, Any]
 
-# From where on a warning is given; the page tells these numbers.
+# Thresholds from which on the page warns; it also prints them.
 SPREAD = 0.10
 DRIFT = 0.05
 HOT_C = 80.0
-LOADED = 0.3  # load over processors beyond what the jobs before it make themselves
+LOADED = 0.3  # load per processor, beyond what the collection itself causes
 CLOCK = 0.15
-NAMED = 8  # platforms named in one warning
+NAMED = 8  # most platforms named in one warning
 
 THRESHOLDS = (
     f"Warned about: a median spread of samples above {percent(SPREAD)}; anchors that changed by more than "
@@ -84,7 +84,7 @@ def noise(dataset: Dataset, rows: Rows) -> list[Section]:
 
 
 def warnings(found: list[Found]) -> list[str]:
-    """A sentence for each threshold that is passed, with the platforms or devices that pass it."""
+    """A sentence for each threshold that is exceeded, naming the platforms or devices that exceed it."""
 
     def over(key: str, limit: float) -> list[Found]:
         return [one for one in found if one[key] is not None and one[key] > limit]
@@ -133,7 +133,7 @@ def warnings(found: list[Found]) -> list[str]:
 
 
 def _line(said: str, found: Iterable[Found], who: str, key: str, figure: Callable[[Found], str]) -> str:
-    """``said`` with who it is and by how much, everybody once, the largest ``key`` first."""
+    """The sentence ``said`` with the names it is about and their figures, each name once, the largest figure first."""
     named: dict[str, str] = {}
     for one in sorted(found, key=lambda one: -abs(one[key] or 0.0)):
         named.setdefault(one[who], figure(one))
@@ -143,7 +143,7 @@ def _line(said: str, found: Iterable[Found], who: str, key: str, figure: Callabl
 
 
 def drift(rows: Rows, platform: int) -> float | None:
-    """Geometric mean over anchors of the time at the end over that at the start, less 1."""
+    """Geometric mean over the anchor workloads of (time at the end / time at the start), minus 1."""
     at = np.flatnonzero(rows.ok & (rows.purpose == "anchor") & (rows.platform == platform))
     workload, position, logs = rows.workload[at], rows.position[at], np.log(rows.time_ns[at])
     changes = []
@@ -158,7 +158,9 @@ def _platform(rows: Rows, p: int, processors: int) -> Found:
     mine = rows.platform == p
     alone = _known(rows.spread[mine & rows.measured & (rows.n_co_runners == 0)])
     at = np.flatnonzero(mine)
-    at = at[np.unique(rows.job[at], return_index=True)[1]]  # the members of a job share its state and note
+    at = at[
+        np.unique(rows.job[at], return_index=True)[1]
+    ]  # all members of a job carry the same device state and note, so each job is counted once
     state = {key: values[at] for key, values in rows.states.items()}
     heat = _known(np.concatenate([state[when, "temperature_c"] for when in ("before", "after")]))
     throttled = _known(state["after", "throttle_count"] - state["before", "throttle_count"])

@@ -43,7 +43,7 @@ def overview(dataset: Dataset, rows: Rows) -> list[Section]:
 
 
 def when(rows: Rows) -> str:
-    """The days of measuring, empty where they are not known."""
+    """The first and last day of measuring as text; empty where they are not known."""
     span = pc.min_max(rows.table["started_at"]).as_py()
     if span["min"] is None:
         return ""
@@ -158,7 +158,7 @@ def _devices(dataset: Dataset) -> Html:
 
 
 def _median_by_workload(times: Any) -> Any:
-    """(W,) NaN for a workload that was measured nowhere."""
+    """(W,) median time of each workload over platforms; NaN for a workload that was measured nowhere."""
     known = ~np.isnan(times).all(axis=0)
     middle = np.full(times.shape[1], np.nan)
     middle[known] = np.nanmedian(times[:, known], axis=0)
@@ -171,13 +171,13 @@ def _counted(names: list[str]) -> dict[str, int]:
 
 
 def _distinct(group: Any, member: Any, size: int) -> Any:
-    """(size,) how many different members each group has."""
+    """(size,) the number of different members of each group."""
     width = int(member.max(initial=0)) + 1
     return np.bincount(np.unique(group.astype(np.int64) * width + member) // width, minlength=size)
 
 
 def _number(text: Any) -> float:
-    """0 where a device told no such number."""
+    """The number a device reported, or 0 where it reported none."""
     try:
         value = float(text or 0)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One HTML file: what stands in it, and nothing to fetch."""
+"""The page as one HTML file that needs nothing from a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from harness.report.markup import Html, Section, tag
 
 
 def page(title: str, subtitle: str, sections: Sequence[Section], maps: Sequence[HeatMap]) -> str:
-    """The policy lets run only this page's own script and style, whatever a name or a reason holds."""
+    """The whole page.
+
+    Its content security policy allows only the script and style written here, so that no name or reason in
+    the data can run anything.
+    """
     style, script = (_file(name) for name in ("style.css", "script.js"))
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
@@ -42,7 +46,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], maps: Sequence[
 
 
 def _in_short(sections: Sequence[Section]) -> Html:
-    """What the sections come to, each with the way there."""
+    """The summaries of all sections, each with a link to its section."""
     told = [
         tag("li", tag("a", section.title, href=f"#{section.key}"), f": {section.gist}")
         for section in sections
@@ -60,7 +64,7 @@ def _digest(text: str) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON that no text in it can end or escape from."""
+    """JSON inside a script element, escaped so that no text in it can end the element."""
     return (
         json.dumps(value, ensure_ascii=True, separators=(",", ":"))
         .replace("<", "\\u003c")

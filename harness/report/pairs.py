@@ -14,13 +14,13 @@ from harness.report.rows import Rows
 from pitot_core import Queries
 
 Array = NDArray[Any]
-ASKED = 800_000  # predictions for what the model expects of every pair
+ASKED = 800_000  # most predictions made for the map of every pair
 
 
 @dataclass(frozen=True)
 class Pairs:
     """K observations of one workload beside another: numbers of `Rows.workloads` (of which there are ``size``), and
-    the logarithm of the slowdown. Means over them are geometric, NaN of nothing."""
+    the logarithm of the slowdown. Means over them are geometric, NaN where there is none."""
 
     target: Array
     beside: Array
@@ -29,7 +29,7 @@ class Pairs:
 
     @cached_property
     def targets(self) -> Array:
-        """(size,) observations of each workload as target."""
+        """(size,) number of observations of each workload as the measured one."""
         return np.bincount(self.target, minlength=self.size)
 
     @cached_property
@@ -39,7 +39,7 @@ class Pairs:
 
     @cached_property
     def pressing(self) -> Array:
-        """(size,) observations of each workload as co-runner."""
+        """(size,) number of observations of each workload as the co-runner."""
         return np.bincount(self.beside, minlength=self.size)
 
     @cached_property
@@ -49,12 +49,12 @@ class Pairs:
 
     @cached_property
     def counts(self) -> Array:
-        """(size, size) observations of target and co-runner."""
+        """(size, size) number of observations by measured workload and co-runner."""
         return np.bincount(self._cell, minlength=self.size**2).reshape(self.size, self.size)
 
     @cached_property
     def means(self) -> Array:
-        """(size, size) mean slowdown of target by co-runner."""
+        """(size, size) mean slowdown by measured workload and co-runner."""
         return _means(self._cell, self.logs, self.size**2).reshape(self.size, self.size)
 
     @property
@@ -68,7 +68,9 @@ def measured_pairs(rows: Rows) -> Pairs:
 
 
 def expected_pairs(rows: Rows, judged: Judged) -> Pairs | None:
-    """What the model expects of the same observations where it knows the workloads; None if it was shown no pair."""
+    """The model's slowdowns of the same observations, as far as it knows the workloads; None if it never
+    learned from a pair.
+    """
     if not (judged.observations.n_co_runners == 1).any():
         return None
     at = _at(rows)
@@ -106,7 +108,7 @@ def expected_everywhere(judged: Judged, targets: list[str], co_runners: list[str
 
 
 def _at(rows: Rows) -> Array:
-    """Numbers of the observations of pairs whose slowdown is known."""
+    """Indices of the pair observations whose slowdown is known."""
     return np.flatnonzero((rows.n_co_runners == 1) & ~np.isnan(rows.slowdown))
 
 

@@ -22,7 +22,7 @@ COLUMNS = (
     "position", "compile_ns", "limit_s", "started_at", "state_before", "state_after", "harness_version", "note",
 )  # fmt: skip
 SAMPLES = ("samples.list.element.wall_ns", "samples.list.element.covered")
-FEWEST = 5  # samples below which a spread says nothing
+FEWEST = 5  # with fewer samples no spread is computed
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Rows:
     co_runners: NDArray[np.int32]  # (N, 3), −1 where there is none
     n_co_runners: NDArray[np.int64]
     status: NDArray[np.int32]
-    purpose: Array  # of str
+    purpose: Array  # array of str
     job: NDArray[np.int32]
     position: NDArray[np.int64]
     time_ns: NDArray[np.float64]
     spread: NDArray[np.float64]
     asked: NDArray[np.bool_]  # (W,) workloads of the plan proper, not the empty one of start-up
-    table: pa.Table  # what is only looked up for some rows
+    table: pa.Table  # tables that are read only when a section needs them
 
     def __len__(self) -> int:
         return len(self.platform)
@@ -84,7 +84,9 @@ class Rows:
 
     @cached_property
     def states(self) -> dict[tuple[str, str], NDArray[np.float64]]:
-        """(N,) numbers of ``state_before`` and ``state_after`` by ("before" or "after", name); NaN where not told."""
+        """(N,) values of ``state_before`` and ``state_after`` by ("before" or "after", name); NaN where the
+        device does not report one.
+        """
         return {
             (when, name): pc.cast(pc.struct_field(self.table[f"state_{when}"], name), pa.float64()).to_numpy()
             for when in ("before", "after")
@@ -147,7 +149,7 @@ def natural(name: str) -> list[Any]:
 
 
 def geometric(values: Array) -> float:
-    """Geometric mean, NaN of nothing."""
+    """Geometric mean; NaN of an empty array."""
     known = values[~np.isnan(values)]
     return float(np.exp(np.log(known).mean())) if len(known) else float("nan")
 

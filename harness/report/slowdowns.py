@@ -12,7 +12,7 @@ from harness.report.listing import Column, folded, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, geometric
 
-EDGES = np.geomspace(0.5, 8.0, 49)  # twelve bars to a doubling
+EDGES = np.geomspace(0.5, 8.0, 49)  # twelve histogram bars for each factor of two
 MARKS = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
 
 

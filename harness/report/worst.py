@@ -16,10 +16,10 @@ from harness.report.rows import Rows
 
 Array = NDArray[Any]
 SHOWN = 10
-SHORT_NS = 2e5  # below this the operating system's own spread shows
+SHORT_NS = 2e5  # times shorter than this vary with the operating system's own activity
 NOISY = 0.2
 FEW = 3
-FAR = 1.3  # a factor that is worth a word
+FAR = 1.3  # an error by at least this factor is explained
 
 
 def worst(rows: Rows, judged: Judged) -> list[Section]:
@@ -66,7 +66,7 @@ def worst(rows: Rows, judged: Judged) -> list[Section]:
 
 
 def _cause(rows: Rows, judged: Judged, k: int, interference: float) -> str:
-    """At most two of the guesses that fit, the most telling first."""
+    """At most two possible causes that fit the row, the most convincing first."""
     at = int(judged.at[k])
     platform, workload = int(rows.platform[at]), int(rows.workload[at])
     guesses = [
@@ -92,7 +92,7 @@ def _cause(rows: Rows, judged: Judged, k: int, interference: float) -> str:
 
 
 def _measurement(rows: Rows, at: int) -> list[str]:
-    """What speaks against the measurement itself."""
+    """Signs that the measurement itself may be wrong."""
     told = []
     if rows.spread[at] > NOISY:
         told.append(f"its own samples spread by {percent(rows.spread[at])}")
@@ -115,7 +115,7 @@ def _measurement(rows: Rows, at: int) -> list[str]:
 
 
 def _knowledge(rows: Rows, judged: Judged, at: int, platform: int, workload: int) -> list[str]:
-    """What the model had little of."""
+    """Signs that the model had few rows to learn this from."""
     shown = rows.measured.copy()
     shown[judged.at] = False
     here = shown & (rows.workload == workload)
@@ -132,7 +132,7 @@ def _knowledge(rows: Rows, judged: Judged, at: int, platform: int, workload: int
 
 
 def _beside(rows: Rows, at: int, interference: float) -> list[str]:
-    """Where the slowdown, and not the time alone, was misjudged."""
+    """Whether the error lies in the slowdown and not in the time alone."""
     slowdown = rows.slowdown[at]
     if np.isnan(slowdown):
         return []
