@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test test-arm bench lint clean
+.PHONY: demo test test-arm bench coverage lint clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "harness needs Python 3.11 or later; name one with: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -26,10 +26,16 @@ test-arm: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.perf
 
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) benchmarks/*/build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .coverage* dist benchmarks/*/build .mypy_cache .ruff_cache .pytest_cache

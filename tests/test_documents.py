@@ -20,7 +20,7 @@ from harness.suites.suite import Suite
 from tests.conftest import ROOT
 from tests.dataset.test_published import write_all
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 ONLY_PARSED = {
     "harness build libsodium": "fetches sources; tests/suites/test_libsodium.py",
     "harness build polybench/mini mibench/sha_s": "makes MiBench's 50 MB of inputs; tests/suites/test_mibench.py",
