@@ -26,6 +26,8 @@ ONLY_PARSED = {
     "harness build polybench/mini mibench/sha_s": "makes MiBench's 50 MB of inputs; tests/suites/test_mibench.py",
     "harness devices kitchen --setup": "needs a machine that lacks engines; tests/fleet/test_ssh.py",
     "harness evaluate datasets/published --shares 10,50,90 --jobs 2": "trains for an hour",
+    "harness place lab.npz deadlines.csv --check datasets/lab": "needs more jobs; tests/decide/test_place_check.py",
+    "harness place lab.npz deadlines.csv --violations 0.01 --check datasets/lab": "the same",
     "harness build --import lab": "needs CPython for WASI; tests/suites/test_wasi_python.py runs its whole block",
     "harness count lab": "the same block",
     "harness collect -o datasets/lab -s lab/python/words -e wasmtime-j -e wasm3-i "
@@ -34,6 +36,7 @@ ONLY_PARSED = {
 # What is added to a line so that it ends within seconds.
 CUT = {
     "collect": ["--degrees", "2", "--repeats", "2", "--co-run", "0.02", "--limit", "1", "--anchors", "0"],
+    "train": ["--calibration-share", "0.4"],
     "evaluate": ["--replicates", "1", "--method", "start-up", "--no-plots"],
 }
 KERNELS = ("gemm", "lu")
@@ -129,6 +132,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suites: dict[str, Suite
         asked = csv.writer(file)
         asked.writerow(["workload", "platform", "with"])
         asked.writerow(["polybench/small/gemm", "wasmtime-j:local", "polybench/small/lu"])
+    (tmp_path / "deadlines.csv").write_text(
+        "workload,deadline_ms,copies\npolybench/small/gemm,4000,2\npolybench/small/lu,4000,1\n"
+    )
     return tmp_path
 
 

@@ -139,12 +139,13 @@ def explain(model: Pitot, asked: Sequence[Question]) -> list[dict[str, Any]]:
 
 def shortage(model: Pitot, asked: Iterable[Question], eps: float) -> str | None:
     """The sentence that says why bounds are infinite, if any is."""
+    return shortage_at(model, {len(q.co_runners) for q in asked}, eps)
+
+
+def shortage_at(model: Pitot, counts: Iterable[int], eps: float) -> str | None:
+    """The same for these numbers of co-runners."""
     pools = model.pools()
-    short = [
-        pools[n]
-        for n in sorted({len(q.co_runners) for q in asked})
-        if n in pools and pools[n].smallest_eps > eps
-    ]
+    short = [pools[n] for n in sorted(counts) if n in pools and pools[n].smallest_eps > eps]
     if not short:
         return None
     told = "; ".join(
@@ -156,14 +157,7 @@ def shortage(model: Pitot, asked: Iterable[Question], eps: float) -> str | None:
 
 def read_batch(path: Path) -> tuple[list[dict[str, Any]], list[Question]]:
     """The rows of a CSV, Parquet or JSON-lines file, and the question in each. Raises UsageError."""
-    try:
-        rows = _read_rows(path)
-    except FileNotFoundError:
-        raise UsageError(f"no file {path}; name one with the columns workload, platform and with.") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path} cannot be read as {path.suffix.lstrip('.') or 'CSV'}: {error}; correct it."
-        ) from error
+    rows = read_rows(path, "workload, platform and with")
     asked = []
     for number, row in enumerate(rows, 1):
         for column in ("workload", "platform"):
@@ -201,6 +195,18 @@ def write_csv(file: Any, rows: list[dict[str, Any]]) -> None:
     writer.writeheader()
     for row in rows:
         writer.writerow({key: ";".join(v) if isinstance(v, list) else v for key, v in _finite(row).items()})
+
+
+def read_rows(path: Path, columns: str) -> list[dict[str, Any]]:
+    """The rows of a CSV, Parquet or JSON-lines file, by its extension. Raises UsageError."""
+    try:
+        return _read_rows(path)
+    except FileNotFoundError:
+        raise UsageError(f"no file {path}; name one with the columns {columns}.") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be read as {path.suffix.lstrip('.') or 'CSV'}: {error}; correct it."
+        ) from error
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

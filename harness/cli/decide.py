@@ -1,0 +1,144 @@
+"""Commands that decide by predictions: place, offload, simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli import completion
+from harness.cli.app import group
+from harness.cli.options import AsCsv, AsJson, form_of
+from harness.errors import UsageError
+from harness.output import show, stderr
+
+command = group("Decide")
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")]
+
+
+@command(
+    "harness place lab.npz deadlines.csv",
+    "harness place lab.npz deadlines.csv -d pi-4 -d pi-5 --for devices --picture placement.svg",
+    "harness place lab.npz deadlines.csv --check datasets/lab",
+    "harness place lab.npz deadlines.csv --violations 0.01 --check datasets/lab -o placement.csv",
+)
+def place(
+    model: ModelPath,
+    asked: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ASKED",
+            help="CSV, Parquet or JSON lines: workload, deadline_ms, and perhaps copies, device (A;B), weight.",
+        ),
+    ],
+    devices: Annotated[
+        list[str] | None,
+        typer.Option("--device", "-d", help="Only these devices.", autocompletion=completion.devices),
+    ] = None,
+    engines: Annotated[
+        list[str] | None,
+        typer.Option("--engine", "-e", help="Only these engines.", autocompletion=completion.engines),
+    ] = None,
+    eps: Annotated[float, typer.Option(help="How often each bound may be exceeded.")] = 0.05,
+    most: Annotated[
+        int | None,
+        typer.Option(
+            help="How many may live on a device.", show_default="as many as calibrated", min=1, max=4
+        ),
+    ] = None,
+    goal: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="hosted|devices|time",
+            help="Host as many as possible; and then use few devices strictly, or little time.",
+        ),
+    ] = "hosted",
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="bound|mean|alone|share",
+            help="What must stay below the deadline: the bound beside the neighbours; the expected time beside "
+            "them; the expected time alone; or alone, all shares of deadlines on a device adding up to 1.",
+        ),
+    ] = "bound",
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATASET",
+            help="Replay the question on this dataset's held-out jobs: what each policy hosts and misses.",
+            autocompletion=completion.datasets,
+        ),
+    ] = None,
+    violations: Annotated[
+        float | None,
+        typer.Option(
+            help="Choose ε so that at most this share misses its deadline in the replay of --check.",
+            min=0.0001,
+            max=0.5,
+        ),
+    ] = None,
+    pareto: Annotated[
+        bool,
+        typer.Option("--pareto", help="Several ε and --most: the placements that nothing else beats."),
+    ] = False,
+    seconds: Annotated[float, typer.Option(help="Look no longer than about this.", min=0.1)] = 10.0,
+    seed: Annotated[int, typer.Option(help="Decides what is drawn at random.")] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Also write the rows to this CSV, Parquet or JSON lines."),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="SVG", help="Also draw the placement into this file.")
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Put workloads with deadlines on devices, so that each keeps its deadline beside its neighbours.
+
+    Ends with exit code 1 where some are not hosted; each row says why.
+    """
+    from harness.decide import place as placing
+    from harness.decide import place_check as checking
+    from harness.decide import place_front as front
+    from harness.decide.demands import read_demands
+    from harness.decide.place_picture import write_picture
+    from harness.decide.predict import load_model, write_batch
+    from harness.progress import bar
+
+    form, console = form_of(as_json, as_csv), stderr()
+    if violations is not None and check is None:
+        raise UsageError("--violations needs measured jobs to choose ε by; name their dataset with --check.")
+    if pareto and (check or picture or output):
+        raise UsageError("--pareto prints a table of placements; leave out --check, --output and --picture.")
+    if check and violations is None and (picture or output):
+        raise UsageError(
+            "--check alone places nothing; add --violations, or leave out --output and --picture."
+        )
+    request = placing.Request.of(devices or [], engines or [], eps, most, goal, policy, seconds, seed)
+    loaded, demands = load_model(model), read_demands(asked)
+    if pareto:
+        with bar(console, "placing", len(front.PARETO_EPS)) as progress:
+            rows = front.pareto(loaded, demands, request, progress.advance)
+        show(rows, front.PARETO_COLUMNS, form)
+        return
+    if check:
+        with bar(console, "replaying", 1) as progress:
+            if violations is None:
+                rows = checking.check(loaded, demands, request, check, progress.at)
+                show(rows, checking.CHECK_COLUMNS, form)
+                return
+            request, told = checking.with_violations(loaded, demands, request, check, violations, progress.at)
+        console.print(told, markup=False)
+    with bar(console, "placing", 4) as progress:
+        deadlines, placement = placing.place(loaded, demands, request, lambda size: progress.at(size, 4))
+    rows = placing.rows_of(deadlines, placement)
+    if output:
+        write_batch(output, rows)
+    if picture:
+        write_picture(picture, rows, deadlines.places.devices)
+    show(rows, placing.PLACE_COLUMNS, form)
+    console.print(placing.told(deadlines, placement, checked=violations is not None), markup=False)
+    if any(row["device"] is None for row in rows):
+        raise typer.Exit(1)
