@@ -1,162 +1,179 @@
-"""From predictions to times that are not exceeded: spread, candidates, calibration, and newcomers apart."""
+"""From predictions to times that are not exceeded: spread, pools by number of co-runners, and newcomers apart."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.archive import check_shape
-from pitot_core.candidates import Candidates
-from pitot_core.completion import Completion, LeftOut, State
-from pitot_core.conformal import EPS_GRID, Calibration, Pool, PoolSize, Scored, check_eps
-from pitot_core.errors import ModelFileError
+from pitot_core.candidates import Candidates, Located
+from pitot_core.completion import Completion, LeftOut
+from pitot_core.conformal import PoolSize, check_eps, require
+from pitot_core.cross import CrossPool
+from pitot_core.features import Features
 from pitot_core.known import Known
 from pitot_core.observations import Observations, Queries
+from pitot_core.pool import Pool
 from pitot_core.settings import Settings
 from pitot_core.splits import folds
 from pitot_core.spread import Spread
 
 Array = NDArray[Any]
 FOLDS = 5
-FEWEST_FOR_SPREAD = 200  # left-out rows below which every row gets the same distance
-POOL = ("scores", "choice_margin")
+ENOUGH_FOR_SPREAD = 200  # left-out rows below which every row gets the same distance
 
 
 @dataclass(frozen=True)
 class Bounds:
     """What turns log Ĉ into a bound.
 
-    candidates   which forms there are
-    spread       σ of every row, or None
-    calibration  scores of calibration rows by number of co-runners
-    newcomers    by side ("workload", "platform"), scores of known ones that were predicted as though they were new
+    candidates  which forms of a bound there are
+    spread      σ of every row
+    devices     (P,) the device of each platform
+    pools       by number of co-runners; without scores where `cross` serves
+    cross       by number of co-runners, where no rows were kept apart for calibration
+    newcomers   by side ("workload", "platform"), pools of known ones that were predicted as though they were new
     """
 
     candidates: Candidates
-    spread: Spread | None
-    calibration: Calibration
-    newcomers: dict[str, Calibration]
+    spread: Spread
+    devices: NDArray[np.int64]
+    pools: dict[int, Pool]
+    cross: dict[int, CrossPool]
+    newcomers: dict[str, dict[int, Pool]]
 
     @classmethod
     def fit(
-        cls, completion: Completion, left_out: LeftOut, calibration: Observations, sizes: tuple[int, int],
+        cls, completion: Completion, left_out: LeftOut, calibration: Observations | None, features: Features,
         settings: Settings,
     ) -> Self:  # fmt: skip
         """Rows left out in training shape the spread and choose between candidates; calibration rows set γ.
 
-        sizes are those of the tables (P, W).
+        Without calibration rows, the rows left out set it too (CV+), and choose nothing.
         """
-        rows, residual = left_out.rows, left_out.residual
-        spread, own = None, None
-        if settings.bounds == "spread" and len(rows) >= FEWEST_FOR_SPREAD:
-            spread = Spread.fit(rows, residual, *sizes)
-            own = np.empty(len(rows))  # each row's σ from rows of other jobs
-            fold = folds(rows, FOLDS, by=settings.split_by, seed=settings.seed + 5)
-            for held in range(FOLDS):
-                others = Spread.fit(rows[fold != held], residual[fold != held], *sizes)
-                own[fold == held] = others(rows[fold == held])
-        candidates = Candidates(spread is not None, completion.levels)
-        location, scale = candidates.of(left_out.log_ns, own, left_out.quantile)
-        choosing = Scored(rows.log_ns, rows.n_co_runners, location, scale)
-        empty = cls(candidates, spread, Calibration(), {})
-        scored = empty._scored(
-            LeftOut(calibration, completion.log_ns(calibration), completion.quantiles(calibration))
+        rows = left_out.rows
+        sizes = len(features.platforms), len(features.workloads)
+        spread = Spread.fit(rows, left_out.residual, *sizes, left_out.deviation)
+        scales = settings.bounds == "spread" and len(rows) >= ENOUGH_FOR_SPREAD
+        candidates = Candidates(scales, completion.levels)
+        spread, own = spread.levelled(
+            rows.n_co_runners, _cross_fitted(left_out, sizes, settings), left_out.residual
         )
-        return replace(empty, calibration=Calibration.of(scored, choosing))
+        empty = cls(candidates, spread, features.devices, {}, {}, {})
+        located = Located(
+            left_out.log_ns, empty.devices[rows.platform], own if scales else None, left_out.quantile
+        )
+        if calibration is None:
+            return replace(
+                empty, cross=_cross(left_out, own if scales else None), pools=empty._unshaped(rows)
+            )
+        scored = empty._located(completion, calibration)
+        n_devices, pools = int(empty.devices.max()) + 1, {}
+        for n in np.unique(calibration.n_co_runners):
+            these, ours = rows.n_co_runners == n, calibration.n_co_runners == n
+            there = located[these]
+            shaped = Pool.shaped(candidates, rows.log_ns[these], there, (there.device, n_devices))
+            pools[int(n)] = shaped.calibrated(calibration.log_ns[ours], scored[ours])
+        return replace(empty, pools=pools)
 
     def __call__(
         self, completion: Completion, queries: Queries, known: Known, eps: float, method: str
     ) -> NDArray[np.float64]:
-        """(M,) ln ns that log C* stays below with probability ≥ 1 − ε."""
+        """(M,) ln ns that log C* stays below with probability ≥ 1 − ε, never below log Ĉ."""
         check_eps(eps)
-        allowed = self.candidates.allowed(method, eps)
-        n_co = queries.n_co_runners
-        point, quantile = completion.log_ns(queries), completion.quantiles(queries)
-        spread = self.spread(queries) if self.spread is not None else None
+        self.candidates.allowed(method, eps)
+        n_co, rows = queries.n_co_runners, self._located(completion, queries)
         touched = known.touched(queries)
+        by_part = completion.by_part(queries) if self.cross else None
         bound = np.empty(len(queries))
-        for n in np.unique(n_co):
-            rows = np.flatnonzero(n_co == n)
-            candidate, gamma = self.calibration.pick(int(n), eps, allowed)
-            location, scale = self.candidates.one(
-                candidate,
-                point[rows],
-                None if spread is None else spread[rows],
-                None if quantile is None else quantile[:, rows],
-            )
-            bound[rows] = location + gamma * scale
+        for n in np.unique(n_co).tolist():
+            require(n, self.calibrated)
+            these = np.flatnonzero(n_co == n)
+            asked = rows[these]
+            if n in self.cross:
+                assert by_part is not None
+                scaled = asked.spread if method == "chosen" and self.candidates.scales else None
+                bound[these] = self.cross[n].bound(by_part[:, these], scaled, eps)
+            else:
+                bound[these] = self.pools[n].bound(asked, eps, method)
             for side, mask in touched.items():
-                some = mask[rows]
-                own = self.newcomers[side].pools[int(n)].gamma(candidate, eps)
-                bound[rows[some]] = np.maximum(bound[rows[some]], location[some] + own * scale[some])
-        return np.maximum(bound, point)
+                some = mask[these]
+                own = self.newcomers[side][n].bound(asked[some], eps, method)
+                bound[these[some]] = np.maximum(bound[these[some]], own)
+        return np.maximum(bound, rows.point)
 
-    def with_newcomers(self, rehearsed: dict[str, LeftOut], n_workloads: int, n_platforms: int) -> Bounds:
-        """With pools for newcomers from known ones predicted as though they were new, and for longer tables."""
-        grown = replace(self, spread=self.spread and self.spread.grown(n_workloads, n_platforms))
-        newcomers = dict(self.newcomers)
-        for side, left_out in rehearsed.items():
-            score, n_co = grown._scored(left_out).score(), left_out.rows.n_co_runners
-            newcomers[side] = Calibration(
-                {
-                    n: replace(pool, scores=np.sort(score[:, n_co == n], axis=1).astype(np.float32))
-                    for n, pool in self.calibration.pools.items()
-                }
-            )
-        return replace(grown, newcomers=newcomers)
+    @property
+    def calibrated(self) -> Iterable[int]:
+        """The numbers of co-runners that bounds can be asked for."""
+        return sorted({n for n, pool in self.pools.items() if pool.scores.shape[1]} | set(self.cross))
 
     def sizes(self) -> dict[int, PoolSize]:
         """By number of co-runners: calibration rows and the smallest ε with a finite bound."""
-        return self.calibration.sizes()
+        found = {}
+        for n in self.calibrated:
+            if n in self.cross:
+                found[n] = PoolSize.of(n, len(self.cross[n].residual), "cross")
+            else:
+                found[n] = PoolSize.of(n, self.pools[n].scores.shape[1])
+        return found
 
     def chosen(self, eps: float) -> dict[int, str]:
         """By number of co-runners: the name of the candidate that gives the bound at ε."""
         check_eps(eps)
-        names = self.candidates.names
-        return {n: names[pool.choose(eps, range(len(names)))] for n, pool in self.calibration.pools.items()}
+        return {n: self.pools[n].chosen(eps) for n in self.calibrated}
 
-    def state(self) -> State:
-        arrays = {
-            f"pool{n}_{part}": getattr(pool, part)
-            for n, pool in self.calibration.pools.items()
-            for part in POOL
-        }
-        for side, calibration in self.newcomers.items():
-            arrays |= {f"pool{n}_{side}": pool.scores for n, pool in calibration.pools.items()}
-        if self.spread is not None:
-            arrays |= {f"spread_{name}": getattr(self.spread, name) for name in Spread.array_names()}
-        return State({"pools": sorted(self.calibration.pools), "new_sides": sorted(self.newcomers)}, arrays)
+    def with_newcomers(self, rehearsed: dict[str, LeftOut], features: Features) -> Bounds:
+        """With pools for newcomers from known ones predicted as though they were new, and for longer tables."""
+        devices = features.devices
+        spread = self.spread.grown(len(features.platforms), len(features.workloads))
 
-    @classmethod
-    def restored(cls, state: State, completion: Completion, sizes: tuple[int, int]) -> Self:
-        """From what `state` gave. Raises ModelFileError where shapes do not fit."""
-        header, arrays, spread = state.header, state.arrays, None
-        if "spread_cell" in arrays:
-            spread = Spread(*(arrays[f"spread_{name}"] for name in Spread.array_names()))
-            spread.check(*sizes)
-        candidates = Candidates(spread is not None, completion.levels)
-        calibration = Calibration(
-            {int(n): Pool(*(arrays[f"pool{int(n)}_{part}"] for part in POOL)) for n in header["pools"]}
-        )
-        newcomers = {
-            str(side): Calibration(
-                {n: replace(pool, scores=arrays[f"pool{n}_{side}"]) for n, pool in calibration.pools.items()}
-            )
-            for side in header["new_sides"]
-        }
-        for one in (calibration, *newcomers.values()):
-            for n, pool in one.pools.items():
-                check_shape("scores", pool.scores, (len(candidates.names), None))
-                check_shape("choice_margin", pool.choice_margin, (len(candidates.names), len(EPS_GRID)))
-                if not 0 <= n <= 3:
-                    raise ModelFileError(f"a pool of {n} co-runners is none")
-        return cls(candidates, spread, calibration, newcomers)
+        def grown(pools: dict[int, Pool]) -> dict[int, Pool]:
+            return {n: pool.grown(int(devices.max()) + 1) for n, pool in pools.items()}
 
-    def _scored(self, left_out: LeftOut) -> Scored:
-        rows = left_out.rows
-        spread = self.spread(rows) if self.spread is not None else None
-        location, scale = self.candidates.of(left_out.log_ns, spread, left_out.quantile)
-        return Scored(rows.log_ns, rows.n_co_runners, location, scale)
+        newcomers = {side: grown(pools) for side, pools in self.newcomers.items()}
+        longer = replace(self, spread=spread, devices=devices, pools=grown(self.pools), newcomers=newcomers)
+        for side, left_out in rehearsed.items():
+            n_co = left_out.rows.n_co_runners
+            located = Located(
+                left_out.log_ns, devices[left_out.rows.platform], spread(left_out.rows, left_out.deviation),
+                left_out.quantile,
+            )  # fmt: skip
+            newcomers[side] = {
+                n: pool.calibrated(left_out.rows.log_ns[n_co == n], located[n_co == n])
+                for n, pool in longer.pools.items()
+            }
+        return longer
+
+    def _unshaped(self, rows: Observations) -> dict[int, Pool]:
+        """Pools that only newcomers will need: one scale or the same distance for all, and no scores."""
+        last = self.candidates.allowed("chosen", 0.1)[-1]
+        return {int(n): Pool.plain(self.candidates, last) for n in np.unique(rows.n_co_runners)}
+
+    def _located(self, completion: Completion, queries: Queries) -> Located:
+        spread = self.spread(queries, completion.deviation(queries)) if self.candidates.scales else None
+        device = self.devices[queries.platform]
+        return Located(completion.log_ns(queries), device, spread, completion.quantiles(queries))
+
+
+def _cross_fitted(left_out: LeftOut, sizes: tuple[int, int], settings: Settings) -> Array:
+    """(N,) each row's σ from rows of other jobs."""
+    own = np.empty(len(left_out.rows))
+    fold = folds(left_out.rows, FOLDS, by=settings.split_by, seed=settings.seed + 5)
+    for held in range(FOLDS):
+        others, mine = left_out[fold != held], left_out[fold == held]
+        spread = Spread.fit(others.rows, others.residual, *sizes, others.deviation)
+        own[fold == held] = spread(mine.rows, mine.deviation)
+    return own
+
+
+def _cross(left_out: LeftOut, own: Array | None) -> dict[int, CrossPool]:
+    n_co, residual = left_out.rows.n_co_runners, left_out.residual
+    assert left_out.part is not None
+    spread = np.ones(len(residual)) if own is None else own
+    return {
+        int(n): CrossPool(residual[n_co == n], spread[n_co == n], left_out.part[n_co == n])
+        for n in np.unique(n_co)
+    }

@@ -1,10 +1,12 @@
-"""The ways to stretch a prediction into a bound, among which calibration chooses.
+"""The ways to stretch a prediction into a bound, among which rows that do not calibrate choose.
 
-A candidate is a location μ_c and a scale σ_c per row; its bound is μ_c + γσ_c (see `conformal`).
+A candidate is a location μ_c and a scale σ_c per row; a residual is z = (log C* − μ_c) / σ_c.
 
 plain    μ, 1      the same distance for every row
 scale κ  μ, σ^κ    the distance grows with the row's own spread σ, for κ < 1 less than in proportion
 head ξ   q_ξ, 1    conformalised quantile regression: the ξ-quantile, shifted (where there are quantile heads)
+
+Scale candidates also have a quantile curve per device (see `curves`), which turns z into a score and back.
 """
 
 from __future__ import annotations
@@ -18,8 +20,23 @@ from numpy.typing import NDArray
 from pitot_core.errors import SettingsError
 
 Array = NDArray[Any]
-POWERS = (0.7, 0.85, 1.0, 1.15)
+POWERS = (0.6, 0.75, 0.9, 1.0)
 METHODS = ("chosen", "plain", "naive")
+
+
+@dataclass(frozen=True)
+class Located:
+    """What bounds of M rows are made of: point (M,) log Ĉ, spread (M,) σ, quantile (Q, M), device (M,) numbers."""
+
+    point: Array
+    device: NDArray[np.int64]
+    spread: Array | None = None
+    quantile: Array | None = None
+
+    def __getitem__(self, rows: Any) -> Located:
+        spread = None if self.spread is None else self.spread[rows]
+        quantile = None if self.quantile is None else self.quantile[:, rows]
+        return Located(self.point[rows], self.device[rows], spread, quantile)
 
 
 @dataclass(frozen=True)
@@ -34,35 +51,33 @@ class Candidates:
         scales = tuple(f"scale {power:g}" for power in POWERS) if self.scales else ()
         return ("plain", *scales, *(f"head {xi:g}" for xi in self.levels))
 
-    def of(self, point: Array, spread: Array | None, quantile: Array | None) -> tuple[Array, Array]:
-        """Location and scale (C, M) of all, from log Ĉ (M,), σ (M,) and the quantiles of log C* (Q, M)."""
-        pairs = [self.one(candidate, point, spread, quantile) for candidate in range(len(self.names))]
-        return np.stack([location for location, _ in pairs]), np.stack([scale for _, scale in pairs])
+    @property
+    def powers(self) -> dict[int, float]:
+        """κ of every candidate that is a scale."""
+        return {1 + number: power for number, power in enumerate(POWERS)} if self.scales else {}
 
-    def one(
-        self, candidate: int, point: Array, spread: Array | None, quantile: Array | None
-    ) -> tuple[Array, Array]:
+    def one(self, candidate: int, rows: Located) -> tuple[Array, Array]:
         """Location and scale (M,) of one candidate."""
-        which = candidate - 1
-        if which >= 0 and self.scales and spread is not None:
-            if which < len(POWERS):
-                return point, spread ** POWERS[which]
-            which -= len(POWERS)
-        if which >= 0 and quantile is not None:
-            return quantile[which], np.ones_like(point)
-        return point, np.ones_like(point)
+        power = self.powers.get(candidate)
+        if power is not None and rows.spread is not None:
+            return rows.point, rows.spread**power
+        head = candidate - 1 - len(self.powers)
+        if head >= 0 and rows.quantile is not None:
+            return rows.quantile[head], np.ones_like(rows.point)
+        return rows.point, np.ones_like(rows.point)
 
     def allowed(self, method: str, eps: float) -> list[int]:
         """Candidate numbers a method may choose among.
 
-        chosen: all; plain: split conformal prediction on the point prediction; naive: the head whose ξ is nearest
-        to 1 − ε (naive CQR). Raises SettingsError for another method.
+        chosen: the scales where there is a spread, else the heads where there are some, else the plain one;
+        plain: split conformal prediction on the point prediction;
+        naive: the head whose ξ is nearest to 1 − ε (naive CQR). Raises SettingsError for another method.
         """
+        heads = list(range(len(self.names) - len(self.levels), len(self.names)))
         if method == "chosen":
-            return list(range(len(self.names)))
-        if method == "plain" or (method == "naive" and not self.levels):
+            return [*self.powers] or heads or [0]
+        if method == "plain" or (method == "naive" and not heads):
             return [0]
         if method == "naive":
-            first = len(self.names) - len(self.levels)
-            return [first + int(np.argmin(np.abs(np.array(self.levels) - (1.0 - eps))))]
+            return [heads[int(np.argmin(np.abs(np.array(self.levels) - (1.0 - eps))))]]
         raise SettingsError(f"method must be one of {', '.join(METHODS)}, not {method!r}")

@@ -28,11 +28,15 @@ class LeftOut:
     rows      the observations
     log_ns    (N,) predicted, ln ns
     quantile  (Q, N) predicted quantiles of log C*, ln ns, where the completion has quantile heads
+    part      (N,) which part of the completion predicted the row (see `Completion.by_part`)
+    deviation (N,) standard deviation of the prediction in ln units, where the method knows it
     """
 
     rows: Observations
     log_ns: Array
     quantile: Array | None = None
+    part: NDArray[np.int64] | None = None
+    deviation: Array | None = None
 
     @property
     def residual(self) -> Array:
@@ -41,7 +45,9 @@ class LeftOut:
 
     def __getitem__(self, chosen: Any) -> LeftOut:
         quantile = None if self.quantile is None else self.quantile[:, chosen]
-        return LeftOut(self.rows[chosen], self.log_ns[chosen], quantile)
+        part = None if self.part is None else self.part[chosen]
+        deviation = None if self.deviation is None else self.deviation[chosen]
+        return LeftOut(self.rows[chosen], self.log_ns[chosen], quantile, part, deviation)
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,10 @@ class State:
 class Completion(Protocol):
     """A fitted point model. Nothing here changes it: `updated` gives another.
 
-    Options is the dataclass of the method's own options, DTYPES the only type that each array of its state may
-    have, as in "f4" (a name may be a prefix ending in "*").
+    Options is the dataclass of the method's own options. It has `check(settings)`, which raises SettingsError where the
+    two do not go together, and a property `crosses`: whether the parts that had not seen some rows can be asked later
+    (`by_part`), as CV+ needs. DTYPES has the only type that each array of its state may have, as in "f4" (a name may
+    be a pattern with "*").
     """
 
     Options: ClassVar[type[Any]]
@@ -89,6 +97,13 @@ class Completion(Protocol):
 
     def deviation(self, queries: Queries) -> NDArray[np.float64] | None:
         """(M,) standard deviation of log Ĉ in ln units, as the method itself sees it; None where it does not."""
+
+    @property
+    def parts(self) -> int:
+        """K: how many parts were fitted without some rows each; 0 where none is kept, and then CV+ is not used."""
+
+    def by_part(self, queries: Queries) -> NDArray[np.float64]:
+        """(K, M) log Ĉ of every part, in ln ns."""
 
     def alone(self) -> Array:
         """(P, W) log Ĉ without co-runners, in ln ns."""

@@ -43,6 +43,18 @@ class Features:
             object.__setattr__(self, table_name, table)
             object.__setattr__(self, names_name, names)
 
+    @property
+    def devices(self) -> NDArray[np.int64]:
+        """(P,) a number for the device of each platform, in order of appearance.
+
+        Platforms named engine:device share theirs with others on it; a name without a colon is a device of its own.
+        """
+        found: dict[str, int] = {}
+        return np.array(
+            [found.setdefault(name.partition(":")[2] or name, len(found)) for name in self.platform_names],
+            np.int64,
+        )
+
     def check(self, queries: Queries) -> None:
         """Raise UnknownEntity when a row number is outside these tables."""
         n_workloads, n_platforms = len(self.workload_names), len(self.platform_names)

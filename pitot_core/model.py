@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core import modelfile
+from pitot_core import bounds_state, modelfile
 from pitot_core.bounds import Bounds
 from pitot_core.completion import Completion, State
 from pitot_core.conformal import PoolSize, check_eps
@@ -39,8 +39,8 @@ from pitot_core.towers import TowerOptions, Towers
 Array = NDArray[Any]
 COMPLETIONS: dict[str, type[Completion]] = {"towers": Towers}
 ROWS = ("platform", "workload", "co_runners", "log_ns", "job")
-DTYPES = {
-    "seen_*": "b1", "new_*": "b1", "pool*": "f4", "calibration_platform": "i4", "calibration_workload": "i4",
+DTYPES = bounds_state.DTYPES | {
+    "seen_*": "b1", "new_*": "b1", "calibration_platform": "i4", "calibration_workload": "i4",
     "calibration_co_runners": "i4", "calibration_job": "i8",
 }  # fmt: skip
 
@@ -101,32 +101,34 @@ class Pitot:
     ) -> Self:
         """Learn from observations.
 
-        Calibration rows choose nothing: they are taken off first (`calibration_share`, by job) unless given.
+        Calibration rows choose nothing: they are taken off first (`calibration_share`, by job) unless given. Where rows
+        are few (`Settings.calibration`) none are taken off, and bounds come from cross-validation (CV+).
         Raises ObservationsError when there is nothing to train on, UnknownEntity for rows outside the tables.
         """
         settings = self.settings
         features.check(observations)
         if not len(observations):
             raise ObservationsError("there are no observations to train on")
-        if calibration is None:
+        kind = COMPLETIONS[self.method]
+        crosses = calibration is None and settings.crosses(len(observations), self.options.crosses)
+        if calibration is None and not crosses:
             share = settings.calibration_share
             parts = split(
                 observations, train=1 - share, calibration=share, by=settings.split_by, seed=settings.seed
             )
             calibration, observations = observations[parts.calibration], observations[parts.train]
-        features.check(calibration)
-        if calibration.censored is not None:  # a bound can only be judged by times that are known
-            observations = joined(observations, calibration[calibration.censored])
-            calibration = calibration[calibration.measured]
-        kind = COMPLETIONS[self.method]
+        if calibration is not None:
+            features.check(calibration)
+            if calibration.censored is not None:  # a bound can only be judged by times that are known
+                observations = joined(observations, calibration[calibration.censored])
+                calibration = calibration[calibration.measured]
         observations = kind.usable(observations, self.options)
         completion, left_out = kind.fit(observations, features, settings, self.options, progress)
-        sizes = len(features.platforms), len(features.workloads)
-        self.bounds = Bounds.fit(completion, left_out, calibration, sizes, settings)
+        self.bounds = Bounds.fit(completion, left_out, calibration, features, settings)
         self.features, self.completion, self.known = features, completion, Known.of(observations, features)
-        self.calibration_rows = calibration
-        self.rows_used = {"training": len(observations), "calibration": len(calibration)}
-        self.fingerprint = _fingerprint(observations, calibration)
+        self.calibration_rows = left_out.rows if calibration is None else calibration
+        self.rows_used = {"training": len(observations), "calibration": len(self.calibration_rows)}
+        self.fingerprint = _fingerprint(observations, self.calibration_rows)
         return self
 
     def update(self, observations: Observations, features: Features | None = None) -> Self:
@@ -148,7 +150,7 @@ class Pitot:
         self.completion, self.known, rehearsed = completion.updated(
             observations, features, known, self.calibration_rows
         )
-        self.bounds, self.features = bounds.with_newcomers(rehearsed, n_w, n_p), features
+        self.bounds, self.features = bounds.with_newcomers(rehearsed, features), features
         return self
 
     def predict(self, queries: Queries) -> NDArray[np.float64]:
@@ -168,6 +170,15 @@ class Pitot:
         completion, bounds, features = self._fitted()
         self.known.require(queries, features)
         return np.asarray(np.exp(bounds(completion, queries, self.known, eps, method)))
+
+    def spread(self, queries: Queries) -> NDArray[np.float64]:
+        """(M,) how far times lie from their predictions, in ln units: 0.03 is about 3 %.
+
+        It is what a standard deviation would be if residuals were normal, from rows the predictions had not seen.
+        """
+        completion, bounds, features = self._fitted()
+        self.known.require(queries, features)
+        return bounds.spread(queries, completion.deviation(queries))
 
     def explain(self, queries: Queries, *, nearest: int = 3) -> Explanation:
         """Start-up, work and interference parts of each prediction in ns, and what behaves alike."""
@@ -214,7 +225,7 @@ class Pitot:
         completion, bounds, features = self._fitted()
         rows = self.calibration_rows
         assert rows is not None
-        parts = {"completion": completion.state(), "bounds": bounds.state()}
+        parts = {"completion": completion.state(), "bounds": bounds_state.state(bounds)}
         arrays = {name: array for part in parts.values() for name, array in part.arrays.items()}
         arrays |= {"feature_workloads": features.workloads, "feature_platforms": features.platforms}
         arrays |= {"seen_workloads": self.known.workloads, "seen_platforms": self.known.platforms}
@@ -251,7 +262,7 @@ class Pitot:
         state = State(header["completion"], arrays)
         kind = COMPLETIONS[self.method]
         completion = kind.restored(state, features, self.settings, self.options)
-        self.bounds = Bounds.restored(State(header["bounds"], arrays), completion, sizes)
+        self.bounds = bounds_state.restored(State(header["bounds"], arrays), completion, features)
         self.known = Known(
             *(arrays[f"{when}_{side}s"] for when in ("seen", "new") for side in ("workload", "platform"))
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def load_header(path: Path) -> dict[str, Any]:
 def load_arrays(path: Path, dtypes: dict[str, str]) -> dict[str, Array]:
     """Every array, each of the type that `dtypes` gives its name ("f8" where it gives none), all finite.
 
-    A key of `dtypes` that ends in "*" stands for every name that begins so. Raises ModelFileError.
+    A key of `dtypes` may be a pattern with "*"; the first that fits counts. Raises ModelFileError.
     """
     with _told(path):
         return _load_arrays(path, dtypes)
@@ -98,6 +99,6 @@ def _told(path: Path) -> Iterator[None]:
 
 def _type(name: str, dtypes: dict[str, str]) -> str:
     for pattern, dtype in dtypes.items():
-        if name == pattern or (pattern.endswith("*") and name.startswith(pattern[:-1])):
+        if fnmatchcase(name, pattern):
             return dtype
     return "f8"

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pitot_core.errors import SettingsError
 
 BOUNDS = ("spread", "heads", "shared", "plain")
+CALIBRATIONS = ("auto", "split", "cross")
 SPLIT_BY = ("job", "row")
+FEW = 3000  # rows below which none are kept apart for calibration alone
 
 
 @dataclass(frozen=True)
@@ -17,13 +19,16 @@ class Settings:
     bounds             spread: the distance from the prediction grows with the row's own spread;
                        heads, shared: with quantile heads (towers only; see `towers.options`);
                        plain: one residual distribution for all rows
-    calibration_share  of the rows given to `fit`, kept apart for calibration
+    calibration        split: calibrate on rows kept apart; cross: on the rows that train, each predicted by a part of
+                       the model that had not seen it (CV+); auto: cross below 3,000 rows, else split
+    calibration_share  of the rows given to `fit`, kept apart with "split"
     split_by           job: rows measured together are kept together; row: as published
     threads            how many threads may work at the same time
     seed               decides splits and initial values
     """
 
     bounds: str = "spread"
+    calibration: str = "auto"
     calibration_share: float = 0.1
     split_by: str = "job"
     threads: int = 2
@@ -31,6 +36,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         one_of("bounds", self.bounds, BOUNDS)
+        one_of("calibration", self.calibration, CALIBRATIONS)
         one_of("split_by", self.split_by, SPLIT_BY)
         at_least("threads", self.threads, 1)
         at_least("seed", self.seed, 0)
@@ -38,6 +44,13 @@ class Settings:
             raise SettingsError(
                 f"calibration_share must be at least 0 and below 1, not {self.calibration_share!r}"
             )
+
+    def crosses(self, rows: int, able: bool) -> bool:
+        """Whether this many rows are calibrated by CV+, where the method is `able` to. Raises SettingsError."""
+        able = able and self.bounds in ("spread", "plain")
+        if self.calibration == "cross" and not able:
+            raise SettingsError(f'calibration="cross" does not go with bounds={self.bounds!r} of this method')
+        return able and (self.calibration == "cross" or (self.calibration == "auto" and rows < FEW))
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -1,15 +1,18 @@
 """How far the times of a row may lie from its prediction, before any calibration.
 
-    σ_ijK = exp( c_|K| + a_j + b_i + d_ij + Σ_{k∈K} e_k )
+    σ_ijK = exp( c_|K| + p_|K| (a_j + b_i + d_ij + Σ_{k∈K} e_k + h log v_ijK) )
 
-is fitted by ridge regression to log(|log C* − log Ĉ| + FLOOR) of rows that the predictions had not seen. Only its shape
-matters: calibration stretches it until a share 1 − ε of the rows lies below (see `conformal`). So that no cell pretends
-to know its spread from two rows, a cell's own term d_ij is held closest to zero, then the co-runners', then the others.
+is fitted by ridge regression to log(|log C* − log Ĉ| + FLOOR) of rows that the predictions had not seen; v is the
+standard deviation that the method itself claims, where it claims one. For bounds only its shape matters: calibration
+stretches it until a share 1 − ε of the rows lies below (see `conformal`). p is 1 in the fit; afterwards it and c are set
+so that σ is as large as the residuals are (see `levelled`). So that no cell pretends to know its spread
+from two rows, a cell's own term d_ij is held closest to zero, then the co-runners', then the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,36 +24,47 @@ from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries
 Array = NDArray[Any]
 FLOOR = 0.003  # ln units: a residual of nothing still counts as a third of a percent
 RIDGE_SIDE, RIDGE_BESIDE, RIDGE_CELL = 4.0, 8.0, 12.0  # rows that would say the opposite
+RIDGE_CLAIM = 10.0
 SWEEPS = 12
+MEAN_OF_NORMAL = math.sqrt(math.pi / 2.0)  # times the mean of |z| gives the standard deviation of a normal z
+LEAST = 1e-6
+ENOUGH_TO_LEVEL = 500  # rows of a number of co-runners
 
 
 @dataclass(frozen=True)
 class Spread:
-    """degree (4,), platform (P,), workload (W,), beside (W,) and cell (P, W), all in log units of σ."""
+    """degree (4,) c, power (4,) p, platform (P,) a, workload (W,) b, beside (W,) e, cell (P, W) d; claim (1,) h."""
 
     degree: Array
+    power: Array
     platform: Array
     workload: Array
     beside: Array
     cell: Array
+    claim: Array
 
     @classmethod
     def array_names(cls) -> tuple[str, ...]:
-        return ("degree", "platform", "workload", "beside", "cell")
+        return tuple(field.name for field in fields(cls))
 
     @classmethod
-    def flat(cls, n_platforms: int, n_workloads: int) -> Self:
-        """The same spread for every row."""
-        return cls(
-            np.full(MAX_CO_RUNNERS + 1, np.log(0.03)), np.zeros(n_platforms), np.zeros(n_workloads),
-            np.zeros(n_workloads), np.zeros((n_platforms, n_workloads)),
-        )  # fmt: skip
-
-    @classmethod
-    def fit(cls, rows: Observations, residual: Array, n_platforms: int, n_workloads: int) -> Self:
-        """From rows and (N,) log C* − log Ĉ of predictions that had not seen them."""
+    def fit(
+        cls,
+        rows: Observations,
+        residual: Array,
+        n_platforms: int,
+        n_workloads: int,
+        deviation: Array | None = None,
+    ) -> Self:
+        """From rows and (N,) log C* − log Ĉ of predictions that had not seen them, with their claimed deviation."""
         target = np.log(np.abs(residual) + FLOOR)
         n_co = rows.n_co_runners
+        claim = 0.0
+        if deviation is not None and len(rows):
+            claimed = np.log(deviation)
+            apart = claimed - _means(n_co, claimed)[n_co]
+            claim = float(apart @ target / (apart @ apart + RIDGE_CLAIM))
+            target = target - claim * claimed
         cell = rows.platform.astype(np.int64) * n_workloads + rows.workload
         at = [np.flatnonzero(rows.co_runners[:, c] >= 0) for c in range(MAX_CO_RUNNERS)]
         groups = {
@@ -80,29 +94,54 @@ class Spread:
             shift = _means(n_co, left)
             degree += shift
             left -= shift[n_co]
-        return cls(
-            degree, terms["platform"], terms["workload"], beside,
-            terms["cell"].reshape(n_platforms, n_workloads),
-        )  # fmt: skip
+        cells = terms["cell"].reshape(n_platforms, n_workloads)
+        flat = np.ones(MAX_CO_RUNNERS + 1)
+        return cls(degree, flat, terms["platform"], terms["workload"], beside, cells, np.array([claim]))
 
-    def __call__(self, queries: Queries) -> NDArray[np.float64]:
-        """(M,) σ in ln units."""
+    def levelled(self, n_co: NDArray[np.int64], own: Array, residual: Array) -> tuple[Spread, Array]:
+        """With σ raised to a power and times a factor, per number of co-runners, such that it is what it claims to be.
+
+        own (N,) are spreads of rows from fits that had not seen them. The mean of |residual| in each tenth of them,
+        times √(π/2), is what σ should be there. Gives also `own` corrected so.
+        """
+        slope, level = np.ones(MAX_CO_RUNNERS + 1), np.zeros(MAX_CO_RUNNERS + 1)
+        for n in range(MAX_CO_RUNNERS + 1):
+            rows = np.flatnonzero(n_co == n)
+            if len(rows) >= ENOUGH_TO_LEVEL:
+                tenths = np.array_split(rows[np.argsort(own[rows])], 10)
+                claimed = np.log([own[tenth].mean() for tenth in tenths])
+                found = np.log([np.abs(residual[tenth]).mean() * MEAN_OF_NORMAL + LEAST for tenth in tenths])
+                apart = claimed - claimed.mean()
+                slope[n] = np.clip(apart @ found / max(apart @ apart, LEAST), 0.5, 2.0)
+                level[n] = found.mean() - slope[n] * claimed.mean()
+            elif len(rows):
+                level[n] = np.log(np.mean(np.abs(residual[rows]) / own[rows]) * MEAN_OF_NORMAL + LEAST)
+        levelled = replace(self, degree=slope * self.degree + level, power=slope)
+        return levelled, np.exp(level[n_co] + slope[n_co] * np.log(own))
+
+    def __call__(self, queries: Queries, deviation: Array | None = None) -> NDArray[np.float64]:
+        """(M,) σ in ln units, from the deviation (M,) that the method claims, where it does."""
         j, i = queries.platform, queries.workload
-        log = self.degree[queries.n_co_runners] + self.platform[j] + self.workload[i] + self.cell[j, i]
+        n_co = queries.n_co_runners
+        log = self.platform[j] + self.workload[i] + self.cell[j, i]
         beside = np.append(self.beside, 0.0)  # the last is −1: no co-runner
         for column in range(MAX_CO_RUNNERS):
             log += beside[queries.co_runners[:, column]]
-        return np.asarray(np.exp(log))
+        if deviation is not None:
+            log += self.claim[0] * np.log(deviation)
+        return np.asarray(np.exp(self.degree[n_co] + self.power[n_co] * log))
 
     def check(self, n_platforms: int, n_workloads: int) -> None:
         """Raise ModelFileError where arrays from a file do not fit the tables."""
         check_shape("spread_degree", self.degree, (MAX_CO_RUNNERS + 1,))
+        check_shape("spread_power", self.power, (MAX_CO_RUNNERS + 1,))
         check_shape("spread_platform", self.platform, (n_platforms,))
         check_shape("spread_workload", self.workload, (n_workloads,))
         check_shape("spread_beside", self.beside, (n_workloads,))
         check_shape("spread_cell", self.cell, (n_platforms, n_workloads))
+        check_shape("spread_claim", self.claim, (1,))
 
-    def grown(self, n_workloads: int, n_platforms: int) -> Spread:
+    def grown(self, n_platforms: int, n_workloads: int) -> Spread:
         """For longer tables: what is new is as uncertain as its fellows are on (geometric) average."""
         platforms, workloads = n_platforms - len(self.platform), n_workloads - len(self.workload)
 

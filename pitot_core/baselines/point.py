@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.conformal import Calibration, PoolSize, Scored
+from pitot_core.conformal import PoolSize, check_eps, gamma, ranked, require
 from pitot_core.errors import NotFitted, ObservationsError
 from pitot_core.features import Features
 from pitot_core.observations import Observations, Queries
@@ -24,7 +24,7 @@ class PointModel(ABC):
     def __init__(self, *, calibration_share: float = 0.1, split_by: str = "job", seed: int = 0) -> None:
         self.calibration_share, self.split_by, self.seed = calibration_share, split_by, seed
         self.features: Features | None = None
-        self.calibration = Calibration()
+        self.scores: dict[int, Array] = {}
 
     def fit(
         self,
@@ -45,7 +45,9 @@ class PointModel(ABC):
             calibration, observations = observations[parts.calibration], observations[parts.train]
         self.features = features
         self._learn(observations, features, progress)
-        self.calibration = Calibration.of(self._scored(calibration), self._scored(calibration[:0]))
+        calibration = calibration[calibration.measured]
+        score, n_co = calibration.log_ns - self._log_ns(calibration), calibration.n_co_runners
+        self.scores = {int(n): ranked(score[n_co == n]) for n in np.unique(n_co)}
         return self
 
     @abstractmethod
@@ -61,18 +63,16 @@ class PointModel(ABC):
 
     def bound(self, queries: Queries, eps: float) -> NDArray[np.float64]:
         """(M,) ns that the time stays below with probability ≥ 1 − ε, by split conformal prediction."""
+        check_eps(eps)
         log_bound = self._checked(queries).copy()
         n_co = queries.n_co_runners
         for n in np.unique(n_co):
-            log_bound[n_co == n] += self.calibration.pick(int(n), eps, [0])[1]
+            require(int(n), self.scores)
+            log_bound[n_co == n] += gamma(self.scores[int(n)], eps)
         return np.asarray(np.exp(log_bound))
 
     def pools(self) -> dict[int, PoolSize]:
-        return self.calibration.sizes()
-
-    def _scored(self, rows: Observations) -> Scored:
-        location = self._log_ns(rows)[None]
-        return Scored(rows.log_ns, rows.n_co_runners, location, np.ones_like(location))
+        return {n: PoolSize.of(n, len(scores)) for n, scores in sorted(self.scores.items())}
 
     def _checked(self, queries: Queries) -> Array:
         if self.features is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -72,17 +73,17 @@ class Towers:
         loss = _point_loss(settings, options, sized.huber_delta)
         trained = train(task, settings, options, sized, loss, progress)
         point = Learned.of(trained, baselines, options.negative_slope)
-        held, left_out = _left_out(task, trained, options)
+        held, part, left_out = _left_out(task, trained, options)
         heads, quantile = None, None
         if settings.bounds == "heads":
             loss = Loss("pinball", quantiles=options.quantiles)
             second = train(replace(task, phase="heads"), settings, options, sized, loss, progress)
             heads = Learned.of(second, baselines, options.negative_slope)
-            quantile = _left_out(task, second, options)[1].T
+            quantile = _left_out(task, second, options)[2].T
         elif settings.bounds == "shared":
             heads, quantile = point, left_out.T
         made = cls(settings, options, point, heads)
-        return made, LeftOut(rows[held], left_out[:, made._head], quantile)
+        return made, LeftOut(rows[held], left_out[:, made._head], quantile, part)
 
     def log_ns(self, queries: Queries) -> NDArray[np.float64]:
         """(M,) log Ĉ in ln ns, averaged over the members."""
@@ -98,6 +99,18 @@ class Towers:
 
     def deviation(self, queries: Queries) -> None:
         """None: towers have no posterior."""
+
+    @property
+    def parts(self) -> int:
+        return self.point.members
+
+    def by_part(self, queries: Queries) -> NDArray[np.float64]:
+        """(E, M) ln ns of every member by itself."""
+        return np.stack([member.forecast(queries)[:, self._head] for member in self._members])
+
+    @cached_property
+    def _members(self) -> list[Learned]:
+        return [self.point.member(number) for number in range(self.parts)]
 
     def alone(self) -> Array:
         return np.asarray(self.point.forecast.alone[..., self._head])
@@ -219,11 +232,12 @@ def _point_loss(settings: Settings, options: TowerOptions, delta: float) -> Loss
     return Loss(options.loss, delta)
 
 
-def _left_out(task: Task, trained: Trained, options: TowerOptions) -> tuple[Array, Array]:
-    """(n,) rows that some member was not trained on, and that member's predictions (n, H) of them in ln ns."""
+def _left_out(task: Task, trained: Trained, options: TowerOptions) -> tuple[Array, Array, Array]:
+    """(n,) rows that some member was not trained on, which member, and its predictions (n, H) of them in ln ns."""
     held = task.held(np.arange(len(trained.predictions)), options.folds)
     rows = np.flatnonzero(held.any(axis=0))
-    return rows, trained.predictions[held[:, rows].argmax(axis=0), rows]
+    member = held[:, rows].argmax(axis=0)
+    return rows, member, trained.predictions[member, rows]
 
 
 def _usable(rows: Observations, side: str, number: int, known: Known, features: Features) -> Observations:

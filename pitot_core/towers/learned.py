@@ -55,6 +55,11 @@ class Learned:
     def members(self) -> int:
         return len(self.platforms)
 
+    def member(self, number: int) -> Learned:
+        """One of the members by itself."""
+        one = slice(number, number + 1)
+        return replace(self, **{name: getattr(self, name)[one] for name in self.array_names()})
+
     @property
     def heads(self) -> int:
         return int(self.workloads.shape[2]) // self.rank

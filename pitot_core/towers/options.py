@@ -114,8 +114,13 @@ class TowerOptions:
             "degree_weights": (1.0, 0.5 / 3, 0.5 / 3, 0.5 / 3), "members": 1, "folds": 10, "optimiser": "adamaxw",
             "steps": 20_000, "batch": 512, "learning_rate": 1e-3, "schedule": "constant", "warm_up": 0,
             "check_every": 200, "weight_decay": 1e-4, "output_gain": 0.05, "phi": "uniform", "bounds": "heads",
-            "quantiles": LEVELS, "split_by": "row",
+            "quantiles": LEVELS, "split_by": "row", "calibration": "split",
         }  # fmt: skip
+
+    @property
+    def crosses(self) -> bool:
+        """Whether every row was left out by a member, and no kind of row is ignored: then CV+ can calibrate."""
+        return self.members >= self.folds and self.interference != "discarded"
 
     def check(self, settings: Settings) -> None:
         """Raise SettingsError where these options and those of every Pitot do not go together."""

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pitot_core import Observations, Pitot, PitotError, UncalibratedDegree, margin, split
-from pitot_core.conformal import Calibration, Scored
+from pitot_core import Observations, Pitot, PitotError, PoolSize, UncalibratedDegree, margin, split
+from pitot_core.candidates import Candidates, Located
+from pitot_core.choice import fairest
+from pitot_core.conformal import gamma, ranked
+from pitot_core.curves import Curves
+from pitot_core.pool import Pool
 from tests.pitot_core.problems import made_up
 
 
-def scored(scores: np.ndarray) -> Scored:
-    one = np.ones((1, len(scores)))
-    return Scored(scores, np.zeros(len(scores), np.int64), 0 * one, one)
-
-
-def calibrated(scores: np.ndarray) -> Calibration:
-    return Calibration.of(scored(scores), scored(scores[:0]))
-
-
 def test_gamma_is_an_order_statistic_without_interpolation() -> None:
-    pool = calibrated(np.arange(19.0)).pools[0]
-    assert [pool.gamma(0, eps) for eps in (0.5, 0.1, 0.05, 0.049)] == [9.0, 17.0, 18.0, math.inf]
+    scores = np.arange(19.0)
+    assert [gamma(scores, eps) for eps in (0.5, 0.1, 0.05, 0.049)] == [9.0, 17.0, 18.0, math.inf]
 
 
 def test_smallest_eps_is_where_the_bound_turns_infinite() -> None:
-    calibration = calibrated(np.arange(30.0))
-    size = calibration.sizes()[0]
+    size = PoolSize.of(0, 30)
     assert (size.rows, size.smallest_eps) == (30, 1 / 31)
-    at, below = calibration.pools[0].gamma(0, 1 / 31), calibration.pools[0].gamma(0, 1 / 31 - 1e-6)
+    at, below = gamma(np.arange(30.0), 1 / 31), gamma(np.arange(30.0), 1 / 31 - 1e-6)
     assert (math.isfinite(at), math.isfinite(below)) == (True, False)
 
 
@@ -39,7 +34,7 @@ def test_coverage_over_many_draws_is_what_exchangeability_says(eps: float) -> No
     rng = np.random.default_rng(0)
     n, draws = 199, 4000
     scores = rng.standard_cauchy((draws, n + 1))
-    held = sum(scores[d, n] <= calibrated(scores[d, :n]).pools[0].gamma(0, eps) for d in range(draws))
+    held = sum(scores[d, n] <= gamma(ranked(scores[d, :n]), eps) for d in range(draws))
     exact = math.ceil((n + 1) * (1 - eps) - 1e-9) / (n + 1)
     assert abs(held / draws - exact) < 4 * math.sqrt(exact * (1 - exact) / draws)
 
@@ -76,17 +71,44 @@ def test_a_smaller_eps_never_lowers_the_bound() -> None:
     assert np.all(np.diff(bounds, axis=0) >= 0)
 
 
-def test_calibration_rows_have_no_say_in_the_choice_between_candidates() -> None:
-    """Two candidates, the second far better on the choice rows and far worse on calibration rows, is still taken."""
-    n = 200
+def test_calibration_rows_have_no_say_in_the_choice_between_heads() -> None:
+    """The second head is far better on the rows that choose and far worse on calibration rows, and is still taken."""
+    n = 400
+    candidates = Candidates(False, (0.5, 0.9))
+    y = np.abs(np.random.default_rng(0).standard_normal(n))
+    device = np.zeros(n, np.int64)
+    good, bad = np.stack([np.full(n, 3.0), y]), np.stack([y, np.full(n, 3.0)])
+    shaped = Pool.shaped(candidates, y, Located(0 * y, device, None, good), (device, 1))
+    pool = shaped.calibrated(y, Located(0 * y, device, None, bad))
+    assert pool.chosen(0.1) == "head 0.9"
+
+
+def test_the_candidate_that_gives_up_on_the_most_uncertain_rows_is_not_chosen() -> None:
+    """Bounds: one distance for all rows has the least margin and covers the widest tenth half as often as promised."""
     rng = np.random.default_rng(0)
-    y, zero = np.abs(rng.standard_normal(n)), np.zeros(n, np.int64)
-    wide = np.stack([np.zeros(n), np.full(n, 3.0)])
-    good = np.stack([np.zeros(n), y])
-    one = np.ones((2, n))
-    pool = Calibration.of(Scored(y, zero, wide, one), Scored(y, zero, good, one)).pools[0]
-    assert pool.choose(0.1, [0, 1]) == 1
-    assert pool.choose(0.1, [0]) == 0
+    spread = np.repeat([0.01, 1.0], [9000, 1000])
+    y = spread * rng.exponential(size=len(spread))
+    device = np.zeros(len(y), np.int64)
+    everywhere = [np.full(len(y), np.quantile(y, 1 - eps)) for eps in (0.1, 0.05, 0.01)]
+    in_proportion = [spread * -np.log(eps) for eps in (0.1, 0.05, 0.01)]
+    bounds = np.array([everywhere, in_proportion])
+    cheap, fair = ([np.mean(np.maximum(b - y, 0)) for b in one] for one in bounds)
+    assert cheap[0] < fair[0]
+    assert fairest(bounds, y, spread, device) == 1
+    assert fairest(bounds[:1], y, spread, device) == 0
+
+
+def test_a_device_with_heavier_tails_than_its_spread_tells_gets_a_curve_of_its_own() -> None:
+    rng = np.random.default_rng(0)
+    device = np.repeat([0, 1], 4000)
+    z = np.where(device == 0, rng.uniform(0, 1, 8000), rng.exponential(size=8000) ** 2)
+    curves = Curves.fit(z, device, 3)
+    assert curves.stretch(-np.log(0.05), np.array([0, 1])) == pytest.approx([0.95, 9.0], rel=0.15)
+    back = np.concatenate([curves.stretch(t, np.array([1])) for t in curves.score(z[-50:], device[-50:])])
+    np.testing.assert_allclose(back, z[-50:], rtol=1e-6, atol=1e-6)
+    assert np.isinf(curves.stretch(math.inf, np.array([0]))).all()
+    scores = curves.score(np.array([-50.0, 0.5, 500.0]), np.zeros(3, np.int64))
+    assert np.all(np.diff(scores) > 0)
 
 
 def test_bounds_by_row_spread_are_narrower_where_noise_differs_between_platforms() -> None:
@@ -109,3 +131,52 @@ def test_bounds_by_row_spread_are_narrower_where_noise_differs_between_platforms
     )
     assert chosen < 0.8 * plain
     assert abs(np.mean(model.bound(test, 0.05) >= measured) - 0.95) < 0.05
+
+
+@pytest.mark.parametrize(("rows", "calibration"), [(900, "cross"), (3600, "split")])
+def test_bounds_fall_where_eps_rises_and_are_never_below_the_expected_time(
+    rows: int, calibration: str
+) -> None:
+    observations, features = made_up(rows=rows, noise=0.1)
+    model = Pitot(steps=30, members=3, folds=3, calibration=calibration).fit(observations, features)
+    levels = np.geomspace(0.004, 0.9, 60)
+    bounds = np.stack([model.bound(observations, float(eps)) for eps in levels])
+    assert np.all(bounds[1:] <= bounds[:-1])
+    assert np.all(bounds >= model.predict(observations))
+    assert {pool.kind for pool in model.pools().values()} == {calibration}
+
+
+def test_heads_chosen_per_eps_give_bounds_that_fall_where_eps_rises() -> None:
+    observations, features = made_up(rows=1500, noise=0.1)
+    model = Pitot(steps=40, members=2, folds=2, bounds="heads", calibration_share=0.3).fit(
+        observations, features
+    )
+    bounds = np.stack([model.bound(observations, eps) for eps in np.geomspace(0.004, 0.9, 60).tolist()])
+    assert len({name for eps in (0.02, 0.1, 0.4) for name in model.chosen(eps).values()}) > 1
+    assert np.all(bounds[1:] <= bounds[:-1])
+
+
+def test_cross_calibration_spends_no_row_and_holds_about_as_often_as_promised() -> None:
+    """CV+ on 8 small datasets: proved is 1 − 2ε, measured is about 1 − ε."""
+    covered = []
+    for seed in range(8):
+        rows, features = made_up(rows=560, noise=0.1, seed=seed)
+        train, test = rows[:260], rows[260:]
+        model = Pitot(steps=40, members=5, folds=5, threads=1, seed=seed).fit(train, features)
+        assert model.rows_used == {"training": 260, "calibration": 260}
+        covered.append(np.mean(model.bound(test, 0.2) >= np.exp(test.log_ns)))
+    assert 0.8 - 0.03 < np.mean(covered) < 0.9
+
+
+def test_the_spread_is_as_large_as_the_errors_of_new_rows_in_every_tenth_of_it() -> None:
+    rows, features = made_up(rows=9000, degrees=2, noise=0.0)
+    rng = np.random.default_rng(2)
+    loud = np.exp(rng.normal(-3.0, 0.7, 6))[rows.platform] * np.exp(rng.normal(0.0, 0.7, 12))[rows.workload]
+    noisy = replace(rows, log_ns=rows.log_ns + loud * rng.standard_normal(len(rows)))
+    parts = split(noisy, train=0.7, test=0.3, by="row", seed=0)
+    model = Pitot(split_by="row", steps=150, members=5, folds=5).fit(noisy[parts.train], features)
+    test = noisy[parts.test]
+    spread = model.spread(test)
+    z = (test.log_ns - np.log(model.predict(test))) / spread
+    tenths = np.array_split(z[np.argsort(spread)], 10)
+    np.testing.assert_allclose([np.sqrt(np.mean(tenth**2)) for tenth in tenths], 1.0, atol=0.3)

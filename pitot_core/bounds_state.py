@@ -1,0 +1,98 @@
+"""Bounds as plain arrays of a model file, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitot_core.archive import check_shape
+from pitot_core.bounds import Bounds
+from pitot_core.candidates import Candidates
+from pitot_core.completion import Completion, State
+from pitot_core.cross import CrossPool
+from pitot_core.curves import Curves
+from pitot_core.errors import ModelFileError
+from pitot_core.features import Features
+from pitot_core.observations import MAX_CO_RUNNERS
+from pitot_core.pool import GRID, Pool
+from pitot_core.spread import Spread
+
+Array = NDArray[Any]
+DTYPES = {"pool*_choice": "i8", "pool*_part": "i8", "pool*_residual": "f8", "pool*_spread": "f8", "pool*_curves*": "f8",
+          "pool*": "f4"}  # fmt: skip
+
+
+def state(bounds: Bounds) -> State:
+    """Everything that `restored` needs."""
+    arrays: dict[str, Array] = {
+        f"spread_{name}": getattr(bounds.spread, name) for name in Spread.array_names()
+    }
+    for n, pool in bounds.pools.items():
+        arrays |= {f"pool{n}_choice": pool.choice, f"pool{n}_scores": pool.scores}
+        arrays |= {f"pool{n}_curves{c}": curves.values for c, curves in pool.curves.items()}
+    for n, cross in bounds.cross.items():
+        arrays |= {f"pool{n}_{part}": getattr(cross, part) for part in ("residual", "spread", "part")}
+    for side, pools in bounds.newcomers.items():
+        arrays |= {f"pool{n}_{side}": pool.scores for n, pool in pools.items()}
+    header = {
+        "scales": bounds.candidates.scales,
+        "pools": sorted(bounds.pools),
+        "cross": sorted(bounds.cross),
+        "newcomers": sorted(bounds.newcomers),
+    }
+    return State(header, arrays)
+
+
+def restored(kept: State, completion: Completion, features: Features) -> Bounds:
+    """From what `state` gave. Raises ModelFileError where shapes do not fit."""
+    header, arrays = kept.header, kept.arrays
+    sizes = len(features.platforms), len(features.workloads)
+    spread = Spread(*(arrays[f"spread_{name}"] for name in Spread.array_names()))
+    spread.check(*sizes)
+    devices, candidates = features.devices, Candidates(bool(header["scales"]), completion.levels)
+    pools = {n: _pool(n, arrays, candidates, int(devices.max()) + 1) for n in _degrees(header["pools"])}
+    cross = {n: _cross(n, arrays, completion.parts) for n in _degrees(header["cross"])}
+    newcomers = {}
+    for side in header["newcomers"]:
+        newcomers[str(side)] = {
+            n: pool.with_scores(_scores(arrays[f"pool{n}_{side}"], candidates)) for n, pool in pools.items()
+        }
+    return Bounds(candidates, spread, devices, pools, cross, newcomers)
+
+
+def _degrees(numbers: Any) -> list[int]:
+    degrees = [int(n) for n in numbers]
+    if not all(0 <= n <= MAX_CO_RUNNERS for n in degrees):
+        raise ModelFileError(f"the model has pools of {degrees} co-runners; 0 to {MAX_CO_RUNNERS} make sense")
+    return degrees
+
+
+def _pool(n: int, arrays: dict[str, Array], candidates: Candidates, n_devices: int) -> Pool:
+    choice = arrays[f"pool{n}_choice"]
+    check_shape("choice", choice, (len(GRID),))
+    if choice.min() < 0 or choice.max() >= len(candidates.names):
+        raise ModelFileError("the model chooses a form of bound that it does not have")
+    curves = {}
+    for candidate in candidates.powers:
+        if f"pool{n}_curves{candidate}" in arrays:
+            curves[candidate] = Curves(arrays[f"pool{n}_curves{candidate}"])
+            curves[candidate].check(n_devices)
+    return Pool(candidates, curves, choice, _scores(arrays[f"pool{n}_scores"], candidates))
+
+
+def _scores(scores: Array, candidates: Candidates) -> Array:
+    check_shape("scores", scores, (len(candidates.names), None))
+    if np.any(np.diff(scores, axis=1) < 0):
+        raise ModelFileError("the calibration scores of the model are not sorted")
+    return scores
+
+
+def _cross(n: int, arrays: dict[str, Array], parts: int) -> CrossPool:
+    residual, spread, part = (arrays[f"pool{n}_{name}"] for name in ("residual", "spread", "part"))
+    check_shape("spread", spread, residual.shape)
+    check_shape("part", part, residual.shape)
+    if residual.ndim != 1 or np.any(spread <= 0) or np.any((part < 0) | (part >= parts)):
+        raise ModelFileError("the cross-calibration scores of the model make no sense")
+    return CrossPool(residual, spread, part)

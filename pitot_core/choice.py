@@ -1,0 +1,69 @@
+"""Which candidate makes the bounds of a pool: the one of least margin among those that are fair.
+
+Margins alone reward a bound that gives up on the rows it is least sure of: covering nine tenths of all rows is cheapest
+where the most uncertain tenth is covered six times in ten. So a scale candidate may only be chosen where, on rows
+held out for this choice, its coverage in every tenth of the predicted spread and on every device with enough rows is
+at most TOLERANCE below 1 − ε, at all of EPS together, so that a smaller ε never changes the candidate. Where none is,
+the one whose worst coverage is least bad is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitot_core.conformal import order
+
+Array = NDArray[Any]
+EPS = (0.1, 0.05, 0.01)
+TOLERANCE = 0.035  # of coverage; at ε below that: see `allowed_gap`
+ENOUGH = 100  # rows of a device below which its coverage says nothing
+TENTHS = 10
+
+
+def allowed_gap(eps: float) -> float:
+    """How far below 1 − ε a group's coverage may be: TOLERANCE, but never more than ε."""
+    return min(TOLERANCE, eps)
+
+
+def fairest(bounds: Array, log_ns: Array, spread: Array, device: NDArray[np.int64]) -> int:
+    """The number of the chosen candidate.
+
+    bounds (C, E, N) are those of every candidate at EPS in ln ns, log_ns (N,) the measured times, spread (N,) σ.
+    """
+    groups = [spread.argsort().argsort() * TENTHS // max(len(spread), 1)]
+    count = np.bincount(device)
+    groups.append(np.where(count[device] >= ENOUGH, device, -1))
+    least = np.inf
+    worst, margins = np.zeros(len(bounds)), np.zeros(len(bounds))
+    for c, of_candidate in enumerate(bounds):
+        for eps, bound in zip(EPS, of_candidate, strict=True):
+            covered = log_ns <= bound
+            above = np.minimum(bound - log_ns, 50.0)
+            margins[c] += np.log(np.mean(np.maximum(np.expm1(above), 0.0)) + 1e-9)
+            for group in groups:
+                kept = group >= 0
+                if kept.any():
+                    rows = np.bincount(group[kept])
+                    share = np.bincount(group[kept], covered[kept]) / np.maximum(rows, 1)
+                    gap = 1.0 - eps - share[rows > 0].min()
+                    worst[c] = max(worst[c], gap / allowed_gap(eps))
+        least = min(least, worst[c])
+    fair = worst <= max(1.0, least)
+    return int(np.argmin(np.where(fair, margins, np.inf)))
+
+
+def least_margins(locations: Array, log_ns: Array, grid: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(G,) at each ε of the grid, the location (C, N) that shifted to hold has the least margin (Eq. 11)."""
+    if not len(log_ns):
+        return np.zeros(len(grid), np.int64)
+    score = log_ns - locations
+    ordered = np.sort(score, axis=1)
+    chosen = []
+    for eps in grid:
+        gamma = ordered[:, min(order(len(log_ns), eps), len(log_ns)) - 1]
+        above = np.minimum(gamma[:, None] - score, 50.0)
+        chosen.append(np.argmin(np.maximum(np.expm1(above), 0.0).mean(axis=1)))
+    return np.array(chosen, np.int64)
