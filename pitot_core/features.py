@@ -55,6 +55,18 @@ class Features:
             np.int64,
         )
 
+    def check_longer(self, old: Features) -> None:
+        """Raise FeaturesError unless these tables begin with the rows of the old ones."""
+        n_w, n_p = len(old.workload_names), len(old.platform_names)
+        same = (
+            self.workload_names[:n_w] == old.workload_names
+            and self.platform_names[:n_p] == old.platform_names
+            and np.array_equal(self.workloads[:n_w], old.workloads)
+            and np.array_equal(self.platforms[:n_p], old.platforms)
+        )
+        if not same:
+            raise FeaturesError("features for an update must begin with the rows the model was fitted with")
+
     def check(self, queries: Queries) -> None:
         """Raise UnknownEntity when a row number is outside these tables."""
         n_workloads, n_platforms = len(self.workload_names), len(self.platform_names)

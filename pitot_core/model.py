@@ -7,7 +7,6 @@ of rows it had not seen, and the calibration rows, become bounds (`bounds`).
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +19,6 @@ from pitot_core.bounds import Bounds
 from pitot_core.completion import Completion, State
 from pitot_core.conformal import PoolSize, check_eps
 from pitot_core.errors import (
-    FeaturesError,
     ModelFileError,
     NotFitted,
     ObservationsError,
@@ -30,7 +28,7 @@ from pitot_core.errors import (
 from pitot_core.explanation import Explanation, explain
 from pitot_core.features import Features
 from pitot_core.known import Known
-from pitot_core.observations import Observations, Queries, joined
+from pitot_core.observations import Observations, Queries, fingerprint, joined
 from pitot_core.settings import Settings, one_of
 from pitot_core.splits import split
 from pitot_core.steps import Progress
@@ -128,7 +126,7 @@ class Pitot:
         self.features, self.completion, self.known = features, completion, Known.of(observations, features)
         self.calibration_rows = left_out.rows if calibration is None else calibration
         self.rows_used = {"training": len(observations), "calibration": len(self.calibration_rows)}
-        self.fingerprint = _fingerprint(observations, self.calibration_rows)
+        self.fingerprint = fingerprint(observations, self.calibration_rows)
         return self
 
     def update(self, observations: Observations, features: Features | None = None) -> Self:
@@ -143,7 +141,7 @@ class Pitot:
         if features is None:
             features = old
         n_w, n_p = len(features.workloads), len(features.platforms)
-        _check_longer(features, old)
+        features.check_longer(old)
         features.check(observations)
         known = self.known.grown(n_w - len(old.workloads), n_p - len(old.platforms))
         assert self.calibration_rows is not None
@@ -277,25 +275,3 @@ class Pitot:
         if self.completion is None or self.bounds is None or self.features is None:
             raise NotFitted
         return self.completion, self.bounds, self.features
-
-
-def _check_longer(features: Features, old: Features) -> None:
-    """Raise FeaturesError unless tables begin with the old ones."""
-    n_w, n_p = len(old.workload_names), len(old.platform_names)
-    same = (
-        features.workload_names[:n_w] == old.workload_names
-        and features.platform_names[:n_p] == old.platform_names
-        and np.array_equal(features.workloads[:n_w], old.workloads)
-        and np.array_equal(features.platforms[:n_p], old.platforms)
-    )
-    if not same:
-        raise FeaturesError("features for an update must begin with the rows the model was fitted with")
-
-
-def _fingerprint(*parts: Observations) -> str:
-    """SHA-256 of the rows a model learned from."""
-    digest = hashlib.sha256()
-    for rows in parts:
-        for array in (rows.platform, rows.workload, rows.co_runners, rows.log_ns):
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -142,6 +143,15 @@ def joined(*parts: Observations) -> Observations:
     names = ("platform", "workload", "co_runners", "log_ns", "job")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Observations(**columns, censored=~np.concatenate([part.measured for part in parts]))
+
+
+def fingerprint(*parts: Observations) -> str:
+    """SHA-256 of rows, in hexadecimal: the same for the same rows in the same order."""
+    digest = hashlib.sha256()
+    for rows in parts:
+        for array in (rows.platform, rows.workload, rows.co_runners, rows.log_ns):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def jobs_of(platform: NDArray[Any], workload: NDArray[Any], co_runners: NDArray[Any]) -> NDArray[np.int64]:
