@@ -4,9 +4,9 @@
 
 is fitted by ridge regression to log(|log C* − log Ĉ| + FLOOR) of rows that the predictions had not seen; v is the
 standard deviation that the method itself claims, where it claims one. For bounds only its shape matters: calibration
-stretches it until a share 1 − ε of the rows lies below (see `conformal`). p is 1 in the fit; afterwards it and c are set
-so that σ is as large as the residuals are (see `levelled`). So that no cell pretends to know its spread
-from two rows, a cell's own term d_ij is held closest to zero, then the co-runners', then the others.
+stretches it until a share 1 − ε of the rows lies below (see `conformal`). p is 1 in the fit; afterwards p and c are set
+so that σ is as large as the residuals are (see `levelled`). So that no cell pretends to know its spread from two rows,
+a cell's own term d_ij is held closest to zero, then the co-runners', then the others.
 """
 
 from __future__ import annotations
