@@ -104,10 +104,11 @@ def test_the_page_on_the_dataset_runs_as_it_is_written(inside: Path) -> None:
     run("dataset.md")
     import duckdb
 
-    [query] = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "dataset.md").read_text(), re.S)
+    [query, newest] = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "dataset.md").read_text(), re.S)
     rows = duckdb.sql(query).fetchall()
     assert (
         len(rows)
         == 80
         == sum(1 for row in dataset.observations(["n_co_runners"]).to_pylist() if not row["n_co_runners"])
     )
+    assert len(duckdb.sql(newest).fetchall()) == len(dataset.observations(["job"]))

@@ -55,5 +55,8 @@ def read_journal(path: Path) -> list[Entry]:
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    data = path.read_bytes() if path.exists() else b""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        data = b""
     return [line for line in data.splitlines(keepends=True) if line.endswith(b"\n")]

@@ -139,6 +139,8 @@ def _observations(
         "status": pa.repeat("ok", rows),
         "wall_ns_mean": arrays["t"].astype(np.float64) * NS_PER_UNIT,
         "limit_s": np.full(rows, 30.0),
+        "regime": pa.repeat("process", rows),  # the published collection started a process for each execution
+        "attempt": np.ones(rows, np.int16),
     }
     return pa.table(
         [

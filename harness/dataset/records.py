@@ -7,9 +7,19 @@ from typing import Annotated, Literal
 import msgspec
 
 Status = Literal[
-    "ok", "timeout", "trap", "wrong_output", "crash", "refused", "co_runner_failed", "uncovered", "lost"
+    "ok",
+    "timeout",
+    "trap",
+    "wrong_output",
+    "crash",
+    "refused",
+    "co_runner_failed",
+    "uncovered",
+    "lost",
+    "device_unfit",  # the device was not fit to give a result: this ends no job, it is still to do
 ]
-Purpose = Literal["measure", "startup", "anchor"]
+Purpose = Literal["measure", "startup", "anchor", "placebo"]
+Regime = Literal["steady", "process"]
 
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
@@ -25,6 +35,16 @@ class Sample(msgspec.Struct, array_like=True, frozen=True):
     sys_ns: Nanoseconds
     max_rss_kb: Nanoseconds
     covered: bool
+    warm: bool = False  # executed to warm up: kept, but counted in no mean
+
+
+class ColdSample(msgspec.Struct, array_like=True, frozen=True):
+    """One start of a new runner up to the end of its first execution, in nanoseconds; null where not told apart."""
+
+    wall_ns: Nanoseconds  # all of it, more than the sum of the parts
+    load_ns: Nanoseconds | None = None  # compiling the module, or reading what was compiled before
+    instantiate_ns: Nanoseconds | None = None
+    first_ns: Nanoseconds | None = None  # the first execution
 
 
 class MemberResult(msgspec.Struct, frozen=True):
@@ -42,6 +62,14 @@ class MemberResult(msgspec.Struct, frozen=True):
     warmup_ns: Nanoseconds | None = None
     loop_start_ns: Nanoseconds | None = None
     loop_end_ns: Nanoseconds | None = None
+    regime: Regime | None = None
+    warm_executions: Nanoseconds | None = None
+    warm_ns: Nanoseconds | None = None
+    unsteady: Text | None = None  # why its times do not belong to one steady state; null where they do
+    executions_asked: Nanoseconds | None = None
+    executions: Nanoseconds | None = None  # made and whole, without those to warm up
+    cut_off_ns: Nanoseconds | None = None  # how long the execution had run that the limit ended
+    cold_samples: list[ColdSample] = []
 
 
 class State(msgspec.Struct, frozen=True):
@@ -87,10 +115,16 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A finished job as the journal keeps it."""
+    """A job's end as the journal keeps it.
+
+    ``attempt`` numbers the ends that one job has had in this dataset. A job is done once more where it ended as
+    ``device_unfit`` or the user asks for it; readers then show the newest end (see `Dataset.parts`). ``attempts``
+    is how often the job was begun until it came to this end.
+    """
 
     job: Job
     result: JobResult
     engine_version: str
     harness_version: str
     attempts: int = 1
+    attempt: int = 1

@@ -1,4 +1,4 @@
-"""The Parquet shape of a dataset, what each column means, and how a finished job becomes rows.
+"""The Parquet shape of a dataset, and what each column means.
 
 `python -m harness.dataset.schema_page` writes docs/dataset.md from it. History: see HISTORY.
 """
@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
 import pyarrow as pa
 
-from harness.dataset.records import Entry, State
-
-VERSION = 1
-HISTORY = {1: "2026-11: first"}
+VERSION = 2
+OLDEST = 1  # the oldest version that is still read
+HISTORY = {
+    1: "2026-11: first",
+    2: "2026-11: regime, warm-up executions, cold starts, executions asked, made and cut off, status "
+    "`device_unfit`, attempts that supersede earlier ones; read from version 1: columns that it lacks are null, "
+    "`regime` is `process` or `mixed`, `attempt` is 1",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ _TEXT, _INTEGER, _NUMBER, _YES = pa.string(), pa.int64(), pa.float64(), pa.bool_
 _UNTOLD = "where the device does not tell it"
 _IMPORTED = "imported"
 _NOT_RUN = "imported, or where it did not come so far"
+_IMPORTED_OR_1 = "imported, from before version 2"
+_BEFORE_2 = f"{_IMPORTED_OR_1}, or where it did not come so far"
+_COLD = "imported, or where no cold start was measured"
+_COLD_PART = f"{_COLD}, or the engine does not tell it apart"
+_UNSPLIT = "where the engine does not tell it apart"
 
 SAMPLE_FIELDS = [
     Field("start_ns", _INTEGER, "when it began, ns of the device's monotonic clock"),
@@ -42,7 +49,18 @@ SAMPLE_FIELDS = [
     Field("user_ns", _INTEGER, "processor time of its own, ns"),
     Field("sys_ns", _INTEGER, "processor time in the kernel, ns"),
     Field("max_rss_kb", _INTEGER, "the engine's most memory so far, kB"),
-    Field("covered", _YES, "all co-runners ran from its start to its end; always true alone"),
+    Field(
+        "covered",
+        _YES,
+        "it counts: all co-runners ran from its start to its end; false for warm-ups, else always true alone",
+    ),
+    Field("warm", _YES, "executed to warm up: kept, so that another rule can be applied, but in no mean"),
+]
+COLD_FIELDS = [
+    Field("wall_ns", _INTEGER, "starting a new runner up to the end of its first execution, ns"),
+    Field("load_ns", _INTEGER, "of that compiling, or reading what was compiled before, ns", _UNSPLIT),
+    Field("instantiate_ns", _INTEGER, "of that instantiating the module, ns", _UNSPLIT),
+    Field("first_ns", _INTEGER, "of that the first execution, ns", _UNSPLIT),
 ]
 STATE_FIELDS = [
     Field("clock_mhz", _NUMBER, "clock of the first processor, MHz", _UNTOLD),
@@ -53,11 +71,16 @@ STATE_FIELDS = [
     Field("free_memory_bytes", _INTEGER, "memory that was available, bytes", _UNTOLD),
 ]
 _SAMPLE = pa.struct([(field.name, field.type) for field in SAMPLE_FIELDS])
+_COLD_SAMPLE = pa.struct([(field.name, field.type) for field in COLD_FIELDS])
 _STATE = pa.struct([(field.name, field.type) for field in STATE_FIELDS])
 
 OBSERVATION_FIELDS = [
     Field("job", _TEXT, "identity of the job; the members of one job share it"),
-    Field("purpose", _TEXT, "`measure`, `startup` (an empty module) or `anchor` (repeated to see drift)"),
+    Field(
+        "purpose",
+        _TEXT,
+        "`measure`, `startup` (an empty module), `anchor` (repeated to see drift) or `placebo`",
+    ),
     Field("platform", _TEXT, "engine:device"),
     Field("engine", _TEXT, "the platform's engine"),
     Field("device", _TEXT, "the platform's device"),
@@ -86,6 +109,38 @@ OBSERVATION_FIELDS = [
     Field("warmup_ns", _INTEGER, "the first execution, kept apart, ns", _NOT_RUN),
     Field("loop_start_ns", _INTEGER, "when its first sample began, ns of the monotonic clock", _NOT_RUN),
     Field("loop_end_ns", _INTEGER, "until when it surely ran, ns of the monotonic clock", _NOT_RUN),
+    Field(
+        "regime",
+        _TEXT,
+        "what a sample is: `steady` (after warm-ups in a resident engine), `process` (each in a new process) or "
+        "`mixed` (from before version 2: alone it holds warm-ups that it does not hold together)",
+    ),
+    Field("warm_executions", _INTEGER, "executions to warm up, before the samples", _BEFORE_2),
+    Field("warm_ns", _INTEGER, "how long those took together, ns", _BEFORE_2),
+    Field(
+        "unsteady",
+        _TEXT,
+        "why its times do not belong to one steady state, with numbers",
+        f"{_IMPORTED_OR_1}, or steady",
+    ),
+    Field("executions_asked", _INTEGER, "whole executions that would have been enough", _BEFORE_2),
+    Field("executions", _INTEGER, "whole executions that were made, without warm-ups", _BEFORE_2),
+    Field(
+        "cut_off_ns",
+        _INTEGER,
+        "a censored sample: how long the execution had run that the limit ended, ns",
+        f"{_IMPORTED_OR_1}, or where the limit ended none",
+    ),
+    Field("cold_ns", _NUMBER, "mean of a start in a new runner to the end of its first execution, ns", _COLD),
+    Field("cold_load_ns", _NUMBER, "of that compiling or reading, mean, ns", _COLD_PART),
+    Field("cold_instantiate_ns", _NUMBER, "of that instantiating, mean, ns", _COLD_PART),
+    Field("cold_first_ns", _NUMBER, "of that the first execution, mean, ns", _COLD_PART),
+    Field(
+        "cold_samples",
+        pa.list_(_COLD_SAMPLE),
+        "each such start: the fields below",
+        "imported, or from before version 2",
+    ),
     Field("position", pa.int32(), "tells repetitions of a job apart: round, or start and end", _IMPORTED),
     Field("repeats", pa.int32(), "samples that were asked for", _IMPORTED),
     Field("limit_s", _NUMBER, "after which the job ends, s"),
@@ -95,7 +150,12 @@ OBSERVATION_FIELDS = [
     Field("state_after", _STATE, "and after it", _IMPORTED),
     Field("engine_version", _TEXT, "of the engine", _IMPORTED),
     Field("harness_version", _TEXT, "of this program", _IMPORTED),
-    Field("attempts", pa.int16(), "how often the job was begun", _IMPORTED),
+    Field("attempts", pa.int16(), "how often the job was begun until this end of it", _IMPORTED),
+    Field(
+        "attempt",
+        pa.int16(),
+        "which end of the job this is, from 1: only the highest one counts, of those without `device_unfit` first",
+    ),
     Field("note", _TEXT, "what else the device said, such as how long it waited to be cool", _IMPORTED),
 ]
 OBSERVATIONS = _arrow(OBSERVATION_FIELDS)
@@ -144,55 +204,3 @@ PLAN_FIELDS = [
     Field("co_run_s", _NUMBER, "how long workloads run together at least, s"),
 ]
 PLAN = _arrow(PLAN_FIELDS)
-
-
-def rows(entry: Entry) -> list[dict[str, Any]]:
-    """One row of OBSERVATIONS for each member of the job."""
-    job, result = entry.job, entry.result
-    common = {
-        "job": job.id,
-        "purpose": job.purpose,
-        "platform": job.platform,
-        "engine": job.engine,
-        "device": job.device,
-        "n_co_runners": job.degree - 1,
-        "position": job.position,
-        "repeats": job.repeats,
-        "limit_s": job.limit_s,
-        "co_run_s": job.co_run_s,
-        "started_at": result.started_unix_ns // 1000,
-        "state_before": _state(result.state_before),
-        "state_after": _state(result.state_after),
-        "engine_version": entry.engine_version,
-        "harness_version": entry.harness_version,
-        "attempts": entry.attempts,
-        "note": result.note,
-    }
-    found = []
-    for index, member in enumerate(result.members):
-        covered = [sample.wall_ns for sample in member.samples if sample.covered]
-        count = len(covered) + member.more_count
-        found.append(
-            common
-            | {
-                "workload": member.workload,
-                "co_runners": sorted(job.workloads[:index] + job.workloads[index + 1 :]),
-                "status": member.status,
-                "reason": member.reason,
-                "wall_ns_mean": (sum(covered) + member.more_wall_ns) / count
-                if member.status == "ok"
-                else None,
-                "n_covered": count,
-                "lower_bound_ns": round(job.limit_s * 1e9) if member.status == "timeout" else None,
-                "samples": [msgspec.to_builtins(msgspec.structs.asdict(sample)) for sample in member.samples],
-            }
-            | {
-                name: getattr(member, name)
-                for name in ("compile_ns", "load_ns", "cached", "warmup_ns", "loop_start_ns", "loop_end_ns")
-            }
-        )
-    return found
-
-
-def _state(state: State) -> dict[str, Any]:
-    return msgspec.structs.asdict(state)

@@ -36,9 +36,18 @@ samples.filter("covered").group_by("platform", "workload").agg(pl.col("wall_ns")
 | `observations/*.parquet` | what was measured; parts of several datasets merge by copying them into one directory |
 | `journal/*.jsonl` | finished jobs that are not yet in a part; the next `harness collect` moves them |
 
-This is **version {schema.VERSION}** of the schema; a dataset of another version is refused. Units stand
-in names: `_ns`, `_s`, `_kb`. Where the reason for null is "imported", the row came
-with `harness import`: the published files do not tell it.
+This is **version {schema.VERSION}** of the schema. Datasets from version {schema.OLDEST} on are read, and what they
+lack is filled in; a newer one is refused. Units stand in names: `_ns`, `_s`, `_kb`. Where the reason for null is
+"imported", the row came with `harness import`: the published files do not tell it.
+
+A job that is done again (because its device was not fit, or with `harness collect --retry`) adds rows with a higher
+`attempt` and deletes none. `harness` shows of each job only its newest end: the highest `attempt` without
+`device_unfit`, or else the highest. Who reads the Parquet files directly and has retried jobs does the same:
+
+```sql
+select * from 'datasets/lab/observations/*.parquet'
+qualify row_number() over (partition by job, workload order by status != 'device_unfit' desc, attempt desc) = 1
+```
 """
 
 
@@ -46,6 +55,7 @@ def markdown() -> str:
     tables = [
         ("## Observations", "One row per workload in a job.", schema.OBSERVATION_FIELDS),
         ("### `samples`", "", schema.SAMPLE_FIELDS),
+        ("### `cold_samples`", "", schema.COLD_FIELDS),
         ("### `state_before`, `state_after`", "", schema.STATE_FIELDS),
         ("## Platforms", "", schema.PLATFORM_FIELDS),
         ("## Workloads", "", schema.WORKLOAD_FIELDS),

@@ -13,7 +13,7 @@ from harness.dataset.schema import OBSERVATION_FIELDS, OBSERVATIONS, STATE_FIELD
 from harness.dataset.store import Dataset
 from harness.output import Column
 
-_LEFT_OUT = ("loop_start_ns", "loop_end_ns")
+_LEFT_OUT = ("loop_start_ns", "loop_end_ns", "cold_samples")
 _MADE = {
     "wall_ns_sd": Column("wall_ns_sd", "spread", True, "standard deviation of the kept covered samples, ns"),
     "n_kept": Column("n_kept", "kept", True, "covered samples kept one by one, at most 200 of a co-run"),

@@ -24,9 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.dataset import schema
+from harness.dataset.entry_rows import rows
 from harness.dataset.info import Collection, Info, Settings
-from harness.dataset.journal import Journal, read_journal
-from harness.dataset.records import Entry, Job
+from harness.dataset.journal import Journal
+from harness.dataset.records import Job
+from harness.dataset.snapshot import Snapshot
 from harness.errors import DatasetError
 from harness.files import replacing
 
@@ -59,10 +61,10 @@ class Dataset:
             ) from None
         except (OSError, msgspec.DecodeError) as error:
             raise DatasetError(f"{path} is damaged: {error}; restore it from a copy.") from error
-        if info.schema != schema.VERSION:
+        if not schema.OLDEST <= info.schema <= schema.VERSION:
             raise DatasetError(
-                f"{root} has schema version {info.schema}, this harness reads {schema.VERSION}; "
-                "use a harness of its time."
+                f"{root} has schema version {info.schema}, this harness reads {schema.OLDEST} to "
+                f"{schema.VERSION}; use a newer harness."
             )
         return cls(root, info)
 
@@ -87,17 +89,17 @@ class Dataset:
         collection = Collection(_now(), harness_version, settings)
         same = self.info.collections and self.info.collections[-1].settings == settings
         kept = self.info.collections if same else [*self.info.collections, collection]
-        self.info = msgspec.structs.replace(self.info, collections=kept)
+        self.info = msgspec.structs.replace(self.info, collections=kept, schema=schema.VERSION)
         self._write_info()
-        rows = [msgspec.structs.asdict(job) for job in jobs]
-        for row in rows:
+        found = [msgspec.structs.asdict(job) for job in jobs]
+        for row in found:
             row["job"] = row.pop("id")
-        self._write(self.root / "plan.parquet", pa.Table.from_pylist(rows, schema.PLAN))
+        self._write(self.root / "plan.parquet", pa.Table.from_pylist(found, schema.PLAN))
 
     def plan(self) -> list[Job]:
         """The jobs of the last collection; empty where nothing was planned (an imported dataset)."""
-        rows = self.planned().to_pylist()
-        return [Job(id=row.pop("job"), **row | {"workloads": tuple(row["workloads"])}) for row in rows]
+        found = self.planned().to_pylist()
+        return [Job(id=row.pop("job"), **row | {"workloads": tuple(row["workloads"])}) for row in found]
 
     def planned(self) -> pa.Table:
         """`plan` as a table."""
@@ -106,17 +108,30 @@ class Dataset:
     def journal(self, device: str) -> Journal:
         return Journal(self.root / "journal" / f"{device}.jsonl")
 
-    def finished(self) -> set[str]:
-        """The ids of all finished jobs."""
-        return self._compacted() | {entry.job.id for entry in self._pending()}
+    def finished(self, *, but: Sequence[str] = ()) -> set[str]:
+        """The ids of all jobs that are done, but those that ended with one of the statuses of ``but``.
+
+        A job that ended as ``device_unfit`` is not done.
+        """
+        now = self.snapshot()
+        return set(now.attempts()) - now.ended_as(["device_unfit", *but])
+
+    def attempts(self) -> dict[str, int]:
+        """Of each job that came to an end how often it has."""
+        return self.snapshot().attempts()
+
+    def snapshot(self) -> Snapshot:
+        """What the dataset holds at this moment."""
+        contains = self.platforms().select(["platform", "wall_contains"]).to_pylist()
+        return Snapshot(self.root, {row["platform"]: row["wall_contains"] for row in contains})
 
     def compact(self, device: str = "*") -> None:
         """Turn the journals, or one device's, into one more Parquet part. Safe to kill at any point, and to repeat."""
         journals = sorted((self.root / "journal").glob(f"{device}.jsonl"))
-        entries = list(self._pending(journals))
+        entries = self.snapshot().pending(device)
         if entries:
-            rows = [row for entry in entries for row in schema.rows(entry)]
-            self.add_part(pa.Table.from_pylist(rows, schema.OBSERVATIONS))
+            found = [row for entry in entries for row in rows(entry)]
+            self.add_part(pa.Table.from_pylist(found, schema.OBSERVATIONS))
         for path in journals:
             path.unlink()
 
@@ -128,16 +143,14 @@ class Dataset:
             self._write(folder / f"{prefix}{max(numbers, default=0) + 1:05}.parquet", observations)
 
     def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """All observations, a file at a time; those still in the journals come last.
+        """All observations that count, a file at a time; those still in the journals come last.
 
-        A column may be a nested one by its Parquet path, such as ``samples.list.element.wall_ns``.
+        Each workload of a job is there once, whatever the files are called and how often the job was done: of several
+        ends of a job the newest one counts, ``device_unfit`` only where there is no other. What is written while
+        this is read does not show. A column may be a nested one by its Parquet path, such as
+        ``samples.list.element.wall_ns``.
         """
-        columns = list(columns or schema.OBSERVATIONS.names)
-        whole = list(dict.fromkeys(name.partition(".")[0] for name in columns))
-        for path in self._parts():
-            yield self._read(path, columns).select(whole)
-        pending = [row for entry in self._pending() for row in schema.rows(entry)]
-        yield pa.Table.from_pylist(pending, schema.OBSERVATIONS).select(whole)
+        return self.snapshot().parts(list(columns or schema.OBSERVATIONS.names))
 
     def observations(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All observations, including those still in the journals."""
@@ -157,33 +170,13 @@ class Dataset:
         """Add workloads; those already there are replaced."""
         self._put("workloads", "workload", rows, schema.WORKLOADS)
 
-    def _put(self, name: str, key: str, rows: Iterable[Mapping[str, Any]], shape: pa.Schema) -> None:
-        by_key = {row[key]: row for row in [*self._table(name, shape).to_pylist(), *rows]}
+    def _put(self, name: str, key: str, new: Iterable[Mapping[str, Any]], shape: pa.Schema) -> None:
+        by_key = {row[key]: row for row in [*self._table(name, shape).to_pylist(), *new]}
         self._write(self.root / f"{name}.parquet", pa.Table.from_pylist(list(by_key.values()), shape))
 
     def _table(self, name: str, shape: pa.Schema) -> pa.Table:
         path = self.root / f"{name}.parquet"
         return self._read(path) if path.exists() else shape.empty_table()
-
-    def _parts(self) -> list[Path]:
-        return sorted((self.root / "observations").glob("*.parquet"))
-
-    def _compacted(self) -> set[str]:
-        found: set[str] = set()
-        for path in self._parts():
-            found.update(self._read(path, ["job"]).column("job").unique().to_pylist())
-        return found
-
-    def _pending(self, journals: Sequence[Path] | None = None) -> Iterator[Entry]:
-        """Entries of the journals, all of them by default, that are not in a part yet; each job once."""
-        if journals is None:
-            journals = sorted((self.root / "journal").glob("*.jsonl"))
-        seen = self._compacted() if journals else set()
-        for path in journals:
-            for entry in read_journal(path):
-                if entry.job.id not in seen:
-                    seen.add(entry.job.id)
-                    yield entry
 
     def _read(self, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         try:

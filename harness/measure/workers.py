@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -91,7 +92,9 @@ class Worker:
         jobs: Sequence[Job],
         listener: Listener,
         stop: Stop,
+        ended: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        self.ended = ended  # how often jobs came to an end before
         self.dataset, self.settings, self.payloads = dataset, settings, payloads
         self.listener, self.stop = listener, stop
         self.device, self.versions = reached.device, reached.versions
@@ -205,8 +208,9 @@ class Worker:
         session.ack(self.dataset.info.id, job.id)
 
     def _finish(self, job: Job, result: JobResult) -> None:
-        attempts = self.attempts[job.id] + 1
-        entry = Entry(job, result, self.versions.get(job.engine, ""), __version__, attempts)
+        attempts, ended = self.attempts[job.id] + 1, self.ended.get(job.id, 0)
+        version = self.versions.get(job.engine, "")
+        entry = Entry(job, result, version, __version__, attempts, attempt=ended + 1)
         self.journal.append(entry)
         self.left.remove(job)
         self.listener.finished(entry)
@@ -259,13 +263,13 @@ def collect(
     ends this, a later call goes on where it ended.
     """
     dataset.compact()
-    done = dataset.finished()
+    done, ended = dataset.finished(), dataset.attempts()
     listener.planned(len(plan.jobs), sum(job.id in done for job in plan.jobs))
     payloads = {workload.name: Payload(workload) for workload in workloads}
     workers = []
     for device in reached:
         jobs = [job for job in plan.jobs if job.device == device.device.name and job.id not in done]
-        workers.append(Worker(dataset, plan.settings, device, payloads, jobs, listener, stop))
+        workers.append(Worker(dataset, plan.settings, device, payloads, jobs, listener, stop, ended))
     threads = [threading.Thread(target=worker.work, name=worker.device.name) for worker in workers]
     for thread in threads:
         thread.start()

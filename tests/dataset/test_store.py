@@ -171,7 +171,7 @@ def test_every_file_has_exactly_the_documented_columns(dataset: Dataset) -> None
         (lambda root: (root / "dataset.json").write_text("{"), r"dataset\.json is damaged"),
         (
             lambda root: (root / "dataset.json").write_text(
-                (root / "dataset.json").read_text().replace('": 1,', '": 99,')
+                (root / "dataset.json").read_text().replace('": 2,', '": 99,')
             ),
             "schema version 99",
         ),

@@ -1,0 +1,109 @@
+"""What a dataset held at one moment, also while a collection writes to it: each workload of each job once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from harness.dataset import ends, schema
+from harness.dataset.conform import conform, projected
+from harness.dataset.entry_rows import rows
+from harness.dataset.journal import read_journal
+from harness.dataset.parts import read_part
+from harness.dataset.records import Entry
+
+
+class Snapshot:
+    """The parts and journals of a dataset as they are when this is made.
+
+    A collection turns journals into parts: it writes the part, then removes the journal. The journals are read
+    first here, so a job that moves meanwhile is seen twice, never missed, and twice is once after `kept`.
+    """
+
+    def __init__(self, root: Path, contains: Mapping[str, str]) -> None:
+        self._contains = contains
+        self.journals = {  # one that went away since is in a part by now
+            path.stem: read_journal(path) for path in sorted((root / "journal").glob("*.jsonl"))
+        }
+        self.entries = [entry for entries in self.journals.values() for entry in entries]
+        self.paths = sorted((root / "observations").glob("*.parquet"))
+
+    def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The rows that count, a file at a time, the journals' last; a file without such rows is left out."""
+        for path, kept in zip(self.paths, self.kept, strict=False):
+            part = read_part(path, columns, self._contains)
+            yield part if kept is None else part.filter(pa.array(kept))
+        kept, pending = self.kept[-1], self._pending_rows(columns)
+        yield pending if kept is None else pending.filter(pa.array(kept))
+
+    @cached_property
+    def kept(self) -> list[NDArray[np.bool_] | None]:
+        """Of each part, and at last of the journals, which rows count; None where all do."""
+        indexes = list(self._indexes())
+        numbers = [ends.keys(index) for index in indexes]
+        again = ends.twice(np.concatenate(numbers))
+        if not again.any():
+            return [None] * len(indexes)
+        bounds = np.cumsum([0, *map(len, indexes)])
+        several = [again[a:b] for a, b in pairwise(bounds)]
+        dropped = np.zeros(len(again), bool)
+        dropped[again] = ends.superseded(
+            pa.concat_tables(
+                index.filter(pa.array(mask)) for index, mask in zip(indexes, several, strict=True)
+            )
+        )
+        found = [~dropped[a:b] for a, b in pairwise(bounds)]
+        return [None if mask.all() else mask for mask in found]
+
+    def attempts(self) -> dict[str, int]:
+        """Of each job how many ends it has had."""
+        found: dict[str, int] = {}
+        for index in self._indexes():
+            for job, attempt in zip(index["job"].to_pylist(), index["attempt"].to_pylist(), strict=True):
+                found[job] = max(attempt, found.get(job, 0))
+        return found
+
+    def ended_as(self, statuses: Sequence[str]) -> set[str]:
+        """The ids of all jobs of which the rows that count have one of these statuses."""
+        found: set[str] = set()
+        for part in self.parts(["job", "status"]):
+            mine = part.filter(pc.is_in(part["status"], pa.array(list(statuses), pa.string())))
+            found.update(mine["job"].to_pylist())
+        return found
+
+    def pending(self, device: str = "*") -> list[Entry]:
+        """The entries of all journals, or of one device's, that are in no part yet, each once."""
+        entries = self.entries if device == "*" else self.journals.get(device, [])
+        if not entries:
+            return []
+        ids = pa.array([entry.job.id for entry in entries], pa.string())
+        seen: set[tuple[str, int]] = set()
+        for path in self.paths:
+            part = read_part(path, ["job", "attempt"], self._contains)
+            part = part.filter(pc.is_in(part["job"], ids))
+            seen.update(zip(part["job"].to_pylist(), part["attempt"].to_pylist(), strict=True))
+        found = []
+        for entry in entries:
+            if (entry.job.id, entry.attempt) not in seen:
+                seen.add((entry.job.id, entry.attempt))
+                found.append(entry)
+        return found
+
+    def _indexes(self) -> Iterator[pa.Table]:
+        for path in self.paths:
+            yield read_part(path, ends.COLUMNS, self._contains)
+        yield self._pending_rows(ends.COLUMNS)
+
+    def _pending_rows(self, columns: Sequence[str]) -> pa.Table:
+        """What the journals hold."""
+        found = [row for entry in self.entries for row in rows(entry)]
+        shape = projected(schema.OBSERVATIONS, columns)
+        table = pa.Table.from_pylist(found, schema.OBSERVATIONS)
+        return pa.table([conform(table[field.name], field.type) for field in shape], schema=shape)
