@@ -1,4 +1,4 @@
-"""The basic blocks of a function body, found in one pass, and the opcodes each one executes.
+"""The basic blocks of a function body, found in one pass.
 
 A **block** is a run of instructions that is entered only at its first and, unless an instruction traps, left
 only after its last. It ends after each branch (`if`, `else`, `br`, `br_if`, `br_table`, `return`,
@@ -7,83 +7,31 @@ jumps to. Code that nothing can reach belongs to no block.
 
 A **junction** is a set of block ends and block starts tied together by control flow: all blocks that leave
 through a junction enter, one for one, a block that starts at it. Junction 0 is the function's entry, junction
-1 its exit; a call is tied to the exit as well as to what follows it, since both can come next.
+1 its exit; a call is tied to the exit as well as to what follows it, since both can come next, and so is the label
+of a `catch` clause, since an exception thrown by any call may come there.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from harness.errors import ModuleError
 from harness.opcodes.instruction_reader import read_instruction
-from harness.opcodes.instruction_set import OPCODES, Opcode
-from harness.opcodes.leb import read_unsigned, unsigned
+from harness.opcodes.leb import read_unsigned
+from harness.opcodes.straight_code import RUN, SAFE_RUN
 from harness.opcodes.traps import REASONS
 
 ENTRY, EXIT = 0, 1
 
+# Instructions that branch or go on: to the label in the first immediate, of a cast in the second.
+_CONDITIONAL = ("br_on_null", "br_on_non_null", "br_on_cast", "br_on_cast_fail")
+_OLDER_EXCEPTIONS = ("try", "catch", "catch_all", "rethrow", "delegate")
+OLDER_EXCEPTIONS = (
+    "it handles exceptions in the older form, which the engine does not know; compile it with "
+    "-mllvm -wasm-use-legacy-eh=false, or translate it with wasm-opt --translate-to-exnref"
+)
 _FUNCTION, _BLOCK, _LOOP, _IF, _ELSE = range(5)
-_LEB32 = rb"[\x80-\xff]{0,4}+[\x00-\x7f]"
-_LEB64 = rb"[\x80-\xff]{0,9}+[\x00-\x7f]"
-_PATTERNS = {
-    "i32": _LEB32,
-    "i64": _LEB64,
-    "f32": rb"[\x00-\xff]{4}",
-    "f64": rb"[\x00-\xff]{8}",
-    "v128": rb"[\x00-\xff]{16}",
-    "lanes": rb"[\x00-\xff]{16}",
-    "lane": rb"[\x00-\xff]",
-    "heap": rb"[\x6f\x70]",
-    "types": rb"\x01[\x6f-\x7f]",
-    "memarg": rb"(?:[\x00-\x3f]|[\x40-\x7f]" + _LEB32 + rb")" + _LEB64,
-    **dict.fromkeys(("func", "table", "local", "global", "memory", "data", "elem"), _LEB32),
-}
-
-
-def _straight(opcode: Opcode) -> bool:
-    """Whether execution always goes on with the next instruction."""
-    return opcode.category not in ("control", "call") or opcode.name == "nop"
-
-
-def _escape(numbers: Iterable[int]) -> bytes:
-    return b"[" + b"".join(rb"\x%02x" % number for number in numbers) + b"]"
-
-
-def _straight_pattern(*, trapping: bool = True) -> bytes:
-    """One straight-line instruction in its usual encoding, the frequent ones first."""
-    groups: dict[tuple[str, ...], list[int]] = {}
-    prefixed: dict[tuple[int, tuple[str, ...]], list[int]] = {}
-    for code, opcode in OPCODES.items():
-        if not trapping and REASONS[code]:
-            continue
-        if code < 0x100 and _straight(opcode):
-            groups.setdefault(opcode.immediates, []).append(code)
-        elif code >= 0x100:
-            prefixed.setdefault((code >> 16, opcode.immediates), []).append(code & 0xFFFF)
-    usual = [("local",), (), ("memarg",), ("i32",)]
-    parts = [
-        _escape(codes) + b"".join(_PATTERNS[kind] for kind in kinds)
-        for kinds, codes in sorted(
-            groups.items(), key=lambda item: (item[0] not in usual, item[0] not in usual[:2])
-        )
-    ]
-    for (prefix, kinds), numbers in prefixed.items():
-        lows = [number for number in numbers if number < 0x80]
-        choices = [_escape(lows)] if lows else []
-        for high in sorted({number >> 7 for number in numbers if number >= 0x80}):
-            choices.append(_escape(n & 0x7F | 0x80 for n in numbers if n >> 7 == high) + rb"\x%02x" % high)
-        immediates = b"".join(_PATTERNS[kind] for kind in kinds)
-        parts.append(rb"\x%02x(?:" % prefix + b"|".join(choices) + b")" + immediates)
-    return b"(?:" + b"|".join(parts) + b")"
-
-
-_INSTRUCTION = re.compile(_straight_pattern(), re.DOTALL)
-_RUN = re.compile(_straight_pattern() + b"*+", re.DOTALL)
-_SAFE_RUN = re.compile(_straight_pattern(trapping=False) + b"*+", re.DOTALL)
-assert unsigned(0x80) == b"\x80\x01"
 
 
 @dataclass(slots=True)
@@ -133,7 +81,7 @@ def find_blocks(data: bytes, start: int, end: int, *, split_traps: bool = False)
     With `split_traps` a block also ends after each instruction that can trap.
     """
     try:
-        return _find_blocks(data, start, end, _SAFE_RUN if split_traps else _RUN)
+        return _find_blocks(data, start, end, SAFE_RUN if split_traps else RUN)
     except IndexError:
         raise ModuleError(f"the function body at offset {start} is malformed") from None
 
@@ -228,7 +176,7 @@ def _find_blocks(data: bytes, start: int, end: int, pattern: re.Pattern[bytes]) 
                 target = label(depth)
                 close(target)
                 live, head, block_start = opcode == 0x0D, target, pos
-        elif opcode == 0x10 or opcode == 0x11:
+        elif opcode == 0x10 or opcode == 0x11 or opcode == 0x14:
             _, pos = read_unsigned(data, pos, end)
             if opcode == 0x11:
                 _, pos = read_unsigned(data, pos, end)
@@ -256,40 +204,35 @@ def _find_blocks(data: bytes, start: int, end: int, pattern: re.Pattern[bytes]) 
                 close(first)
                 live = False
         else:
-            found, _, pos = read_instruction(data, at, end)  # an unusual encoding, or an error
-            if found.name in ("return", "unreachable") or found.category == "call":
+            found, immediates, pos = read_instruction(data, at, end)  # an unusual encoding, or an error
+            if found.name == "try_table":
+                frames.append(_Frame(_BLOCK, -1, live, weight))
+                if live:
+                    for _, _, depth in immediates[1]:  # counted from outside the block
+                        blocks.tie(label(depth + 1), EXIT)
+            elif found.name in _CONDITIONAL:
+                if live:
+                    target = label(immediates[found.name.startswith("br_on_cast")])
+                    close(target)
+                    head, block_start = target, pos
+            elif found.name in _OLDER_EXCEPTIONS:
+                raise ModuleError(f"{found.name} at offset {at}: {OLDER_EXCEPTIONS}")
+            elif found.category in ("call", "control") and found.name != "nop":
                 if live:
                     close(EXIT)
                     if found.name == "unreachable":
                         blocks.doomed.add(len(starts) - 1)
                 live = False
-            elif live and pattern is _SAFE_RUN and REASONS[found.code]:
+            elif live and pattern is SAFE_RUN and REASONS[found.code]:
                 inside = junction()
                 close(inside)
                 head, block_start = inside, pos
 
 
 def _after_block_type(data: bytes, pos: int, end: int) -> int:
-    if data[pos] & 0xC0 == 0x40:
+    if data[pos] & 0xC0 == 0x40 and data[pos] not in (0x63, 0x64):
         return pos + 1
+    pos += data[pos] in (0x63, 0x64)  # a reference, its kind in the number that follows
     while data[pos] & 0x80 and pos < end:
         pos += 1
     return pos + 1
-
-
-def count_opcodes(data: bytes, start: int, end: int) -> Counter[str]:
-    """How often each opcode stands in the instructions from `start` to `end`."""
-    found: Counter[str] = Counter()
-    while start < end:
-        stop = _RUN.match(data, start, end).end()  # type: ignore[union-attr]
-        for code, times in Counter(_INSTRUCTION.findall(data, start, stop)).items():
-            found[_name(code)] += times
-        if stop < end:
-            opcode, _, stop = read_instruction(data, stop, end)
-            found[opcode.name] += 1
-        start = stop
-    return found
-
-
-def _name(instruction: bytes) -> str:
-    return read_instruction(instruction, 0, len(instruction))[0].name

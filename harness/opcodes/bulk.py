@@ -75,12 +75,7 @@ def _table_size(stack: list[Any], table: Table) -> None:
 
 def _table_grow(stack: list[Any], table: Table) -> None:
     size = stack.pop()
-    value, before = stack[-1], len(table.items)
-    if before + size > table.maximum:
-        stack[-1] = 0xFFFFFFFF
-    else:
-        table.items.extend([value] * size)
-        stack[-1] = before
+    stack[-1] = table.grow(size, stack[-1])
 
 
 def _table_fill(stack: list[Any], table: Table) -> None:

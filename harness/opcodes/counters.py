@@ -9,14 +9,34 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.opcodes import traps
-from harness.opcodes.blocks import Blocks, count_opcodes
+from harness.opcodes.blocks import Blocks
 from harness.opcodes.decoder import Module
 from harness.opcodes.instruction_reader import read_instruction, read_instructions
 from harness.opcodes.probes import solve_counts
+from harness.opcodes.straight_code import count_opcodes
 
 # Opcodes that use fuel for each byte, element or page beside the one for themselves.
 BULK = frozenset(
-    f"{kind}.{operation}" for kind in ("memory", "table") for operation in ("init", "copy", "fill", "grow")
+    f"{kind}.{operation}"
+    for kind, operations in (
+        ("memory", ("init", "copy", "fill", "grow")),
+        ("table", ("init", "copy", "fill", "grow")),
+        (
+            "array",
+            (
+                "new",
+                "new_default",
+                "new_fixed",
+                "new_data",
+                "new_elem",
+                "fill",
+                "copy",
+                "init_data",
+                "init_elem",
+            ),
+        ),
+    )
+    for operation in operations
 )
 _NO_FUEL = frozenset(("else", "end", "nop", "drop", "block", "loop", "unreachable", "return"))
 
@@ -32,8 +52,8 @@ class Stop(NamedTuple):
 class Insertion(NamedTuple):
     offset: int  # in the original: the code goes before the instruction here
     code: bytes
+    instructions: int  # that the code executes
     block: int  # the code runs as often as this block
-    instructions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +85,11 @@ class Instrumented:
     module: Module
     functions: list[Function]
     counters: int
-    dump: str  # export that copies the counters into the memory below; () -> ()
-    memory: str  # export: 64-bit little-endian counters
+    dump: (
+        str | None
+    )  # export that copies the counters into the memory below, where they are elsewhere; () -> ()
+    memory: str | None  # export: 64-bit little-endian counters
+    names: tuple[str, ...]  # exports: the global of each counter, where there is no such memory
     start: str | None  # export to call after instantiation, where the original has a start function
     every_block: bool = False  # so that counts need no solving and no place of a trap
 

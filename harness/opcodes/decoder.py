@@ -24,9 +24,10 @@ from harness.opcodes.module_parts import (
     Import,
     Instruction,
     Limits,
+    SubType,
     TableType,
 )
-from harness.opcodes.reader import Reader
+from harness.opcodes.reader import CompositeType, Reader
 from harness.opcodes.section_reader import (
     read_code,
     read_data,
@@ -34,15 +35,16 @@ from harness.opcodes.section_reader import (
     read_export,
     read_global,
     read_import,
+    read_table,
 )
 
 MAGIC = b"\0asm"
 VERSION = b"\1\0\0\0"
 SECTIONS = (
     "custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code",
-    "data", "data count",
+    "data", "data count", "tag",
 )  # fmt: skip
-ORDER = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11)  # the data count section stands before the code
+ORDER = (1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11)  # in which the standard demands the sections
 
 
 class Section(NamedTuple):
@@ -55,11 +57,13 @@ class Section(NamedTuple):
 class Module:
     data: bytes
     sections: tuple[Section, ...]
-    types: tuple[FuncType, ...] = ()
+    types: tuple[CompositeType, ...] = ()
+    subtypes: tuple[SubType, ...] = ()  # of each type
     imports: tuple[Import, ...] = ()
     functions: tuple[int, ...] = ()  # type index of each function defined here
     tables: tuple[TableType, ...] = ()
     memories: tuple[Limits, ...] = ()
+    tags: tuple[int, ...] = ()  # type index of each tag defined here
     globals: tuple[Global, ...] = ()
     exports: tuple[Export, ...] = ()
     start: int | None = None
@@ -72,6 +76,15 @@ class Module:
     def imported(self, kind: str) -> list[Import]:
         """The imports of one kind; they come first in that kind's index space."""
         return [entry for entry in self.imports if entry.kind == kind]
+
+    def func_type(self, index: int) -> FuncType:
+        """The index-th type, where it is one of functions. Raises `ModuleError` where it is not, or not there."""
+        if index >= len(self.types):
+            raise ModuleError(f"there is no type {index}: the module has {len(self.types)} types")
+        found = self.types[index]
+        if not isinstance(found, FuncType):
+            raise ModuleError(f"type {index} is not the type of a function")
+        return found
 
     def instructions(self, index: int) -> Iterator[Instruction]:
         """The instructions of the index-th function defined here, its final `end` included."""
@@ -110,8 +123,7 @@ def read_sections(data: bytes) -> tuple[Section, ...]:
         number, at = data[pos], pos
         size, pos = read_unsigned(data, pos + 1, len(data))
         if number >= len(SECTIONS):
-            hint = " (the exceptions proposal is not supported)" if number == 13 else ""
-            raise ModuleError(f"unknown section {number} at offset {at}{hint}")
+            raise ModuleError(f"unknown section {number} at offset {at}")
         if size > len(data) - pos:
             raise ModuleError(
                 f"the module is cut off: the {SECTIONS[number]} section at offset {at} says {size} bytes,"
@@ -145,7 +157,10 @@ def decode(data: bytes, *, bodies: bool = True) -> Module:
             customs.append((name, reader.pos, section.end))
             continue
         key, read = _CONTENT[section.number]
-        parts[key] = read(reader)
+        if key == "types":
+            parts["types"], parts["subtypes"] = _types(reader)
+        else:
+            parts[key] = read(reader)
         if reader.pos != section.end:
             raise ModuleError(
                 f"the {SECTIONS[section.number]} section ends at offset {section.end},"
@@ -158,15 +173,24 @@ def decode(data: bytes, *, bodies: bool = True) -> Module:
         raise ModuleError(
             f"the data count section says {module.data_count}, the data section has {len(module.datas)}"
         )
-    for kind, index in [("type", i) for i in module.functions] + [
-        ("type", entry.type) for entry in module.imports if isinstance(entry.type, int)
-    ]:
-        if index >= len(module.types):
-            raise ModuleError(f"there is no {kind} {index}: the module has {len(module.types)} types")
+    imported = [entry.type for entry in module.imports if isinstance(entry.type, int)]
+    for index in (*module.functions, *module.tags, *imported):
+        module.func_type(index)
     if bodies:
         for code in module.codes:
             check_body(data, code.start, code.end)
     return module
+
+
+def _types(reader: Reader) -> tuple[tuple[CompositeType, ...], tuple[SubType, ...]]:
+    types: list[CompositeType] = []
+    subtypes: list[SubType] = []
+    for group in reader.vector(Reader.recursive_group):
+        first = len(types)
+        for supers, final, composite in group:
+            types.append(composite)
+            subtypes.append(SubType(supers, final, first, len(group)))
+    return tuple(types), tuple(subtypes)
 
 
 def check_body(data: bytes, start: int, end: int) -> None:
@@ -176,24 +200,29 @@ def check_body(data: bytes, start: int, end: int) -> None:
         if not frames:
             raise ModuleError(f"instructions at offset {offset} after the end of the function")
         code = opcode.code
-        if code in (0x02, 0x03, 0x04):
+        if code in (0x02, 0x03, 0x04, 0x06, 0x1F):
             frames.append(code)
+        elif code in (0x07, 0x19):
+            if frames[-1] != 0x06:
+                raise ModuleError(f"{opcode.name} without try at offset {offset}")
+            frames[-1] = 0x06 if code == 0x07 else 0x19
         elif code == 0x05:
             if frames[-1] != 0x04:
                 raise ModuleError(f"else without if at offset {offset}")
             frames[-1] = 0x05
-        elif code == 0x0B:
+        elif code == 0x0B or code == 0x18:
             frames.pop()
     if frames:
         raise ModuleError(f"the function body ending at offset {end} has {len(frames)} block(s) without end")
 
 
 _CONTENT: dict[int, tuple[str, Callable[[Reader], Any]]] = {
-    1: ("types", lambda reader: reader.vector(Reader.func_type)),
+    1: ("types", _types),
     2: ("imports", lambda reader: reader.vector(read_import)),
     3: ("functions", lambda reader: reader.vector(Reader.u32)),
-    4: ("tables", lambda reader: reader.vector(Reader.table_type)),
+    4: ("tables", lambda reader: reader.vector(read_table)),
     5: ("memories", lambda reader: reader.vector(Reader.limits)),
+    13: ("tags", lambda reader: reader.vector(Reader.tag_type)),
     6: ("globals", lambda reader: reader.vector(read_global)),
     7: ("exports", lambda reader: reader.vector(read_export)),
     8: ("start", Reader.u32),

@@ -13,8 +13,10 @@ from harness.opcodes import memory_access
 from harness.opcodes.decoder import Module
 from harness.opcodes.module_parts import FuncType, Instruction
 from harness.opcodes.numeric import Trap, float_of
+from harness.opcodes.objects import object_operation
 from harness.opcodes.traps import OUT_OF_TABLE
-from harness.opcodes.wasm_store import Function, Memory, Table
+from harness.opcodes.type_identity import TypeIdentity
+from harness.opcodes.wasm_store import Function, Memory, Table, Tag
 
 
 class Instance:
@@ -24,21 +26,27 @@ class Instance:
         self, module: Module, hosts: Mapping[tuple[str, str], tuple[FuncType, Callable[..., Any]]]
     ) -> None:
         self.module = module
+        self.types = TypeIdentity(module.types, module.subtypes)
+        lineages = self.types.lineages
         self.functions: list[Function] = []
         for entry in module.imports:
             host = hosts.get((entry.module, entry.name))
-            if host is None or not isinstance(entry.type, int):
+            if host is None or entry.kind != "func" or not isinstance(entry.type, int):
                 raise ModuleError(f"the module does not run: unknown import: `{entry.module}::{entry.name}`")
-            if module.types[entry.type] != host[0]:
+            if module.func_type(entry.type) != host[0]:
                 raise ModuleError(f"the module does not run: `{entry.module}::{entry.name}` has another type")
-            self.functions.append(Function(host[0], -1, host=host[1]))
+            self.functions.append(Function(host[0], lineages[entry.type], -1, host=host[1]))
         for index, type_ in enumerate(module.functions):
-            self.functions.append(Function(module.types[type_], index, module.codes[index].locals))
+            locals_ = module.codes[index].locals
+            self.functions.append(Function(module.func_type(type_), lineages[type_], index, locals_))
         self.memories = [Memory(limits) for limits in module.memories]
-        self.tables = [Table(type_) for type_ in module.tables]
+        self.tags = [Tag(len(module.func_type(type_).params)) for type_ in module.tags]
         self.globals: list[list[Any]] = []
         for entry_ in module.globals:
             self.globals.append([self.evaluate(entry_.init)])
+        self.tables = [
+            Table(type_, self.evaluate(type_.init) if type_.init else None) for type_ in module.tables
+        ]
         self.elements = [[self.evaluate(item) for item in element.items] for element in module.elements]
         self.datas = [module.data[data.start : data.end] for data in module.datas]
 
@@ -57,7 +65,7 @@ class Instance:
                 self.datas[number] = b""
 
     def evaluate(self, expression: tuple[Instruction, ...]) -> Any:
-        """The value of a constant expression, extended ones (add, sub, mul) included."""
+        """The value of a constant expression."""
         stack: list[Any] = []
         for _, opcode, immediates in expression:
             name = opcode.name
@@ -74,14 +82,15 @@ class Instance:
                 elif name[0] == "i":
                     value &= (1 << int(name[1:3])) - 1
                 stack.append(value)
-            elif name[4:] in ("add", "sub", "mul"):
+            elif name[4:] in ("add", "sub", "mul") and name[0] == "i":
                 second, mask = stack.pop(), (1 << int(name[1:3])) - 1
                 first = stack.pop()
                 stack.append(
                     {"add": first + second, "sub": first - second, "mul": first * second}[name[4:]] & mask
                 )
             else:
-                raise ModuleError(f"{name} in a constant expression")
+                run, x = object_operation(self.types, opcode.code, name, immediates)
+                run(stack, x)
         return stack[-1]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.opcodes.instruction_table import FC, FD, FD_RUNS, ONE_BYTE, RUNS
+from harness.opcodes.instruction_table import FB, FC, FD, FD_RUNS, FE, ONE_BYTE, RUNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +38,32 @@ CATEGORIES = (
 )  # fmt: skip
 
 
+# Control instructions beyond the first eighteen bytes.
+_CONTROL = frozenset(
+    ("delegate", "catch_all", "try_table", "br_on_null", "br_on_non_null", "br_on_cast", "br_on_cast_fail")
+)
+
+
 def _category(code: int, name: str) -> str:
     kind, _, operation = name.partition(".")
     if code >> 16 == 0xFD:
         return "simd"
     if "call" in name:
         return "call"
+    if operation.startswith("atomic.") or kind == "atomic":
+        operation = operation.removeprefix("atomic.")
+        kind = "memory"  # unless it only loads or only stores
     if operation.startswith("load"):
         return "load"
     if operation.startswith("store"):
         return "store"
     if kind in ("memory", "data"):
         return "memory"
-    if kind in ("table", "elem", "ref"):
+    if kind in ("table", "elem", "ref", "struct", "array", "i31", "any", "extern"):
         return "reference"
     if kind in ("local", "global"):
         return "variable"
-    if code <= 0x11:
+    if code <= 0x11 or name in _CONTROL:
         return "control"
     if any(
         operation.startswith(word)
@@ -86,9 +95,11 @@ def _table() -> dict[int, Opcode]:
 
     lines(ONE_BYTE, 0)
     runs(RUNS, 0)
+    lines(FB, 0xFB)
     lines(FC, 0xFC)
     lines(FD, 0xFD)
     runs(FD_RUNS, 0xFD)
+    lines(FE, 0xFE)
     rows.sort()
     return {
         code: Opcode(code, name, signature, immediates, _category(code, name))
@@ -98,7 +109,8 @@ def _table() -> dict[int, Opcode]:
 
 OPCODES: dict[int, Opcode] = _table()
 
-# Both encodings of `select` (with and without types) are the one instruction `select`.
+# Some instructions have two encodings: `select` with and without types, `ref.test` and `ref.cast` with and without
+# null.
 CODES: dict[str, int] = {opcode.name: code for code, opcode in reversed(OPCODES.items())}
 
 

@@ -1,4 +1,5 @@
-"""The instruction set as text: every opcode of WebAssembly 2.0, with tail calls and relaxed SIMD.
+"""The instruction set as text: every opcode of WebAssembly 3.0, and those of threads, wide
+arithmetic and the older form of exception handling.
 
 Each line reads ``code name operands:results immediates``. Operand letters: ``i`` i32, ``I`` i64, ``f`` f32,
 ``F`` f64, ``v`` v128; ``*`` where types depend on context. Codes of ONE_BYTE are hexadecimal, numbers behind
@@ -12,6 +13,11 @@ ONE_BYTE = """
 03 loop * block
 04 if * block
 05 else *
+06 try * block
+07 catch * tag
+08 throw * tag
+09 rethrow * label
+0A throw_ref *
 0B end *
 0C br * label
 0D br_if * label
@@ -21,9 +27,14 @@ ONE_BYTE = """
 11 call_indirect * type table
 12 return_call * func
 13 return_call_indirect * type table
+14 call_ref * type
+15 return_call_ref * type
+18 delegate * label
+19 catch_all *
 1A drop *
 1B select *
 1C select * types
+1F try_table * block catches
 20 local.get * local
 21 local.set * local
 22 local.tee * local
@@ -95,6 +106,10 @@ C4 i64.extend32_s I:I
 D0 ref.null * heap
 D1 ref.is_null *
 D2 ref.func * func
+D3 ref.eq *
+D4 ref.as_non_null *
+D5 br_on_null * label
+D6 br_on_non_null * label
 """
 
 # Runs of opcodes with the same signature, numbered upwards from the first.
@@ -132,6 +147,114 @@ FC = """
 15 table.grow * table
 16 table.size :i table
 17 table.fill * table
+19 i64.add128 IIII:II
+20 i64.sub128 IIII:II
+21 i64.mul_wide_s II:II
+22 i64.mul_wide_u II:II
+"""
+
+FB = """
+0 struct.new * type
+1 struct.new_default * type
+2 struct.get * type field
+3 struct.get_s * type field
+4 struct.get_u * type field
+5 struct.set * type field
+6 array.new * type
+7 array.new_default * type
+8 array.new_fixed * type count
+9 array.new_data * type data
+10 array.new_elem * type elem
+11 array.get * type
+12 array.get_s * type
+13 array.get_u * type
+14 array.set * type
+15 array.len *
+16 array.fill * type
+17 array.copy * type type
+18 array.init_data * type data
+19 array.init_elem * type elem
+20 ref.test * heap
+21 ref.test * heap
+22 ref.cast * heap
+23 ref.cast * heap
+24 br_on_cast * nulls label heap heap
+25 br_on_cast_fail * nulls label heap heap
+26 any.convert_extern *
+27 extern.convert_any *
+28 ref.i31 *
+29 i31.get_s *
+30 i31.get_u *
+"""
+
+FE = """
+0 memory.atomic.notify ii:i memarg
+1 memory.atomic.wait32 iiI:i memarg
+2 memory.atomic.wait64 iII:i memarg
+3 atomic.fence : zero
+16 i32.atomic.load i:i memarg
+17 i64.atomic.load i:I memarg
+18 i32.atomic.load8_u i:i memarg
+19 i32.atomic.load16_u i:i memarg
+20 i64.atomic.load8_u i:I memarg
+21 i64.atomic.load16_u i:I memarg
+22 i64.atomic.load32_u i:I memarg
+23 i32.atomic.store ii: memarg
+24 i64.atomic.store iI: memarg
+25 i32.atomic.store8 ii: memarg
+26 i32.atomic.store16 ii: memarg
+27 i64.atomic.store8 iI: memarg
+28 i64.atomic.store16 iI: memarg
+29 i64.atomic.store32 iI: memarg
+30 i32.atomic.rmw.add ii:i memarg
+31 i64.atomic.rmw.add iI:I memarg
+32 i32.atomic.rmw8.add_u ii:i memarg
+33 i32.atomic.rmw16.add_u ii:i memarg
+34 i64.atomic.rmw8.add_u iI:I memarg
+35 i64.atomic.rmw16.add_u iI:I memarg
+36 i64.atomic.rmw32.add_u iI:I memarg
+37 i32.atomic.rmw.sub ii:i memarg
+38 i64.atomic.rmw.sub iI:I memarg
+39 i32.atomic.rmw8.sub_u ii:i memarg
+40 i32.atomic.rmw16.sub_u ii:i memarg
+41 i64.atomic.rmw8.sub_u iI:I memarg
+42 i64.atomic.rmw16.sub_u iI:I memarg
+43 i64.atomic.rmw32.sub_u iI:I memarg
+44 i32.atomic.rmw.and ii:i memarg
+45 i64.atomic.rmw.and iI:I memarg
+46 i32.atomic.rmw8.and_u ii:i memarg
+47 i32.atomic.rmw16.and_u ii:i memarg
+48 i64.atomic.rmw8.and_u iI:I memarg
+49 i64.atomic.rmw16.and_u iI:I memarg
+50 i64.atomic.rmw32.and_u iI:I memarg
+51 i32.atomic.rmw.or ii:i memarg
+52 i64.atomic.rmw.or iI:I memarg
+53 i32.atomic.rmw8.or_u ii:i memarg
+54 i32.atomic.rmw16.or_u ii:i memarg
+55 i64.atomic.rmw8.or_u iI:I memarg
+56 i64.atomic.rmw16.or_u iI:I memarg
+57 i64.atomic.rmw32.or_u iI:I memarg
+58 i32.atomic.rmw.xor ii:i memarg
+59 i64.atomic.rmw.xor iI:I memarg
+60 i32.atomic.rmw8.xor_u ii:i memarg
+61 i32.atomic.rmw16.xor_u ii:i memarg
+62 i64.atomic.rmw8.xor_u iI:I memarg
+63 i64.atomic.rmw16.xor_u iI:I memarg
+64 i64.atomic.rmw32.xor_u iI:I memarg
+65 i32.atomic.rmw.xchg ii:i memarg
+66 i64.atomic.rmw.xchg iI:I memarg
+67 i32.atomic.rmw8.xchg_u ii:i memarg
+68 i32.atomic.rmw16.xchg_u ii:i memarg
+69 i64.atomic.rmw8.xchg_u iI:I memarg
+70 i64.atomic.rmw16.xchg_u iI:I memarg
+71 i64.atomic.rmw32.xchg_u iI:I memarg
+72 i32.atomic.rmw.cmpxchg iii:i memarg
+73 i64.atomic.rmw.cmpxchg iII:I memarg
+74 i32.atomic.rmw8.cmpxchg_u iii:i memarg
+75 i32.atomic.rmw16.cmpxchg_u iii:i memarg
+76 i64.atomic.rmw8.cmpxchg_u iII:I memarg
+77 i64.atomic.rmw16.cmpxchg_u iII:I memarg
+78 i64.atomic.rmw32.cmpxchg_u iII:I memarg
 """
 
 FD = """
@@ -276,13 +399,4 @@ FD_RUNS = """
 """
 
 # First byte -> the proposal it belongs to, for messages about what is not supported.
-UNSUPPORTED = {
-    0x06: "exceptions", 0x07: "exceptions", 0x08: "exceptions", 0x09: "exceptions", 0x0A: "exceptions",
-    0x18: "exceptions", 0x19: "exceptions", 0x1F: "exceptions",
-    0x14: "function references", 0x15: "function references",
-    0xD3: "garbage collection",
-    0xD4: "function references", 0xD5: "function references", 0xD6: "function references",
-    0xE0: "stack switching", 0xE1: "stack switching", 0xE2: "stack switching", 0xE3: "stack switching",
-    0xE4: "stack switching", 0xE5: "stack switching", 0xE6: "stack switching",
-    0xFB: "garbage collection", 0xFE: "threads",
-}  # fmt: skip
+UNSUPPORTED = {0xE0 + number: "stack switching" for number in range(7)}

@@ -14,6 +14,7 @@ from harness.opcodes.simd import SHAPES
 from harness.opcodes.traps import OUT_OF_MEMORY
 
 PAGE = 65536
+_OUTSIDE = (struct.error, OverflowError, IndexError)  # what struct raises beyond the end, and far beyond it
 
 
 def check(memory: bytearray, at: int, size: int) -> None:
@@ -28,7 +29,7 @@ def _integer_load(size: int, width: int, is_signed: bool) -> Callable[[bytearray
     def load(memory: bytearray, at: int) -> int:
         try:
             value: int = unpack(memory, at)[0]
-        except (struct.error, OverflowError):
+        except _OUTSIDE:
             raise Trap(OUT_OF_MEMORY) from None
         return value & mask
 
@@ -41,7 +42,7 @@ def _float_load(width: int) -> Callable[[bytearray, int], float]:
     def load(memory: bytearray, at: int) -> float:
         try:
             value: float = unpack(memory, at)[0]
-        except (struct.error, OverflowError):
+        except _OUTSIDE:
             raise Trap(OUT_OF_MEMORY) from None
         if value != value:
             return Nan(int.from_bytes(memory[at : at + width // 8], "little"))
@@ -56,7 +57,7 @@ def _integer_store(size: int) -> Callable[[bytearray, int, int], None]:
     def store(memory: bytearray, at: int, value: int) -> None:
         try:
             pack(memory, at, value & mask)
-        except (struct.error, OverflowError):
+        except _OUTSIDE:
             raise Trap(OUT_OF_MEMORY) from None
 
     return store
@@ -71,7 +72,7 @@ def _float_store(width: int) -> Callable[[bytearray, int, float], None]:
             return
         try:
             pack(memory, at, value)
-        except (struct.error, OverflowError):
+        except _OUTSIDE:
             raise Trap(OUT_OF_MEMORY) from None
 
     return store

@@ -13,6 +13,7 @@ the stack is exhausted is the engine's choice, and a rewritten function may need
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import struct
 import tempfile
@@ -30,7 +31,7 @@ from harness.opcodes.counters import BULK, Instrumented, Stop
 from harness.opcodes.invocation import TRAP_EXIT_CODE, Counts, FixedClock, FixedRandom, Invocation
 from harness.opcodes.pipe import Pipe
 from harness.opcodes.rewriter import instrument
-from harness.opcodes.validity import check_valid, sentence
+from harness.opcodes.validity import check_valid, configuration, sentence
 
 _FUEL = 1 << 62
 _EFAULT = 21  # WASI error number: a bad address
@@ -45,6 +46,12 @@ _TRAPS = {
     "INTEGER_DIVISION_BY_ZERO": traps.DIVIDE_BY_ZERO,
     "BAD_CONVERSION_TO_INTEGER": traps.NOT_AN_INTEGER,
     "STACK_OVERFLOW": traps.STACK_EXHAUSTED,
+    "NULL_REFERENCE": traps.NULL_REFERENCE,
+    "ARRAY_OUT_OF_BOUNDS": traps.OUT_OF_ARRAY,
+    "CAST_FAILURE": traps.CAST_FAILURE,
+    "HEAP_MISALIGNED": traps.UNALIGNED,
+    "ATOMIC_WAIT_NON_SHARED_MEMORY": traps.NOT_SHARED,
+    "UNCAUGHT_EXCEPTION": traps.UNCAUGHT,
     "INTERRUPT": traps.TIME_LIMIT,
 }
 
@@ -152,8 +159,10 @@ class _Run:
     def _trapped(self, error: Any) -> None:
         name = error.trap_code.name if error.trap_code else ""
         self.exit_code = TRAP_EXIT_CODE
+        if not name and "thrown Wasm exception" in error.message:
+            name = "UNCAUGHT_EXCEPTION"
         self.trap = _TRAPS.get(name, name.lower().replace("_", " ") or sentence(error))
-        if error.frames and self.trap != traps.STACK_EXHAUSTED:
+        if error.frames and self.trap not in (traps.STACK_EXHAUSTED, traps.UNCAUGHT):
             self.stop = Stop(error.frames[0].func_index, error.frames[0].module_offset, self.trap)
 
     def _read_counters(self) -> tuple[int, ...]:
@@ -162,9 +171,12 @@ class _Run:
             return (0,) * size
         if self.invocation.timeout_s is not None:
             self.store.set_epoch_deadline(1 << 60)
-        self.exports[self.instrumented.dump](self.store)
-        content = self.exports[self.instrumented.memory].read(self.store, 0, 8 * size)
-        return struct.unpack(f"<{size}Q", content)
+        made = self.instrumented
+        if made.memory is None:
+            return tuple(self.exports[name].value(self.store) & (1 << 64) - 1 for name in made.names)
+        if made.dump is not None:
+            self.exports[made.dump](self.store)
+        return struct.unpack(f"<{size}Q", self.exports[made.memory].read(self.store, 0, 8 * size))
 
     def counts(self) -> Counts:
         opcodes = self.instrumented.opcode_counts(self.counters, self.stop)
@@ -193,18 +205,24 @@ class _Run:
         exports = self.instrumented.module.exports
         for name in sorted(export.name for export in exports if export.kind == "memory"):
             if self.exports:
-                sha256.update(bytes(self.exports[name].get_buffer_ptr(self.store)))
+                sha256.update(_content(self.exports[name], self.store))
         return sha256.hexdigest()
 
 
 def _engine(invocation: Invocation, fuel: bool) -> Any:
-    config = wasmtime.Config()
-    config.wasm_multi_memory = True
-    config.wasm_tail_call = True
+    config = configuration()
+    if hasattr(wasmtime.Config, "wasm_relaxed_simd_deterministic"):
+        config.wasm_relaxed_simd_deterministic = invocation.fixed
     config.epoch_interruption = invocation.timeout_s is not None
     config.consume_fuel = fuel
     config.cranelift_nan_canonicalization = invocation.fixed
     return wasmtime.Engine(config)
+
+
+def _content(memory: Any, store: Any) -> bytes:
+    if isinstance(memory, wasmtime.Memory):
+        return bytes(memory.get_buffer_ptr(store))
+    return ctypes.string_at(memory.data_ptr(), memory.data_len())  # a shared memory
 
 
 def _set_wasi(store: Any, invocation: Invocation, stdin: str, outputs: Sequence[Pipe]) -> None:

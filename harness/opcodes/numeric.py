@@ -13,8 +13,7 @@ from collections.abc import Callable
 from ctypes import c_float
 from typing import Any
 
-from harness.opcodes.instruction_set import CODES
-from harness.opcodes.traps import DIVIDE_BY_ZERO, NOT_AN_INTEGER, OVERFLOW
+from harness.opcodes.traps import DIVIDE_BY_ZERO, OVERFLOW
 
 CANONICAL = {32: 0x7FC00000, 64: 0x7FF8000000000000}
 _FLOAT = {32: struct.Struct("<f"), 64: struct.Struct("<d")}
@@ -220,77 +219,3 @@ def float_operations(width: int) -> dict[str, Callable[..., Any]]:
         "le": lambda a, b: 1 if a <= b else 0,
         "ge": lambda a, b: 1 if a >= b else 0,
     }
-
-
-def truncation(width: int, is_signed: bool) -> Callable[[float], int]:
-    """Float to integer, trapping where it does not fit."""
-    low, high = (-(1 << width - 1), 1 << width - 1) if is_signed else (0, 1 << width)
-    mask = (1 << width) - 1
-
-    def trunc(a: float) -> int:
-        if a != a:
-            raise Trap(NOT_AN_INTEGER)
-        if math.isinf(a) or not low <= (whole := math.trunc(a)) < high:
-            raise Trap(OVERFLOW)
-        return whole & mask
-
-    return trunc
-
-
-def saturation(width: int, is_signed: bool) -> Callable[[float], int]:
-    """Float to the nearest integer that fits; NaN to 0."""
-    low, high = (-(1 << width - 1), (1 << width - 1) - 1) if is_signed else (0, (1 << width) - 1)
-    mask = (1 << width) - 1
-
-    def trunc_sat(a: float) -> int:
-        if a != a:
-            return 0
-        if math.isinf(a):
-            return (high if a > 0 else low) & mask
-        return max(low, min(high, math.trunc(a))) & mask
-
-    return trunc_sat
-
-
-def conversion(source: int, is_signed: bool, target: int) -> Callable[[int], float]:
-    """Integer of `source` bits to the nearest float of `target` bits."""
-    half = 1 << source - 1
-
-    def convert(a: int) -> float:
-        if is_signed:
-            a = (a ^ half) - half
-        if target == 64:
-            return float(a)
-        if abs(a) >> 53:  # keep the bits that decide the rounding, so that it happens once only
-            a = (a >> 11 | (a & 0x7FF != 0)) << 11
-        return round_to_f32(float(a))
-
-    return convert
-
-
-def _numeric() -> dict[str, Callable[..., Any]]:
-    operations: dict[str, Callable[..., Any]] = {}
-    for kind, width in (("i32", 32), ("i64", 64)):
-        operations |= {f"{kind}.{name}": run for name, run in integer_operations(width).items()}
-        for source, letter in ((32, "s"), (64, "s"), (32, "u"), (64, "u")):
-            operations[f"{kind}.trunc_f{source}_{letter}"] = truncation(width, letter == "s")
-            operations[f"{kind}.trunc_sat_f{source}_{letter}"] = saturation(width, letter == "s")
-            operations[f"f{width}.convert_i{source}_{letter}"] = conversion(source, letter == "s", width)
-    for kind, width in (("f32", 32), ("f64", 64)):
-        operations |= {f"{kind}.{name}": run for name, run in float_operations(width).items()}
-    operations |= {
-        "i32.wrap_i64": lambda a: a & 0xFFFFFFFF,
-        "i64.extend_i32_s": lambda a: ((a ^ 0x80000000) - 0x80000000) & 0xFFFFFFFFFFFFFFFF,
-        "i64.extend_i32_u": lambda a: a,
-        "f32.demote_f64": lambda a: round_to_f32(a) if a == a else math.nan,
-        "f64.promote_f32": lambda a: a if a == a else math.nan,
-        "i32.reinterpret_f32": lambda a: bits_of(a, 32),
-        "i64.reinterpret_f64": lambda a: bits_of(a, 64),
-        "f32.reinterpret_i32": lambda a: float_of(a, 32),
-        "f64.reinterpret_i64": lambda a: float_of(a, 64),
-    }
-    return {name: run for name, run in operations.items() if name in CODES}
-
-
-# Name of each scalar numeric instruction -> its function.
-NUMERIC = _numeric()

@@ -1,6 +1,6 @@
 """A position in a module's bytes: numbers, names and types (WebAssembly 2.0, 5.2 and 5.3).
 
-Beyond the standard: several memories, 64-bit memories.
+Types of WebAssembly 3.0, and shared memories.
 """
 
 from __future__ import annotations
@@ -10,8 +10,20 @@ from typing import TypeVar
 
 from harness.errors import ModuleError
 from harness.opcodes.leb import read_signed, read_unsigned
-from harness.opcodes.module_parts import VALUE_TYPES, FuncType, GlobalType, Limits, TableType
+from harness.opcodes.module_parts import (
+    HEAP_TYPES,
+    NUMBER_TYPES,
+    PACKED_TYPES,
+    ArrayType,
+    Field,
+    FuncType,
+    GlobalType,
+    Limits,
+    StructType,
+    TableType,
+)
 
+CompositeType = FuncType | StructType | ArrayType
 T = TypeVar("T")
 
 
@@ -74,56 +86,87 @@ class Reader:
 
     def value_type(self) -> str:
         at, byte = self.pos, self.byte()
-        if byte in VALUE_TYPES:
-            return VALUE_TYPES[byte]
-        if 0x63 <= byte <= 0x74:
-            raise ModuleError(
-                f"type 0x{byte:02X} at offset {at}: the function references, garbage collection and"
-                " exceptions proposals are not supported"
-            )
+        if byte in NUMBER_TYPES:
+            return NUMBER_TYPES[byte]
+        if byte in HEAP_TYPES:
+            return f"ref null {HEAP_TYPES[byte]}"
+        if byte in (0x63, 0x64):
+            return f"ref null {self.heap_type()}" if byte == 0x63 else f"ref {self.heap_type()}"
         raise ModuleError(f"0x{byte:02X} at offset {at} is not a type of a value")
 
     def reference_type(self) -> str:
         at, name = self.pos, self.value_type()
-        if not name.endswith("ref"):
+        if not name.startswith("ref"):
             raise ModuleError(f"{name} at offset {at} is not a type of a reference")
         return name
 
-    def func_type(self) -> FuncType:
+    def heap_type(self) -> str:
+        """One of the words of HEAP_TYPES, or the index of a type in digits."""
+        at, number = self.pos, self.signed(33)
+        if number < 0 and number & 0x7F not in HEAP_TYPES:
+            raise ModuleError(f"the type of the reference at offset {at} is unknown")
+        return str(number) if number >= 0 else HEAP_TYPES[number & 0x7F]
+
+    def field(self) -> Field:
+        packed = PACKED_TYPES.get(self.peek())
+        if packed:
+            self.pos += 1
+        return Field(packed or self.value_type(), self.mutability())
+
+    def recursive_group(self) -> tuple[tuple[tuple[int, ...], bool, CompositeType], ...]:
+        """The types of one entry of the type section, each with what it extends and whether it is final."""
+        if self.peek() == 0x4E:
+            self.pos += 1
+            return self.vector(Reader.sub_type)
+        return (self.sub_type(),)
+
+    def sub_type(self) -> tuple[tuple[int, ...], bool, CompositeType]:
+        form = self.peek()
+        if form not in (0x4F, 0x50):
+            return (), True, self.composite_type()
+        self.pos += 1
+        return self.vector(Reader.u32), form == 0x4F, self.composite_type()
+
+    def composite_type(self) -> CompositeType:
         at, form = self.pos, self.byte()
-        if form != 0x60:
-            known = (
-                "the garbage collection proposal is not supported"
-                if form in (0x4E, 0x4F, 0x50, 0x5E, 0x5F)
-                else ""
-            )
-            raise ModuleError(
-                f"type form 0x{form:02X} at offset {at}{': ' if known else ' is unknown'}{known}"
-            )
-        return FuncType(self.vector(Reader.value_type), self.vector(Reader.value_type))
+        if form == 0x60:
+            return FuncType(self.vector(Reader.value_type), self.vector(Reader.value_type))
+        if form == 0x5F:
+            return StructType(self.vector(Reader.field))
+        if form == 0x5E:
+            return ArrayType(self.field())
+        hint = ": the stack switching proposal is not supported" if form == 0x5D else " is unknown"
+        raise ModuleError(f"type form 0x{form:02X} at offset {at}{hint}")
 
     def limits(self) -> Limits:
         at, flags = self.pos, self.byte()
-        if flags & 2 and flags < 8:
-            raise ModuleError(f"shared memory at offset {at}: the threads proposal is not supported")
-        if flags > 7:
+        if flags & 8:
+            raise ModuleError(
+                f"pages of another size at offset {at}: the custom page sizes proposal is not supported"
+            )
+        if flags > 7 or flags & 3 == 2:
             raise ModuleError(f"limits of the unknown form 0x{flags:02X} at offset {at}")
         number = self.u64 if flags & 4 else self.u32
-        return Limits(number(), number() if flags & 1 else None, bool(flags & 4))
+        return Limits(number(), number() if flags & 1 else None, bool(flags & 4), bool(flags & 2))
 
     def table_type(self) -> TableType:
-        if self.peek() == 0x40:
-            raise ModuleError(
-                f"a table with an initial value at offset {self.pos}:"
-                " the function references proposal is not supported"
-            )
         return TableType(self.reference_type(), self.limits())
 
-    def global_type(self) -> GlobalType:
-        type_, at, mutable = self.value_type(), self.pos, self.byte()
+    def mutability(self) -> bool:
+        at, mutable = self.pos, self.byte()
         if mutable > 1:
             raise ModuleError(f"the mutability at offset {at} is 0x{mutable:02X}, not 0 or 1")
-        return GlobalType(type_, bool(mutable))
+        return bool(mutable)
+
+    def global_type(self) -> GlobalType:
+        return GlobalType(self.value_type(), self.mutability())
+
+    def tag_type(self) -> int:
+        """The index of the type whose parameters an exception with this tag carries."""
+        at, attribute = self.pos, self.byte()
+        if attribute:
+            raise ModuleError(f"the tag at offset {at} has the unknown attribute {attribute}")
+        return self.u32()
 
     def block_type(self) -> FuncType | int:
         """The type itself for the short forms, else an index into the module's types."""
@@ -131,7 +174,7 @@ class Reader:
         if byte == 0x40:
             self.pos += 1
             return FuncType((), ())
-        if byte in VALUE_TYPES or 0x63 <= byte <= 0x74:
+        if byte in NUMBER_TYPES or 0x63 <= byte <= 0x74:
             return FuncType((), (self.value_type(),))
         at, index = self.pos, self.signed(33)
         if index < 0:
@@ -144,10 +187,3 @@ class Reader:
         if flags >= 0x80:
             raise ModuleError(f"the alignment at offset {at} is malformed")
         return flags & 0x3F, self.u32() if flags & 0x40 else 0, self.u64()
-
-    def heap_type(self) -> str:
-        if not self.peek() & 0x40:
-            raise ModuleError(
-                f"a type by index at offset {self.pos}: the function references proposal is not supported"
-            )
-        return self.reference_type()

@@ -8,26 +8,30 @@ from typing import Any
 from harness.errors import ModuleError
 from harness.opcodes.instruction_reader import read_instruction
 from harness.opcodes.instruction_set import OPCODES
-from harness.opcodes.module_parts import Code, Data, Element, Export, Global, Import, Instruction
+from harness.opcodes.module_parts import Code, Data, Element, Export, Global, Import, Instruction, TableType
 from harness.opcodes.reader import Reader
 
-_KINDS = ("func", "table", "memory", "global")
+_KINDS = ("func", "table", "memory", "global", "tag")
 
 
 def read_import(reader: Reader) -> Import:
     module, name, at, kind = reader.name(), reader.name(), reader.pos, reader.byte()
     if kind >= len(_KINDS):
-        hint = ": the exceptions proposal is not supported" if kind == 4 else ""
-        raise ModuleError(f"import of kind {kind} at offset {at}{hint}")
-    read: Callable[[], Any] = (reader.u32, reader.table_type, reader.limits, reader.global_type)[kind]
+        raise ModuleError(f"import of kind {kind} at offset {at} is unknown")
+    read: Callable[[], Any] = (
+        reader.u32,
+        reader.table_type,
+        reader.limits,
+        reader.global_type,
+        reader.tag_type,
+    )[kind]
     return Import(module, name, _KINDS[kind], read())
 
 
 def read_export(reader: Reader) -> Export:
     name, at, kind = reader.name(), reader.pos, reader.byte()
     if kind >= len(_KINDS):
-        hint = ": the exceptions proposal is not supported" if kind == 4 else ""
-        raise ModuleError(f"export of kind {kind} at offset {at}{hint}")
+        raise ModuleError(f"export of kind {kind} at offset {at} is unknown")
     return Export(name, _KINDS[kind], reader.u32())
 
 
@@ -46,6 +50,15 @@ def read_expression(reader: Reader) -> tuple[Instruction, ...]:
         found.append(Instruction(at, opcode, immediates))
 
 
+def read_table(reader: Reader) -> TableType:
+    if reader.peek() != 0x40:
+        return reader.table_type()
+    at, head = reader.pos, reader.take(2)
+    if head[1]:
+        raise ModuleError(f"the table at offset {at} is of the unknown form {head[1]}")
+    return reader.table_type()._replace(init=read_expression(reader))
+
+
 def read_global(reader: Reader) -> Global:
     return Global(reader.global_type(), read_expression(reader))
 
@@ -57,7 +70,7 @@ def read_element(reader: Reader) -> Element:
     passive = flags & 1
     table = reader.u32() if not passive and flags & 2 else 0
     offset = () if passive else read_expression(reader)
-    type_ = "funcref"
+    type_ = "ref null func"
     if flags & 3 and flags & 4:
         type_ = reader.reference_type()
     elif flags & 3 and reader.byte() != 0:

@@ -1,7 +1,8 @@
 """What each vector instruction computes, lane by lane from the scalar functions (WebAssembly 2.0, 4.3.5).
 
 A v128 is 16 bytes. Integer lanes are unsigned, as scalars are. Relaxed instructions, whose result the
-standard leaves open in corner cases, do what the strict instruction of the same kind does.
+standard leaves open in corner cases, do what its deterministic profile says: what the strict instruction of the
+same kind does, and a multiplication with an addition rounds once.
 """
 
 from __future__ import annotations
@@ -11,16 +12,9 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.opcodes.conversions import conversion, fused, saturation
 from harness.opcodes.instruction_set import CODES
-from harness.opcodes.numeric import (
-    bits_of,
-    conversion,
-    float_of,
-    float_operations,
-    integer_operations,
-    round_to_f32,
-    saturation,
-)
+from harness.opcodes.numeric import bits_of, float_of, float_operations, integer_operations, round_to_f32
 
 Lanes = Sequence[Any]
 _INTEGER = {
@@ -162,7 +156,6 @@ def _from_narrower(shape: Shape, narrow: Shape) -> dict[str, Callable[..., Any]]
 
 def _float_shape(shape: Shape) -> dict[str, Callable[..., Any]]:
     scalar = float_operations(shape.width)
-    fit = round_to_f32 if shape.width == 32 else float
     found: dict[str, Callable[..., Any]] = {}
     for name in ("eq", "ne", "lt", "gt", "le", "ge"):
         found[name] = _comparison(shape, scalar[name])
@@ -185,8 +178,8 @@ def _float_shape(shape: Shape) -> dict[str, Callable[..., Any]]:
     found["pmin"] = _lanewise(shape, lambda a, b: b if b < a else a)
     found["pmax"] = _lanewise(shape, lambda a, b: b if a < b else a)
     found["relaxed_min"], found["relaxed_max"] = found["min"], found["max"]
-    found["relaxed_madd"] = _lanewise(shape, lambda a, b, c: fit(fit(a * b) + c))
-    found["relaxed_nmadd"] = _lanewise(shape, lambda a, b, c: fit(fit(-a * b) + c))
+    found["relaxed_madd"] = _lanewise(shape, lambda a, b, c: fused(a, b, c, shape.width))
+    found["relaxed_nmadd"] = _lanewise(shape, lambda a, b, c: fused(-a, b, c, shape.width))
     found["splat"] = lambda a: shape.pack([a] * shape.count)
     return found
 

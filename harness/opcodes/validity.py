@@ -8,7 +8,13 @@ from typing import Any
 import wasmtime
 
 from harness.errors import ModuleError
+from harness.opcodes.blocks import OLDER_EXCEPTIONS
 from harness.opcodes.decoder import check_module
+
+_PROPOSALS = (
+    "wasm_multi_memory", "wasm_memory64", "wasm_tail_call", "wasm_exceptions", "wasm_function_references", "wasm_gc",
+    "wasm_wide_arithmetic", "wasm_threads", "shared_memory", "wasm_relaxed_simd",
+)  # fmt: skip
 
 
 def check_valid(data: bytes) -> None:
@@ -20,15 +26,23 @@ def check_valid(data: bytes) -> None:
     try:
         wasmtime.Module.validate(_engine(), data)
     except wasmtime.WasmtimeError as error:
+        if "legacy_exceptions" in str(error):
+            raise ModuleError(OLDER_EXCEPTIONS) from None
         raise ModuleError(f"the module is not valid: {sentence(error)}") from None
 
 
 @functools.cache
 def _engine() -> Any:
+    return wasmtime.Engine(configuration())
+
+
+def configuration() -> Any:
+    """A wasmtime configuration with every proposal on that this version of it knows and we count."""
     config = wasmtime.Config()
-    config.wasm_multi_memory = True
-    config.wasm_tail_call = True
-    return wasmtime.Engine(config)
+    for name in _PROPOSALS:
+        if hasattr(wasmtime.Config, name):
+            setattr(config, name, True)
+    return config
 
 
 def sentence(error: Exception) -> str:

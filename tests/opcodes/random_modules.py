@@ -21,6 +21,7 @@ from tests.opcodes.random_expressions import (
     sized,
     vector,
 )
+from tests.opcodes.random_references import OBJECT_TYPES
 from tests.opcodes.random_statements import Statements
 
 
@@ -58,6 +59,7 @@ class Maker(Statements):
     def module(self) -> bytes:
         exit_type = self.type_index((("i32",), ()))
         nothing = self.type_index(((), ()))
+        values = self.type_index((("i32", "f64"), ()))
         type_indices = [self.type_index(signature) for signature in self.signatures]
         size = self.random.choice((50, 200, 600))
         bodies = [self.function(signature, size) for signature in self.signatures]
@@ -75,6 +77,7 @@ class Maker(Statements):
             self.code = bytearray()
             self.constant(type_)
             globals_.append(bytes([TYPE_BYTES[type_], 1]) + bytes(self.code) + b"\x0b")
+        globals_.append(b"\x6e\1\xd0\x71\x0b")  # where objects are kept
         references = [unsigned(FIRST_FUNCTION + number) for number in range(count)]
         exports = [sized(b"_start") + b"\0" + unsigned(FIRST_FUNCTION + count)]
         exports += [
@@ -83,7 +86,7 @@ class Maker(Statements):
         content = self.random.randbytes(200)
         return b"\0asm\1\0\0\0" + b"".join(
             (
-                section(1, vector(types)),
+                section(1, vector(OBJECT_TYPES + types)),
                 section(2, vector([name + b"\0" + unsigned(exit_type)])),
                 section(3, vector([unsigned(n) for n in [*type_indices, nothing]])),
                 section(
@@ -93,6 +96,7 @@ class Maker(Statements):
                     ),
                 ),
                 section(5, vector([b"\1\1\3", b"\1\1\5"][: self.memories])),
+                section(13, vector([b"\0" + unsigned(nothing), b"\0" + unsigned(values)])),
                 section(6, vector(globals_)),
                 section(7, vector(exports)),
                 section(

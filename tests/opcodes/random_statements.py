@@ -11,12 +11,12 @@ from tests.opcodes.random_expressions import (
     TYPE_BYTES,
     TYPES,
     VALUES,
-    Expressions,
     vector,
 )
+from tests.opcodes.random_references import References
 
 
-class Statements(Expressions):
+class Statements(References):
     def block(self, results: tuple[str, ...], depth: int) -> None:
         """A block, loop or if that leaves these results, perhaps with parameters."""
         kind = self.random.choice(("block", "loop", "if"))
@@ -98,7 +98,9 @@ class Statements(Expressions):
                 self.op("local.set", unsigned(self.random.choice(places)))
             else:
                 self.op("global.set", unsigned(1 + TYPES.index(type_)))
-        elif choice < 0.45:
+        elif choice < 0.36:
+            self.reference_statement(depth)
+        elif choice < 0.48:
             self.operation(self.choose(_DOING), depth)
         elif choice < 0.6:
             results = tuple(self.random.choice(TYPES) for _ in range(self.random.choice((0, 0, 1, 2))))
@@ -148,13 +150,18 @@ class Statements(Expressions):
             for type_ in self.results:
                 self.expression(type_, depth - 1)
             self.op("return")
+        elif kind < 0.83:
+            self.throw(depth)
         elif kind < 0.95:
             fitting = [n for n, (_, made) in enumerate(self.signatures) if made == self.results]
             if fitting:
                 number = self.random.choice(fitting)
                 for type_ in self.signatures[number][0]:
                     self.expression(type_, depth - 1)
-                if self.chance(0.5):
+                if self.chance(0.2):
+                    self.op("ref.func", unsigned(FIRST_FUNCTION + number))
+                    self.op("return_call_ref", unsigned(self.type_index(self.signatures[number])))
+                elif self.chance(0.5):
                     self.op("return_call", unsigned(FIRST_FUNCTION + number))
                 else:
                     self.table_place(number)

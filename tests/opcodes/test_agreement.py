@@ -17,10 +17,13 @@ from harness.opcodes import count, interpret, opcode_names, verify
 from harness.opcodes.invocation import Invocation
 from harness.opcodes.native_run import count_instrumented
 from harness.opcodes.rewriter import instrument
+from harness.opcodes.validity import configuration
 from harness.suites.suite import Suite
 from tests.opcodes.random_modules import random_module
 
 MODULES = 600
+# The engine does not run the older form of exceptions; a wait traps, or ends, without another thread.
+NOT_RUN = ("try", "catch", "catch_all", "rethrow", "delegate", "memory.atomic.wait32", "memory.atomic.wait64")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def modules() -> list[bytes]:
     for seed in range(MODULES):
         found.append(random_module(seed, executed))
         executed.update(interpret(found[-1], fixed=True).opcodes)
-    missing = [name for name in opcode_names() if not executed[name]]
+    missing = [name for name in opcode_names() if not executed[name] and name not in NOT_RUN]
     assert not missing
     return found
 
@@ -65,8 +68,8 @@ def plain(module: bytes) -> tuple[bool, int, str]:
     """Whether the original trapped, its exit code, and its memories at the end."""
     import hashlib
 
-    config = wasmtime.Config()
-    config.wasm_multi_memory = True
+    config = configuration()
+    config.wasm_relaxed_simd_deterministic = True
     config.cranelift_nan_canonicalization = True
     engine = wasmtime.Engine(config)
     store = wasmtime.Store(engine)
@@ -213,9 +216,7 @@ def test_wabts_interpreter_executes_the_same_instructions(tmp_path: Path) -> Non
         ('(import "a" "m" (memory 1)) (func (export "_start"))', "a::m"),
         ('(global i32 (i32.const 0)) (func (export "_start") (drop (global.get 1)))', "not valid"),
         ('(func (export "_start") (i32.add))', "not valid"),
-        ('(type $s (struct (field i32))) (func (export "_start"))', "garbage collection"),
-        ('(memory 1 1 shared) (func (export "_start"))', "threads"),
-        ('(tag) (func (export "_start"))', "exceptions"),
+        ('(func (export "_start") try nop catch_all nop end)', "older form"),
     ],
 )
 def test_both_refuse_what_cannot_run(text: str, message: str) -> None:
