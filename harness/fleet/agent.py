@@ -7,18 +7,24 @@ that starts them.
 op      what it does                                     answer
 ping    tell that it is there, also during a job         alive
 facts   describe the machine                             facts
-have    which hashes are not stored yet                  missing
+have    which hashes are not stored whole                missing
 put     store bytes under their SHA-256, in chunks       stored
 detect  ask runners for their engine's version           detected
 run     run a job to its end, spool the result, send it  result
-spool   send what was spooled for a dataset              result..., spool_end
+spool   send what was spooled for a dataset              result or aside..., spool_end
 ack     forget a spooled result                          (none)
+aside   keep a spooled result apart: it is not readable  (none)
 cancel  kill the running job                             cancelled
 install unpack stored wheels for the runners to import   installed
 
+What cannot be done is answered with ``error`` and a reason. A job's result is judged before it is sent: where the
+device was not fit to give it (its disk was full, it stood still, a stored file was damaged, somebody killed a
+runner), the status of every member is ``device_unfit``, with the cause.
+
 If the controller goes away (end of file, or nothing heard for a while), the running job is finished and spooled, and
 the agent ends. A second agent of the same controller asks the first to do so; one of another controller waits
-and tells who holds the device. If the agent dies, the kernel kills its runners.
+and tells who holds the device. If the agent dies, the kernel kills its runners, and a guard, a process of its own,
+whatever those have started. The next agent sweeps what is left of dead ones.
 """
 
 from __future__ import annotations
@@ -52,11 +58,27 @@ COMPILE_LIMIT_NS = 120 * 10**9
 BARRIER_NS = 5 * 10**6  # how far ahead the common start is set
 MAX_FILE_BYTES = 256 << 20  # what one runner may write to one file
 MAX_LINE_BYTES = 8 << 20
+MAX_SPOOLED_BYTES = 32 << 20
 SILENCE_NS = 60 * 10**9  # after this long without a word the controller counts as gone
+DETECT_S = 30.0  # what telling a version may take
+LOOK_NS = 250 * 10**6  # how often a running job is looked after
+PAUSE_NS = 500 * 10**6  # who wakes so much later than asked for stood still
+SUSPENDED_NS = 100 * 10**6
+LEAST_DISK_BYTES = 512 << 10  # with less of it free the disk is full
+LEAST_INODES = 16
+PROBE_BYTES = 64 << 10  # written to see whether it can be
+MOST_ASIDE = 20  # unreadable results that are kept
+OLD_S = 600.0  # half-written files of other processes are swept when so old
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}\Z")
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+# Death by any other signal is somebody else's doing: a user's, or the kernel's for want of memory.
+OWN_SIGNALS = (
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS,
+    signal.SIGXFSZ,
+)  # fmt: skip
 
 Message = Dict[str, Any]
 
@@ -77,6 +99,10 @@ class Cancelled(Exception):
     """The controller asked to stop the running job at once."""
 
 
+class Unfit(Exception):
+    """The device is not fit to give a result now; the text is the cause."""
+
+
 # ---------------------------------------------------------------------------------------------- what the machine is
 
 
@@ -90,6 +116,17 @@ def read(path: str) -> Optional[str]:
 
 def number(text: Optional[str]) -> Optional[int]:
     return int(text) if text and re.match(r"-?\d+\Z", text) else None
+
+
+def ranges(numbers: List[int]) -> str:
+    """Such as 0-3,8."""
+    found: List[List[int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ",".join("%d-%d" % (a, b) if a != b else str(a) for a, b in found)
 
 
 def size_bytes(text: Optional[str]) -> Optional[int]:
@@ -106,6 +143,7 @@ def facts() -> Message:
     }
     told["cores"] = os.cpu_count()
     told["cpus_allowed"] = len(os.sched_getaffinity(0))
+    told["cpus"] = ranges(sorted(os.sched_getaffinity(0)))
     cpuinfo = read("/proc/cpuinfo") or ""
     for key, field in (
         ("vendor", "vendor_id"), ("family", "cpu family"), ("model", "model"), ("stepping", "stepping"),
@@ -171,9 +209,56 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.whole: Dict[str, Any] = {}  # of a file whose hash was right: how it looked then
         for name in ("store", "runners", "artefacts", "spool", "scratch"):
             (root / name).mkdir(parents=True, exist_ok=True)
         self.partial: Dict[str, Any] = {}
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what dead agents left; the lock is ours, so none is alive."""
+        root = self.root
+        for place in ("scratch/*", "runners/tmp*", "store/*.part", "spool/*/*.part", "python/tmp*"):
+            for path in root.glob(place):
+                remove(path)
+        for place in (
+            "agent-*.part",
+            "artefacts/*.[0-9]*",
+        ):  # other controllers, and runners that are just dying
+            for path in root.glob(place):
+                try:
+                    if re.search(r"\.(\d+|part)\Z", path.name) and time.time() - path.stat().st_mtime > OLD_S:
+                        remove(path)
+                except OSError:
+                    pass
+
+    def is_whole(self, path: Path, digest: str, anew: bool = False) -> bool:
+        """Whether a file still has the content it was stored with; its bytes are read where it looks changed."""
+        try:
+            found = path.stat()
+            look = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            if not anew and self.whole.get(str(path)) == look:
+                return True
+            if sha256_of(path) != digest:
+                return False
+        except OSError:
+            return False
+        self.whole[str(path)] = look
+        return True
+
+    def check(self, job: Message, anew: bool = False) -> None:
+        """Raises Unfit where a stored file of the job is damaged; it is removed, to be sent again."""
+        for spec in job["members"]:
+            artefact = spec.get("artefact") or {}
+            for digest in (spec["module"], spec["stdin"], *spec["files"].values(), artefact.get("sha256")):
+                if digest and not self.is_whole(self.stored(digest), digest, anew):
+                    remove(self.stored(digest))
+                    raise Unfit("its copy of %s was damaged or gone" % self.stored(digest))
+        folder = self.runner_folder(job["engine"]["files"])
+        for name, digest in job["engine"]["files"].items():
+            if folder.exists() and not self.is_whole(folder / name, digest, anew):
+                remove(folder)
+                raise Unfit("its copy of %s was damaged or gone" % (folder / name))
 
     def stored(self, digest: str) -> Path:
         if not DIGEST.match(digest):
@@ -183,13 +268,18 @@ class Files:
     def put(self, digest: str, data: bytes, more: bool) -> None:
         path = self.stored(digest)
         part = path.with_suffix(".part")
-        with open(part, "ab" if digest in self.partial else "wb") as file:
-            file.write(data)
+        try:
+            with open(part, "ab" if digest in self.partial else "wb") as file:
+                file.write(data)
+        except OSError:
+            self.partial.pop(digest, None)
+            remove(part)
+            raise
         self.partial[digest] = True
         if more:
             return
         del self.partial[digest]
-        found = hashlib.sha256(part.read_bytes()).hexdigest()
+        found = sha256_of(part)
         if found != digest:
             part.unlink()
             raise ValueError("what arrived for %s hashes to %s" % (digest, found))
@@ -197,11 +287,9 @@ class Files:
 
     def runner(self, files: Dict[str, str]) -> Path:
         """A directory holding the named runner files, made once per set of contents."""
-        folder = (
-            self.root
-            / "runners"
-            / hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
-        )
+        folder = self.runner_folder(files)
+        if folder.exists() and not all(self.is_whole(folder / name, files[name]) for name in files):
+            remove(folder)
         if not folder.exists():
             partial = Path(tempfile.mkdtemp(dir=str(self.root / "runners")))
             for name, digest in files.items():
@@ -211,41 +299,320 @@ class Files:
             os.replace(str(partial), str(folder))
         return folder
 
+    def runner_folder(self, files: Dict[str, str]) -> Path:
+        return (
+            self.root
+            / "runners"
+            / hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+        )
+
     def install(self, wheels: List[str]) -> None:
         """Unpack stored wheels where runners import from; a wheel that is there already is left alone."""
         for digest in wheels:
             target = self.root / "python" / digest[:16]
             if target.exists():
                 continue
-            partial = Path(tempfile.mkdtemp(dir=str(self.root)))
-            with zipfile.ZipFile(str(self.stored(digest))) as wheel:
-                wheel.extractall(str(partial))
-            for program in (partial / "bin").glob("*"):
-                program.chmod(0o755)
             target.parent.mkdir(exist_ok=True)
-            os.replace(str(partial), str(target))
+            partial = Path(tempfile.mkdtemp(dir=str(target.parent)))
+            try:
+                with zipfile.ZipFile(str(self.stored(digest))) as wheel:
+                    wheel.extractall(str(partial))
+                for program in (partial / "bin").glob("*"):
+                    program.chmod(0o755)
+                os.replace(str(partial), str(target))
+            finally:
+                remove(partial)
 
     def artefact(self, given: Optional[Message]) -> Optional[Message]:
         """What the controller compiled for this device, with its path here."""
         return given and dict(given, path=str(self.stored(given["sha256"])))
 
     def import_path(self) -> str:
-        return os.pathsep.join(str(path) for path in sorted((self.root / "python").glob("*")))
+        return os.pathsep.join(str(path) for path in sorted((self.root / "python").glob("[0-9a-f]*")))
 
     def spool(self, dataset: str, job: str) -> Path:
         if not NAME.match(dataset) or not NAME.match(job):
             raise ValueError("not a dataset or job id: %r, %r" % (dataset[:80], job[:80]))
         return self.root / "spool" / dataset / (job + ".json")
 
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Keep a spooled result that cannot be read apart from the others, with the reason; only a few of them."""
+        aside = self.root / "aside"
+        aside.mkdir(exist_ok=True)
+        kept = sorted(aside.iterdir(), key=lambda one: one.stat().st_mtime)
+        for old in kept[: max(0, len(kept) - 2 * (MOST_ASIDE - 1))]:
+            remove(old)
+        os.replace(path, aside / path.name)
+        (aside / path.name).with_suffix(".reason").write_text(reason + "\n")
+
+
+def remove(path: Path) -> None:
+    """A file, or a directory with all in it; what cannot be removed stays."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(str(path), ignore_errors=True)
+        else:
+            path.unlink()
+    except OSError:
+        pass
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
 
 def write_synced(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
-    with open(partial, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError:
+        remove(partial)
+        raise
+
+
+# ---------------------------------------------------------------------------------------------- whether it is fit
+
+
+def clocks_ns() -> Dict[str, int]:
+    """Three clocks at one moment: of all time, of the time it was not suspended, and of the wall."""
+    return {
+        "boot": time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)),
+        "monotonic": now_ns(),
+        "wall": time.time_ns(),
+    }
+
+
+def out_of_memory_kills() -> int:
+    """How often the kernel has killed a process for want of memory; 0 where it does not tell."""
+    told = [read("/proc/vmstat"), read("/sys/fs/cgroup/memory.events")]
+    return sum(int(n) for text in told for n in re.findall(r"^oom_kill (\d+)", text or "", re.M))
+
+
+class Watch:
+    """Looks after the device while a job runs. What it sees is judged when the job is over.
+
+    A pause shows in three ways: a sleep that lasts longer than asked for, a clock that counts suspended time and
+    one that does not, and a process that is told to continue after a stop.
+    """
+
+    def __init__(self, root: Path, lock: int) -> None:
+        self.root, self.lock = root, lock
+        self.begin()
+
+    def begin(self) -> None:
+        self.clocks = clocks_ns()
+        self.oom_kills = out_of_memory_kills()
+        self.late_ns = 0  # the most that a sleep took too long
+        self.cause = ""  # what was seen first
+        self.looked_ns = 0
+        self.stops()  # what was before does not count
+
+    def slept(self, asked_ns: int, took_ns: int) -> None:
+        self.late_ns = max(self.late_ns, took_ns - asked_ns)
+        if now_ns() - self.looked_ns >= LOOK_NS:
+            self.look()
+
+    def look(self) -> None:
+        """What may be over again at the end of the job: a full disk, a process that is stopped."""
+        self.looked_ns = now_ns()
+        try:
+            self.room()
+            if self.stops():
+                raise Unfit("one of the job's processes was stopped")
+        except Unfit as unfit:
+            self.cause = self.cause or str(unfit)
+
+    def continued(self, *_: Any) -> None:
+        """The agent itself was stopped and goes on: a handler of SIGCONT."""
+        self.cause = self.cause or "the agent was stopped and went on"
+
+    def stops(self) -> bool:
+        """Whether a process that we started was stopped since the last call, or one below those is now."""
+        found = False
+        while True:
+            try:
+                told = os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+            except OSError:  # there are none
+                return found
+            if told is None:
+                break
+            found = True
+        return found or any(state_of(pid) == "T" for pid in descendants(os.getpid()))
+
+    def room(self) -> None:
+        """Raises Unfit unless files can be kept, as far as can be told without writing any."""
+        try:
+            found, mine = os.statvfs(str(self.root / "scratch")), os.fstat(self.lock)
+            there = os.stat(str(self.root / "agent.lock"))
+        except OSError as error:
+            raise Unfit("its cache %s is gone: %s" % (self.root, error.strerror)) from error
+        if (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino):
+            raise Unfit("its cache %s was removed and made anew while it was used" % self.root)
+        free = found.f_bavail * found.f_frsize
+        if free < LEAST_DISK_BYTES:
+            raise Unfit("its disk is full: %d kB are free in %s" % (free >> 10, self.root))
+        if found.f_files and found.f_favail < LEAST_INODES:
+            raise Unfit("its disk is full: %d more files can be made in %s" % (found.f_favail, self.root))
+
+    def writable(self, place: Path) -> None:
+        """Raises Unfit where no file can be written in a directory."""
+        self.room()
+        probe = place / ".probe"
+        try:
+            with open(probe, "wb") as file:
+                file.write(b"p" * PROBE_BYTES)
+        except OSError as error:
+            raise Unfit("nothing can be written in %s: %s" % (place, error.strerror)) from error
+        finally:
+            remove(probe)
+
+    def judge(self, result: Message, limit_ns: int, scratch: Path) -> None:
+        """Raises Unfit where the device was not fit to give this result."""
+        members = result["members"]
+        for member in members:
+            if member["status"] == "device_unfit":
+                raise Unfit(member["reason"])
+        self.look()
+        if self.cause:
+            raise Unfit(self.cause)
+        self.writable(scratch)
+        after, failed = clocks_ns(), any(member["status"] != "ok" for member in members)
+        passed = {name: after[name] - before for name, before in self.clocks.items()}
+        if passed["boot"] - passed["monotonic"] > SUSPENDED_NS:
+            asleep_s = (passed["boot"] - passed["monotonic"]) / 1e9
+            raise Unfit("it was suspended for %.1f s while the job ran" % asleep_s)
+        pause_ns = PAUSE_NS
+        if any(member["status"] == "timeout" for member in members):
+            pause_ns = min(pause_ns, max(50 * 10**6, limit_ns // 4))
+        if self.late_ns > pause_ns:
+            raise Unfit("it stood still for %.1f s while the job ran" % (self.late_ns / 1e9))
+        longest_ns = max((taken[1] for member in members for taken in member["samples"]), default=0)
+        if longest_ns > limit_ns + PAUSE_NS:
+            told = (longest_ns / 1e9, limit_ns / 1e9)
+            raise Unfit("an execution of %.1f s ended by itself under a limit of %g s: it stood still" % told)
+        if failed and out_of_memory_kills() > self.oom_kills:
+            raise Unfit("its memory ran out: the kernel killed a process for it")
+        for output in scratch.glob("*/stdout") if failed else ():
+            try:
+                with open(output, "ab") as file:
+                    file.write(b"p" * PROBE_BYTES)
+            except OSError as error:
+                raise Unfit("a module's output cannot be written: %s" % error.strerror) from error
+        stepped_s = (passed["wall"] - passed["boot"]) / 1e9
+        if abs(stepped_s) > 1:
+            note = "its clock of the wall was set by %+.0f s while the job ran" % stepped_s
+            result["note"] = "; ".join(filter(None, [result["note"], note]))
+
+
+def device_unfit(job: Message, result: Message, cause: str) -> Message:
+    """The result of a job that the device was not fit for; nothing of what was measured is kept."""
+    members = [
+        {"workload": spec["workload"], "status": "device_unfit", "reason": cause, "samples": []}
+        for spec in job["members"]
+    ]
+    return dict(result, members=members)
+
+
+# ---------------------------------------------------------------------------------------------- processes
+
+
+def state_of(pid: int) -> str:
+    """R, S, T, Z…; empty for none."""
+    return (read("/proc/%d/stat" % pid) or "").rpartition(")")[2].strip()[:1]
+
+
+def children(pid: int) -> List[int]:
+    return [int(child) for child in (read("/proc/%d/task/%d/children" % (pid, pid)) or "").split()]
+
+
+def descendants(pid: int) -> List[int]:
+    """All processes below one."""
+    found: List[int] = []
+    waiting = children(pid)
+    while waiting and len(found) < 1000:
+        found.append(waiting.pop())
+        waiting += children(found[-1])
+    return found
+
+
+def end_all() -> None:
+    """Kill whatever a job or a detection left; orphans are our children, since we are their reaper."""
+    deadline = now_ns() + 2 * 10**9
+    while now_ns() < deadline:
+        left = descendants(os.getpid())
+        if not left:
+            return
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        for pid in left:
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except OSError:
+                pass
+        time.sleep(0.001)
+
+
+class Guard:
+    """A process that outlives the agent, however that ends, and kills what its runners have started.
+
+    Those are known by a mark in their environment, since they may have left every group and session of ours.
+    """
+
+    VARIABLE = "HARNESS_JOBS_OF"
+    PROGRAM = """
+import os, signal, sys, time
+if sys.argv[2:]:
+    if os.fork():
+        os._exit(0)
+    os.read(0, 1)
+for _ in range(100):
+    found = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/environ" % pid, "rb") as file:
+                if sys.argv[1].encode() in file.read():
+                    os.kill(int(pid), signal.SIGKILL)
+                    found += 1
+        except OSError:
+            pass
+    if not found:
+        break
+    time.sleep(0.02)
+"""
+
+    def __init__(self, root: Path) -> None:
+        place = "%s=%s-" % (self.VARIABLE, hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16])
+        mark = "%s%d-%d" % (place, os.getpid(), now_ns())
+        self.start(subprocess.DEVNULL, place)  # what agents left that died together with their guard
+        read_end, self.pipe = os.pipe()  # its end tells the guard of ours
+        self.start(read_end, mark, "stay")
+        os.close(read_end)
+        os.environ[self.VARIABLE] = mark.partition("=")[2]
+
+    def start(self, stdin: int, *words: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if name != self.VARIABLE}
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", self.PROGRAM, *words],
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env=kept,
+            start_new_session=True,
+            timeout=DETECT_S,
+        )
 
 
 # ---------------------------------------------------------------------------------------------- one workload of a job
@@ -297,11 +664,17 @@ class Member:
         data = os.read(self.from_runner.fileno(), 1 << 16)
         *lines, self.partial_line = (self.partial_line + data).split(b"\n")
         for line in lines:
-            event = json.loads(line)
-            if event["event"] == "trap":
-                self.failure = Failure("trap", event["reason"])
-            elif event["event"] == "fail":
-                self.failure = Failure("refused", event["reason"])
+            try:
+                event = json.loads(line)
+                kind, reason = event["event"], str(event.get("reason", ""))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                self.failure = Failure(
+                    "crash", "the runner said what is not of its protocol: %r" % line[:120]
+                )
+                return
+            if kind in ("trap", "fail", "unfit"):
+                status = {"trap": "trap", "fail": "refused", "unfit": "device_unfit"}[kind]
+                self.failure = Failure(status, reason)
             else:
                 self.events.append(event)
         if not data and not self.failure:
@@ -315,7 +688,10 @@ class Member:
         except subprocess.TimeoutExpired:
             return Failure("crash", "the runner closed its output and lives on")
         if code < 0:
-            return Failure("crash", "the runner was killed by %s" % signal.Signals(-code).name)
+            name = next((known.name for known in signal.Signals if known == -code), "signal %d" % -code)
+            limited = -code == signal.SIGXFSZ and most_file_bytes() < MAX_FILE_BYTES
+            status = "crash" if -code in OWN_SIGNALS and not limited else "device_unfit"
+            return Failure(status, "the runner was killed by %s" % name)
         self.stderr.seek(0)
         last = self.stderr.read(1 << 16).decode("utf-8", "replace").strip().rpartition("\n")[2]
         return Failure("crash", ("the runner ended with exit code %d: %s" % (code, last))[:500])
@@ -412,6 +788,29 @@ def command_line(engine: Message, files: Files) -> List[str]:
     return [program, *engine["program_args"], str(folder / engine["entry"]), *engine["args"]]
 
 
+def run_to_end(argv: List[str], within_s: float, env: Dict[str, str]) -> "tuple[int, bytes, bytes]":
+    """Exit code and output of a command, of which nothing runs on. Raises subprocess.TimeoutExpired, OSError."""
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
+        start_new_session=True, preexec_fn=limiter(None),
+    )  # fmt: skip
+    try:
+        out, err = process.communicate(timeout=within_s)
+        return process.returncode, out, err
+    finally:
+        process.kill()
+        process.wait()
+        end_all()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+
+
+def printable(text: str) -> str:
+    """Short, and without what is no text elsewhere, such as half of a surrogate pair."""
+    return text[:500].encode("utf-8", "replace").decode()
+
+
 def search_path(root: Path) -> str:
     """Where programs are looked up: PATH, what was installed with ``install``, and where engines put themselves."""
     home = Path.home()
@@ -425,9 +824,8 @@ def search_path(root: Path) -> str:
 
 def environment(files: Files) -> Dict[str, str]:
     """A runner's environment: what finding programs needs, and the installed wheels."""
-    kept = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ
-    }
+    names = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", Guard.VARIABLE)
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     path = files.import_path()
     return dict(kept, PYTHONPATH=path) if path else kept
 
@@ -436,19 +834,29 @@ def limiter(cpus: Optional[List[int]]) -> Callable[[], None]:
     def limit() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
         if cpus:
             os.sched_setaffinity(0, cpus)
 
+    most_bytes = most_file_bytes()
     return limit
+
+
+def most_file_bytes() -> int:
+    """What a runner may write to one file: our limit, or a lower one that this machine has for us."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    return MAX_FILE_BYTES if hard == resource.RLIM_INFINITY else min(MAX_FILE_BYTES, hard)
 
 
 # ---------------------------------------------------------------------------------------------- the agent
 
 
 class Agent:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, lock: int) -> None:
         self.files = Files(root)
+        self.watch, self.watching = Watch(root, lock), False
+        self.guard = Guard(root)
+        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # only now: the guard is no child of ours
         self.selector = selectors.DefaultSelector()
         self.selector.register(0, selectors.EVENT_READ, None)
         self.inbox: List[Message] = []
@@ -462,6 +870,7 @@ class Agent:
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGTERM, self.dismiss)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGCONT, self.watch.continued)
 
     def dismiss(self, *_: Any) -> None:
         """Finish the running job, spool it and end."""
@@ -491,18 +900,25 @@ class Agent:
         if len(self.buffer) > MAX_LINE_BYTES:
             raise ValueError("a line of more than %d bytes" % MAX_LINE_BYTES)
         for line in lines:
-            message = json.loads(line)
-            if message["op"] == "ping":
-                self.say(event="alive")
-            else:
-                self.inbox.append(message)
+            try:
+                message = json.loads(line)
+                if message["op"] == "ping":
+                    self.say(event="alive")
+                else:
+                    self.inbox.append(message)
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                self.say(event="error", reason="not a message: %s" % error)
 
     def wait(self, deadline: int) -> List[Any]:
         """Members with something to read, and meanwhile the controller's words; at most until the deadline."""
-        if now_ns() - self.heard_ns > SILENCE_NS:
+        readable, started_ns = [], now_ns()
+        asked_ns = max(0, min(deadline - started_ns, LOOK_NS if self.watching else 10**9))
+        ready = self.selector.select(asked_ns / 1e9)
+        if self.watching:
+            self.watch.slept(asked_ns, now_ns() - started_ns)
+        if now_ns() - self.heard_ns > SILENCE_NS and not any(key.fd == 0 for key, _ in ready):
             self.controller_gone = True
-        readable = []
-        for key, _ in self.selector.select(max(0, min(deadline - now_ns(), 10**9)) / 1e9):
+        for key, _ in ready:
             if key.data is not None:
                 readable.append(key.data)
             elif key.fd == 0:
@@ -521,8 +937,8 @@ class Agent:
     def answer(self, message: Message) -> None:
         try:
             getattr(self, "on_" + message["op"])(message)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            self.say(event="error", reason=("%s: %s" % (type(error).__name__, error))[:500])
+        except Exception as error:  # whatever it is, the device's other jobs go on
+            self.say(event="error", reason=printable("%s: %s" % (type(error).__name__, error)))
 
     def on_facts(self, message: Message) -> None:
         free = shutil.disk_usage(str(self.files.root)).free
@@ -532,7 +948,8 @@ class Agent:
 
     def on_have(self, message: Message) -> None:
         self.say(
-            event="missing", digests=[d for d in message["digests"] if not self.files.stored(d).exists()]
+            event="missing",
+            digests=[d for d in message["digests"] if not self.files.is_whole(self.files.stored(d), d)],
         )
 
     def on_put(self, message: Message) -> None:
@@ -553,8 +970,24 @@ class Agent:
 
     def on_spool(self, message: Message) -> None:
         for path in sorted(self.files.spool(message["dataset"], "x").parent.glob("*.json")):
-            self.say(event="result", result=json.loads(path.read_text()))
+            try:
+                if path.stat().st_size > MAX_SPOOLED_BYTES:
+                    raise ValueError("it has more than %d bytes" % MAX_SPOOLED_BYTES)
+                result = json.loads(path.read_bytes().decode())
+                if result["job"] != path.stem:
+                    raise ValueError("it is the result of another job")
+            except (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
+                reason = printable("%s: %s" % (type(error).__name__, error))
+                self.files.set_aside(path, reason)
+                self.say(event="aside", job=path.stem[:200], reason=reason)
+                continue
+            self.say(event="result", job=path.stem, result=result)
         self.say(event="spool_end")
+
+    def on_aside(self, message: Message) -> None:
+        path = self.files.spool(message["dataset"], message["job"])
+        if path.exists():
+            self.files.set_aside(path, message["reason"])
 
     def on_ack(self, message: Message) -> None:
         path = self.files.spool(message["dataset"], message["job"])
@@ -569,34 +1002,67 @@ class Agent:
             argv = [*command_line(engine, self.files), "--detect"]
             if engine.get("probe"):
                 argv += ["--artefact", str(self.files.stored(engine["probe"]))]
-            done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, env=environment(self.files)
+            code, out, err = run_to_end(argv, DETECT_S, environment(self.files))
+            if code == 0:
+                return {"version": printable(str(json.loads(out.decode())["version"]))}
+            reason = printable(err.decode("utf-8", "replace").strip().rpartition("\n")[2])
+        except (Failure, OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
+            reason = printable(
+                str(error) if isinstance(error, Failure) else "%s: %s" % (type(error).__name__, error)
             )
-            if done.returncode == 0:
-                return {"version": str(json.loads(done.stdout)["version"])}
-            reason = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
-        except Failure as failure:
-            reason = failure.reason
-        except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
-            reason = "%s: %s" % (type(error).__name__, error)
         return {"absent": reason or "its runner failed"}
 
     def run(self, dataset: str, job: Message) -> None:
         """Run a job to its end; the result is on disk before it is sent."""
         spooled = self.files.spool(dataset, job["id"])
-        scratch = Path(tempfile.mkdtemp(dir=str(self.files.root / "scratch")))
         try:
-            result = self.measure(job, scratch)
+            result = self.judged(job)
         except Cancelled:
             self.say(event="cancelled", job=job["id"])
             return
-        finally:
-            shutil.rmtree(str(scratch), ignore_errors=True)
         try:
             write_synced(spooled, json.dumps(result).encode())
         except OSError as error:
-            result["note"] = "not spooled on the device: %s" % error
-        self.say(event="result", result=result)
+            result["note"] = printable("%s; not spooled on the device: %s" % (result["note"], error))
+        self.say(event="result", job=job["id"], result=result)
+
+    def judged(self, job: Message) -> Message:
+        """The result of `measure`, or the cause why the device was not fit to give it, before or after."""
+        result: Message = {
+            "job": job["id"],
+            "started_unix_ns": time.time_ns(),
+            "state_before": state(),
+            "note": "",
+        }
+        scratch: Optional[Path] = None
+        self.watch.begin()
+        self.watching = True
+        try:
+            self.watch.writable(self.files.root / "scratch")
+            self.files.check(job)
+            if not set(job.get("cpus") or ()) <= os.sched_getaffinity(0):
+                raise Unfit("it has no processors %s" % job["cpus"])
+            scratch = Path(tempfile.mkdtemp(dir=str(self.files.root / "scratch")))
+            result = self.measure(job, scratch)
+            for member in result["members"]:
+                member["reason"] = printable(member["reason"])
+            statuses = {member["status"] for member in result["members"]}
+            self.watch.judge(result, job["limit_ns"], scratch)
+            self.files.check(job, anew=bool(statuses & {"trap", "crash", "refused", "wrong_output"}))
+            if statuses & {"crash", "refused"}:
+                for spec in job["members"]:  # perhaps it was what was compiled: the repetition compiles anew
+                    for path in self.files.root.glob("artefacts/%s*" % spec["module"]):
+                        remove(path)
+            return result
+        except (Unfit, Failure) as cause:
+            return device_unfit(job, result, printable(str(cause)))
+        except (OSError, MemoryError, subprocess.SubprocessError) as error:
+            return device_unfit(job, result, printable("%s: %s" % (type(error).__name__, error)))
+        finally:
+            self.watching = False
+            end_all()
+            if scratch:
+                remove(scratch)
 
     def measure(self, job: Message, scratch: Path) -> Message:
         note = self.gate(job["gate"]) if job.get("gate") else ""
@@ -617,6 +1083,7 @@ class Agent:
                 self.loop(members, job)
         finally:
             end_ns = now_ns()
+            self.watch.look()
             for member in members:
                 if member.from_runner in self.selector.get_map():
                     self.selector.unregister(member.from_runner)
@@ -729,8 +1196,8 @@ class Agent:
             raise Cancelled
 
 
-def hold(root: Path, controller: str) -> None:
-    """Take the device's lock until this process ends; while waiting, tell who has it.
+def hold(root: Path, controller: str) -> int:
+    """Take the device's lock until this process ends, and give its handle; while waiting, tell who has it.
 
     The holder is asked to make room where it serves the same controller, which has lost its link to it.
     """
@@ -743,18 +1210,19 @@ def hold(root: Path, controller: str) -> None:
             break
         except OSError:
             try:
-                holder = json.loads(os.pread(handle, 1 << 12, 0))
-            except ValueError:  # it is just being written
-                holder = {"pid": 0, "controller": "?"}
-            command = read("/proc/%d/cmdline" % holder["pid"]) or ""
-            if not asked and holder["controller"] == controller and controller in command.split("\0"):
-                os.kill(holder["pid"], signal.SIGTERM)
+                told = json.loads(os.pread(handle, 1 << 12, 0).decode())
+                pid, holder = int(told["pid"]), str(told["controller"])
+            except (ValueError, KeyError, TypeError):  # it is just being written
+                pid, holder = 0, "?"
+            command = read("/proc/%d/cmdline" % pid) or ""
+            if not asked and holder == controller and controller in command.split("\0"):
+                os.kill(pid, signal.SIGTERM)
                 asked = True
-            holder = "%s (agent %d)" % (holder["controller"], holder["pid"])
-            print(json.dumps({"event": "busy", "holder": holder}), flush=True)
+            print(json.dumps({"event": "busy", "holder": "%s (agent %d)" % (holder, pid)}), flush=True)
             time.sleep(0.5)
     os.ftruncate(handle, 0)
     os.pwrite(handle, json.dumps({"pid": os.getpid(), "controller": controller}).encode(), 0)
+    return handle
 
 
 def main() -> None:
@@ -765,8 +1233,7 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     os.environ["PATH"] = search_path(arguments.root)
     try:
-        hold(arguments.root, arguments.controller)
-        agent = Agent(arguments.root)
+        agent = Agent(arguments.root, hold(arguments.root, arguments.controller))
     except BrokenPipeError:
         return
     except OSError as error:

@@ -12,6 +12,8 @@ from pathlib import Path
 import harness.fleet.agent
 from harness.fleet.transport import MAX_LINE_BYTES, LinkLost
 
+WRITE_S = 30.0
+
 
 class LocalTransport:
     """Starts the agent in a session of its own, so that Ctrl-C at the terminal does not reach it."""
@@ -25,6 +27,7 @@ class LocalTransport:
             start_new_session=True,
         )
         assert self._process.stdin and self._process.stdout
+        os.set_blocking(self._process.stdin.fileno(), False)
         self._to_agent, self._from_agent = self._process.stdin.fileno(), self._process.stdout.fileno()
         self._buffer = bytearray()
 
@@ -34,9 +37,15 @@ class LocalTransport:
 
     def send(self, line: bytes) -> None:
         data = memoryview(line + b"\n")
+        deadline = time.monotonic() + WRITE_S
         try:
             while data:
-                data = data[os.write(self._to_agent, data) :]
+                try:
+                    data = data[os.write(self._to_agent, data) :]
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise LinkLost(f"the agent took nothing for {WRITE_S:g} s") from None
+                    ready(self._to_agent, select.POLLOUT, 1.0)
         except OSError as error:
             raise LinkLost(self._last_words()) from error
 
@@ -50,7 +59,7 @@ class LocalTransport:
                 return line
             if len(self._buffer) > MAX_LINE_BYTES:
                 raise LinkLost(f"the agent sent a line of more than {MAX_LINE_BYTES} bytes")
-            if not select.select([self._from_agent], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not ready(self._from_agent, select.POLLIN, max(0.0, deadline - time.monotonic())):
                 return None
             data = os.read(self._from_agent, 1 << 20)
             if not data:
@@ -77,3 +86,10 @@ class LocalTransport:
         last = text.strip().rpartition("\n")[2]
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         return f"the agent {how}{': ' + last if last else ''}"
+
+
+def ready(fd: int, what: int, within_s: float) -> bool:
+    """Whether a file can be read or written in time; its number may be any, which `select` does not take."""
+    poll = select.poll()
+    poll.register(fd, what)
+    return bool(poll.poll(within_s * 1000))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import re
+import resource
 import socket
 import uuid
 from collections.abc import Callable, Sequence
@@ -19,6 +22,8 @@ from harness.fleet.artefacts import Artefact, made_here, probe, version_of
 from harness.fleet.devices import Device
 from harness.fleet.session import PING_EVERY_S, Refused, Session
 from harness.fleet.transport import LinkLost, Unreachable
+
+FILES, FILES_EACH = 128, 12  # open at once: of this program, and for each device
 
 
 @dataclass
@@ -38,19 +43,39 @@ CONTROLLER = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}-{uuid.uu
 def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) -> Reached:
     """Start an agent on a device and ask what is there.
 
-    Waits for another agent's running job to end. Raises DeviceError.
+    Waits for another agent's running job to end. Raises DeviceError, also where the device is another one's by
+    another name, or has not the processors it is to use.
     """
     told: set[str] = set()
 
     def on_busy(holder: str) -> None:
+        other = holder.removeprefix(f"{CONTROLLER}/").rpartition(" (agent")[0]
+        if holder.startswith(f"{CONTROLLER}/") and other != device.name:
+            raise DeviceError(
+                device.name,
+                f"it keeps its files in the same directory as {other}, so they are one machine or share a home "
+                "directory: leave one of them out, or give each a `cache:` of its own",
+            )
         if holder not in told:
             said(f"{device.name}: it is held by {holder}; waiting")
             told.add(holder)
 
     session: Session | None = None
     try:
-        session = Session(device.connect(CONTROLLER), device.name, wait_s=wait_s, on_busy=on_busy)
-        return detect(Reached(device, session, session.facts(), {}, {}))
+        transport = device.connect(f"{CONTROLLER}/{device.name}")
+        try:
+            session = Session(transport, device.name, wait_s=wait_s, on_busy=on_busy)
+        except BaseException:
+            transport.close()
+            raise
+        facts = session.facts()
+        there = str(facts.get("cpus", ""))
+        if missing := [str(number) for number in device.cpus or () if not has_processor(there, number)]:
+            raise DeviceError(
+                device.name,
+                f"`cpus:` names processor {', '.join(missing)}, and it has {there}; correct devices.yaml",
+            )
+        return detect(Reached(device, session, facts, {}, {}))
     except (LinkLost, Refused, DeviceError, Unreachable, OSError) as error:
         if session:
             session.close()
@@ -118,9 +143,29 @@ def reach_all(
         except DeviceError as error:
             return error
 
+    allow_open_files(len(devices))
     with ThreadPoolExecutor(max(1, min(64, len(devices)))) as pool:
         answers = list(pool.map(attempt, devices))
     return [a for a in answers if isinstance(a, Reached)], [a for a in answers if isinstance(a, DeviceError)]
+
+
+def allow_open_files(devices: int) -> None:
+    """Let this process keep enough files open for so many devices, as far as the machine allows it."""
+    wanted = FILES + FILES_EACH * devices
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    enough = hard == resource.RLIM_INFINITY or hard >= wanted
+    for limits in ((wanted, hard if enough else wanted), (hard, hard)):  # only root may raise the hard limit
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            return
+
+
+def has_processor(told: str, number: int) -> bool:
+    """Whether a list of processors, such as 0-3,8, has one; any has where the device tells none."""
+    spans = re.findall(r"(\d{1,6})(?:-(\d{1,6}))?", told)
+    return not spans or any(int(first) <= number <= int(last or first) for first, last in spans)
 
 
 def check_engines(names: Sequence[str]) -> None:

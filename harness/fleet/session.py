@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ from harness.fleet.transport import LinkLost, Transport
 CHUNK_BYTES = 1 << 20
 ANSWER_S = 60.0
 PING_EVERY_S = 10.0
+LISTEN_S = 0.5  # how soon a cancellation from another thread is sent
+CANCEL_S = 5.0  # an agent that has not answered that for so long is left
 SILENT_S = 35.0  # an agent that answered no ping for so long cannot be heard
 MOST_PREAMBLE_LINES = 100  # what a login shell may print before the agent's greeting
 AGENT_VERSION = 1
@@ -57,6 +60,7 @@ class Session:
     ) -> None:
         self._transport, self._device = transport, device
         self._has: set[str] = set()
+        self._cancelled = threading.Event()
         deadline = time.monotonic() + wait_s
         while True:
             event = self._greeting()
@@ -104,6 +108,10 @@ class Session:
             self._answer("stored", ANSWER_S)
         self._has.update(wanted)
 
+    def forget(self) -> None:
+        """What was pushed may be gone: ask before the next job what is there."""
+        self._has.clear()
+
     def run(self, dataset: str, spec: dict[str, Any], within_s: float) -> JobResult | None:
         """Run a job to its end; None when it was cancelled. ``cancel`` may be called from another thread."""
         self._send(op="run", dataset=dataset, job=spec)
@@ -121,21 +129,34 @@ class Session:
                 return result
             raise DeviceError(self._device, f"answered {event.event!r} to a job")
 
-    def spooled(self, dataset: str) -> list[JobResult]:
-        """Results that were finished while nobody listened; each stays on the device until ``ack``."""
+    def spooled(self, dataset: str, said: Callable[[str], None] = lambda text: None) -> list[JobResult]:
+        """Results that were finished while nobody listened; each stays on the device until ``ack``.
+
+        One that cannot be read, such as that of another version, is set aside on the device, and ``said`` is told.
+        """
         self._send(op="spool", dataset=dataset)
-        found = []
-        while (event := self._next(ANSWER_S)).event == "result":
-            found.append(self._result(event))
+        found, unreadable = [], {}
+        while (event := self._next(ANSWER_S)).event in ("result", "aside"):
+            if event.event == "aside":
+                unreadable[event.job] = event.reason
+                continue
+            try:
+                found.append(self._result(event))
+            except DeviceError as error:
+                unreadable[event.job] = error.reason
+                self._send(op="aside", dataset=dataset, job=event.job, reason=error.reason)
         if event.event != "spool_end":
             raise DeviceError(self._device, f"answered {event.event!r} when asked for its spool")
+        for job, reason in unreadable.items():
+            said(f"its result of job {job} cannot be read and is set aside there; the job is done again ({reason})")
         return found
 
     def ack(self, dataset: str, job: str) -> None:
         self._send(op="ack", dataset=dataset, job=job)
 
     def cancel(self) -> None:
-        self._send(op="cancel")
+        """End the running job at once. Returns at once, from any thread or signal handler."""
+        self._cancelled.set()
 
     def close(self) -> None:
         self._transport.close()
@@ -155,16 +176,24 @@ class Session:
 
     def _next_while_working(self, deadline: float) -> _Event:
         """The next event but `alive`; pings meanwhile, so that a dead link is noticed whatever the job's length."""
-        heard = time.monotonic()
+        heard = asked = time.monotonic()
+        cancelled: float | None = None
         while True:
-            line = self._transport.receive(PING_EVERY_S)
+            if self._cancelled.is_set() and cancelled is None:
+                self._send(op="cancel")
+                cancelled = time.monotonic()
+            line = self._transport.receive(min(LISTEN_S, PING_EVERY_S))
             now = time.monotonic()
             if line is None:
+                if cancelled is not None and now - cancelled > CANCEL_S:
+                    raise LinkLost(f"the agent has not ended its job for {CANCEL_S:g} s")
                 if now > deadline:
                     raise LinkLost("the job is long over and the agent has not answered")
                 if now - heard > SILENT_S:
                     raise LinkLost(f"the agent has not been heard for {SILENT_S:g} s")
-                self._send(op="ping")
+                if now - max(heard, asked) >= PING_EVERY_S:
+                    self._send(op="ping")
+                    asked = now
                 continue
             heard = now
             event = self._event(line)
