@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -71,6 +71,14 @@ def collect(
         typer.Option(metavar="PERCENT", help="Before each job wait until at most so much of it is busy."),
     ] = None,
     gate_limit: Annotated[float, typer.Option(metavar="SECONDS", help="Wait no longer for either.")] = 300.0,
+    retry: Annotated[
+        str,
+        typer.Option(
+            metavar="STATUS[,STATUS]",
+            help="Do jobs again that ended so, such as crash,timeout; a new end takes the old one's place.",
+            show_default=False,
+        ),
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")] = False,
     devices_file: DevicesFile = DEVICES_YAML,
     benchmarks: Benchmarks = None,
@@ -79,7 +87,7 @@ def collect(
 ) -> None:
     """Measure workloads on devices, alone and together. Interrupt it and repeat the command to go on.
 
-    Ctrl-C ends after the running jobs; a second one at once.
+    Ctrl-C ends after the running jobs, a second one ends those at once, and a third does not wait for anything.
     """
     from harness.dataset.info import Gate, Settings
     from harness.measure.collection import PLAN_COLUMNS, Request, run_collection
@@ -93,7 +101,7 @@ def collect(
     )  # fmt: skip
     request = Request(
         output, devices_file, benchmarks, devices or [], engines or [], suites or [], settings,
-        hours=hours, jobs=jobs, shard=_shard(shard),
+        hours=hours, jobs=jobs, shard=_shard(shard), retry=_statuses(retry),
     )  # fmt: skip
     rows, complete = run_collection(request, stderr(), dry_run=dry_run)
     show(rows, PLAN_COLUMNS if dry_run else STATUS_COLUMNS, form)
@@ -131,6 +139,15 @@ def _degrees(text: str) -> list[int]:
             f"--degrees {text} must list numbers from 2 to 4, such as 2,3; or 1 for none together."
         )
     return sorted({int(word) for word in words})
+
+
+def _statuses(text: str) -> tuple[str, ...]:
+    from harness.dataset.records import Status
+
+    words, known = tuple(word.strip() for word in text.split(",") if word.strip()), get_args(Status)
+    if unknown := [word for word in words if word not in known]:
+        raise UsageError(f"--retry {unknown[0]} is no status of a job; they are {', '.join(known)}.")
+    return words
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -19,14 +19,22 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = _whole_lines(path)
         self.entries = len(lines)
-        self._file = open(path, "ab")  # noqa: SIM115
-        self._file.truncate(sum(map(len, lines)))
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115
+        self._size = sum(map(len, lines))
+        self._file.truncate(self._size)
 
     def append(self, entry: Entry) -> None:
-        """On return the entry is on disk."""
-        self._file.write(msgspec.json.encode(entry) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """On return the entry is on disk. Where the disk is full (OSError) the journal is as before."""
+        line = msgspec.json.encode(entry) + b"\n"
+        try:
+            written = 0
+            while written < len(line):
+                written += self._file.write(line[written:])
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(self._size)
+            raise
+        self._size += len(line)
         self.entries += 1
 
     def close(self) -> None:

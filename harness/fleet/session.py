@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -60,7 +59,7 @@ class Session:
     ) -> None:
         self._transport, self._device = transport, device
         self._has: set[str] = set()
-        self._cancelled = threading.Event()
+        self._cancelled = False
         deadline = time.monotonic() + wait_s
         while True:
             event = self._greeting()
@@ -144,19 +143,25 @@ class Session:
                 found.append(self._result(event))
             except DeviceError as error:
                 unreadable[event.job] = error.reason
-                self._send(op="aside", dataset=dataset, job=event.job, reason=error.reason)
+                self.put_aside(dataset, event.job, error.reason)
         if event.event != "spool_end":
             raise DeviceError(self._device, f"answered {event.event!r} when asked for its spool")
         for job, reason in unreadable.items():
-            said(f"its result of job {job} cannot be read and is set aside there; the job is done again ({reason})")
+            said(
+                f"its result of job {job} cannot be read and is set aside there; the job is done again ({reason})"
+            )
         return found
 
     def ack(self, dataset: str, job: str) -> None:
         self._send(op="ack", dataset=dataset, job=job)
 
+    def put_aside(self, dataset: str, job: str, reason: str) -> None:
+        """Let the device keep a spooled result apart, as unreadable."""
+        self._send(op="aside", dataset=dataset, job=job, reason=reason)
+
     def cancel(self) -> None:
         """End the running job at once. Returns at once, from any thread or signal handler."""
-        self._cancelled.set()
+        self._cancelled = True
 
     def close(self) -> None:
         self._transport.close()
@@ -179,7 +184,7 @@ class Session:
         heard = asked = time.monotonic()
         cancelled: float | None = None
         while True:
-            if self._cancelled.is_set() and cancelled is None:
+            if self._cancelled and cancelled is None:
                 self._send(op="cancel")
                 cancelled = time.monotonic()
             line = self._transport.receive(min(LISTEN_S, PING_EVERY_S))

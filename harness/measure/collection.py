@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,13 +19,14 @@ from harness.dataset.info import Settings
 from harness.dataset.records import Job
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
-from harness.errors import DeviceError, HarnessError, UsageError
+from harness.errors import DeviceError, HarnessError, Interrupted, UsageError
 from harness.fleet.devices import Device, choose, load_devices
 from harness.fleet.reach import Reached, check_engines, choose_engines, platform_rows, reach_all
 from harness.measure.listener import CollectionProgress
 from harness.measure.plan import Plan, make_plan
 from harness.measure.status import status_rows
-from harness.measure.workers import Outcome, Stop, collect
+from harness.measure.stop import Stop
+from harness.measure.workers import Outcome, collect
 from harness.output import Column
 from harness.progress import bar
 from harness.suites.catalogue import load_suites, select
@@ -53,6 +55,7 @@ class Request:
     hours: float | None = None
     jobs: int | None = None
     shard: tuple[int, int] = (1, 1)
+    retry: tuple[str, ...] = ()
 
 
 def run_collection(
@@ -101,7 +104,9 @@ def run_collection(
         with dataset.locked():
             prepare(dataset, plan, reached, engines, [*workloads, startup], console)
             budget_s = request.hours and request.hours * 3600
-            outcome = measure(dataset, plan, reached, [*workloads, startup], console, budget_s, request.jobs)
+            outcome = measure(
+                dataset, plan, reached, [*workloads, startup], console, budget_s, request.jobs, request.retry
+            )  # fmt: skip
         if outcome.left:
             console.print(f"{outcome.left:,} jobs are left; repeat the command to go on")
         return status_rows(dataset), not outcome.left and not failed
@@ -138,10 +143,12 @@ def measure(
     console: Console,
     budget_s: float | None = None,
     most_jobs: int | None = None,
+    retry: Sequence[str] = (),
 ) -> Outcome:
-    """Collect under a progress bar, no new job after ``budget_s`` or ``most_jobs``.
+    """Collect under a progress bar, no new job after ``budget_s`` or ``most_jobs``; see `workers.collect`.
 
-    The first Ctrl-C or SIGTERM ends it after the running jobs, a second at once.
+    The first Ctrl-C or SIGTERM ends it after the running jobs, a second ends those at once, and a third does not
+    wait for them: what a device has then finished it hands over to the next collection.
     """
     stop = Stop(most_jobs)
     timer = threading.Timer(budget_s or 0, stop.asked.set)
@@ -149,14 +156,19 @@ def measure(
         timer.start()
 
     def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        # Signals come one in the other, and whatever the threads do: no lock, and nothing that is waited for.
+        if stop.at_once.is_set():
+            told = Interrupted()
+            os.write(2, f"\nharness: {told}\n".encode())
+            os._exit(told.exit_code)
         if not stop.asked.is_set():
-            console.print("ending after the running jobs; Ctrl-C again to end at once")
+            os.write(2, b"\nending after the running jobs; Ctrl-C again to end at once\n")
         stop.ask()
 
     before = {which: signal.signal(which, interrupted) for which in (signal.SIGINT, signal.SIGTERM)}
     try:
         with CollectionProgress(console) as progress:
-            outcome = collect(dataset, plan, reached, workloads, progress, stop)
+            outcome = collect(dataset, plan, reached, workloads, progress, stop, retry)
     finally:
         timer.cancel()
         for which, handler in before.items():

@@ -26,9 +26,12 @@ from harness.fleet.session import Refused, Session
 from harness.fleet.transport import LinkLost
 from harness.measure.listener import Listener
 from harness.measure.plan import Plan
+from harness.measure.stop import Stop
 from harness.suites.suite import Workload
 
 ATTEMPTS = 3
+LONGEST_WAIT_S = 10.0  # between two of them
+PATIENCE_S = 30.0  # with a device that is there, but not fit: a full disk, a machine that is paused
 COMPILE_LIMIT_S = 120.0
 LEAST_SAMPLES = 5  # of each member before a co-run may end
 NO_GATE = Gate()
@@ -46,38 +49,8 @@ class Outcome:
     stopped: bool = False
 
 
-class Stop:
-    """Asks a collection to end: the first time after the running jobs, the second time at once.
-
-    With ``most_jobs`` no more than that are started.
-    """
-
-    def __init__(self, most_jobs: int | None = None) -> None:
-        self.asked = threading.Event()
-        self._jobs_left = most_jobs
-        self._running: set[Session] = set()
-        self._lock = threading.Lock()
-
-    def ask(self) -> None:
-        if not self.asked.is_set():
-            self.asked.set()
-            return
-        with self._lock:
-            for session in self._running:
-                session.cancel()
-
-    def take_job(self) -> bool:
-        """Whether one more job may be run."""
-        with self._lock:
-            if self.asked.is_set() or self._jobs_left == 0:
-                return False
-            if self._jobs_left is not None:
-                self._jobs_left -= 1
-            return True
-
-    def running(self, session: Session, yes: bool) -> None:
-        with self._lock:
-            (self._running.add if yes else self._running.discard)(session)
+class Unfit(Exception):
+    """The device was not fit to give a job's result; the text is the cause."""
 
 
 class Worker:
@@ -103,7 +76,12 @@ class Worker:
         self.spool_taken = False
         self.journal = dataset.journal(reached.device.name)
         self.left = deque(jobs)
+        self.unfit: list[Job] = []  # those that ended so: still to do, by a later run
         self.attempts: Counter[str] = Counter()
+        self.crashed: set[str] = set()
+        self.failures, self.failing_since = 0, 0.0  # in a row
+        self.kept = 0
+        self.kept_when_failed: dict[str, int] = {}
         self.set_aside = ""
         self.crash: Exception | None = None
 
@@ -118,7 +96,6 @@ class Worker:
             self._hang_up()
 
     def _work(self) -> None:
-        failures = 0
         while self.left and not self.stop.asked.is_set():
             job: Job | None = None
             try:
@@ -130,18 +107,11 @@ class Worker:
                 if result is None:
                     return  # cancelled
                 self._keep(session, job, result)
-                failures = 0
+            except Unfit as unfit:
+                self._failed(job, str(unfit), PATIENCE_S)
             except (LinkLost, DeviceError, Refused) as error:
-                failures += 1
-                reason = error.reason if isinstance(error, DeviceError) else str(error)
-                self.listener.said(f"{self.device.name}: {reason}")
                 self._hang_up()
-                if job and self._put_back(job, reason):
-                    failures = 0  # it was that job, not the device
-                if failures >= ATTEMPTS:
-                    self.set_aside = reason
-                    return
-                self.stop.asked.wait(0.2 * 2**failures)
+                self._failed(job, error.reason if isinstance(error, DeviceError) else str(error))
 
     def _connected(self) -> Session:
         """A session whose spool has been taken: results that the agent finished while nobody listened."""
@@ -149,14 +119,23 @@ class Worker:
         self.session = session
         if not self.spool_taken:
             waiting = {job.id: job for job in self.left}
-            for result in session.spooled(self.dataset.info.id):
+            for result in session.spooled(self.dataset.info.id, self._said):
                 job = waiting.pop(result.job, None)
-                if job:
-                    self._keep(session, job, result)
-                else:
-                    session.ack(self.dataset.info.id, result.job)
+                try:
+                    if job:
+                        self._keep(session, job, result)
+                    else:
+                        session.ack(self.dataset.info.id, result.job)
+                except Unfit as unfit:
+                    self._said(f"{unfit}; job {result.job} is done again")
+                except DeviceError as error:
+                    session.put_aside(self.dataset.info.id, result.job, error.reason)
+                    self._said(f"{error.reason}; that result is set aside there, and the job is done again")
             self.spool_taken = True
         return session
+
+    def _said(self, text: str) -> None:
+        self.listener.said(f"{self.device.name}: {text}")
 
     def _run(self, session: Session, job: Job) -> JobResult | None:
         payloads = [self.payloads[name] for name in job.workloads]
@@ -193,24 +172,34 @@ class Worker:
             self.stop.running(session, False)
 
     def _keep(self, session: Session, job: Job, result: JobResult) -> None:
-        """Journal a result, and only then let the device forget it."""
+        """Journal a result, and only then let the device forget it. Raises Unfit where it is not final."""
         if tuple(member.workload for member in result.members) != job.workloads:
             raise DeviceError(self.device.name, f"sent other workloads than those of job {job.id}")
+        if any(not measured(member) for member in result.members if member.status == "ok"):
+            raise DeviceError(
+                self.device.name, f"sent no time with a workload of job {job.id} that went well"
+            )
+        unfit = next((member for member in result.members if member.status == "device_unfit"), None)
         crashed = next((member for member in result.members if member.status == "crash"), None)
-        if crashed and not self.attempts[job.id]:
-            # Once may be an accident (memory ran out, somebody killed it); twice is what the workload does.
+        if crashed and not unfit and job.id not in self.crashed:
+            # Once may be an accident; twice is what the workload does.
             self.listener.said(f"{job.platform}: {crashed.workload}: {crashed.reason}; it is repeated once")
+            self.crashed.add(job.id)
             self.attempts[job.id] += 1
             self.left.remove(job)
             self.left.append(job)
-        else:
-            self._finish(job, result)
+        elif not unfit:
+            self._finish(job, result, self.attempts[job.id] + 1)
         session.ack(self.dataset.info.id, job.id)
+        if unfit:
+            session.forget()
+            raise Unfit(unfit.reason)
+        self.failures = 0
+        self.kept += 1
 
-    def _finish(self, job: Job, result: JobResult) -> None:
-        attempts, ended = self.attempts[job.id] + 1, self.ended.get(job.id, 0)
-        version = self.versions.get(job.engine, "")
-        entry = Entry(job, result, version, __version__, attempts, attempt=ended + 1)
+    def _finish(self, job: Job, result: JobResult, attempts: int) -> None:
+        version, attempt = self.versions.get(job.engine, ""), self.ended.get(job.id, 0) + 1
+        entry = Entry(job, result, version, __version__, attempts, attempt)
         self.journal.append(entry)
         self.left.remove(job)
         self.listener.finished(entry)
@@ -219,22 +208,45 @@ class Worker:
             self.dataset.compact(self.device.name)
             self.journal = self.dataset.journal(self.device.name)
 
-    def _put_back(self, job: Job, reason: str) -> bool:
-        """Try a failed job again after the others; after the last attempt it is a row with its reason: True."""
-        if job not in self.left:
-            return False  # it failed after it was journaled
-        if self.attempts[job.id] + 1 < ATTEMPTS:
+    def _failed(self, job: Job | None, reason: str, patience_s: float = 0.0) -> None:
+        """Wait and try again, another job first; end with ``device_unfit`` a job that cannot be done here now.
+
+        That is one that failed so often while others were done, or the last one tried when the device is set aside.
+        """
+        self._said(reason)
+        now = time.monotonic()
+        if not self.failures:
+            self.failing_since = now
+        self.failures += 1
+        gives_up = self.failures >= ATTEMPTS and now - self.failing_since >= patience_s
+        if job and job in self.left:  # it is not where it failed after it was journaled
             self.attempts[job.id] += 1
+            others_done = self.kept > self.kept_when_failed.setdefault(job.id, self.kept)
             self.left.rotate(-1)
-            return False
-        members = [MemberResult(name, "lost", reason[:1000], []) for name in job.workloads]
-        self._finish(job, JobResult(job.id, 0, State(), members))
-        return True
+            often = self.attempts[job.id] >= ATTEMPTS
+            if (often and others_done) or (gives_up and (often or patience_s)):
+                members = [MemberResult(name, "device_unfit", reason[:1000], []) for name in job.workloads]
+                self._finish(job, JobResult(job.id, time.time_ns(), State(), members), self.attempts[job.id])
+                self.unfit.append(job)
+                if others_done:
+                    self.failures = 0
+                    return
+        if gives_up:
+            self.set_aside = reason
+            self.left, left = deque(), self.left
+            self.unfit += left
+            return
+        self.stop.asked.wait(min(LONGEST_WAIT_S, 0.2 * 2**self.failures))
 
     def _hang_up(self) -> None:
         if self.session:
             self.session.close()
         self.session, self.spool_taken = None, False
+
+
+def measured(member: MemberResult) -> bool:
+    """Whether it has a mean."""
+    return any(sample.covered and not sample.warm for sample in member.samples) or member.more_count > 0
 
 
 def refused(job: Job, name: str, reason: str) -> JobResult:
@@ -256,14 +268,15 @@ def collect(
     workloads: Sequence[Workload],
     listener: Listener,
     stop: Stop,
+    retry: Sequence[str] = (),
 ) -> Outcome:
-    """Run what the dataset does not have yet of the plan. The caller holds the dataset's lock.
+    """Run what the dataset does not have yet of the plan, and again what ended with a status of ``retry``.
 
-    A worker per device; a device that fails three times in a row is set aside while the others go on. Whatever
-    ends this, a later call goes on where it ended.
+    The caller holds the dataset's lock. A worker per device; a device that fails three times in a row is set aside
+    while the others go on. Whatever ends this, a later call goes on where it ended.
     """
     dataset.compact()
-    done, ended = dataset.finished(), dataset.attempts()
+    done, ended = dataset.finished(but=retry), dataset.attempts()
     listener.planned(len(plan.jobs), sum(job.id in done for job in plan.jobs))
     payloads = {workload.name: Payload(workload) for workload in workloads}
     workers = []
@@ -281,7 +294,7 @@ def collect(
             raise worker.crash
     dataset.compact()
     return Outcome(
-        left=sum(len(worker.left) for worker in workers),
+        left=sum(len(worker.left) + len(worker.unfit) for worker in workers),
         set_aside={worker.device.name: worker.set_aside for worker in workers if worker.set_aside},
         stopped=stop.asked.is_set(),
     )

@@ -14,7 +14,8 @@ from harness.fleet.devices import Device
 from harness.fleet.reach import Reached, reach
 from harness.fleet.session import Session
 from harness.fleet.transport import LinkLost
-from harness.measure.workers import Stop, collect
+from harness.measure.stop import Stop
+from harness.measure.workers import collect
 from tests.devices import FAKE, job_spec, member
 from tests.measure.storm import Log, make_storm_plan
 

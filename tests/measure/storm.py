@@ -15,7 +15,8 @@ from harness.fleet import session
 from harness.fleet.devices import load_devices
 from harness.fleet.reach import reach_all
 from harness.measure.plan import Plan, make_plan
-from harness.measure.workers import Stop, collect
+from harness.measure.stop import Stop
+from harness.measure.workers import collect
 from harness.suites.suite import Workload
 from tests.devices import FAKE
 

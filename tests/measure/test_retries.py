@@ -15,7 +15,8 @@ from harness.fleet.devices import Device
 from harness.fleet.reach import reach
 from harness.measure.collection import share
 from harness.measure.plan import make_plan
-from harness.measure.workers import Outcome, Stop, collect
+from harness.measure.stop import Stop
+from harness.measure.workers import Outcome, collect
 from harness.suites.suite import Workload
 from tests.devices import FAKE
 from tests.measure.storm import Log
@@ -69,16 +70,16 @@ def test_traps_and_timeouts_are_what_the_workload_does_and_not_repeated(tmp_path
     ]
 
 
-def test_a_job_that_kills_the_agent_each_time_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_job_that_kills_the_agent_each_time_is_unfit_and_left_and_the_others_go_on(tmp_path: Path) -> None:
     rows, outcome = collect_scripts(tmp_path, {"kill_agent": True}, {}, {})
     poison = rows["fake/small/w1"]
     assert (poison["status"], poison["reason"], poison["attempts"]) == (
-        "lost",
+        "device_unfit",
         "the agent was killed by signal 9",
         3,
     )
     assert [rows[f"fake/small/w{n}"]["status"] for n in (0, 2, 3)] == ["ok"] * 3
-    assert outcome == Outcome()
+    assert outcome == Outcome(left=1)
 
 
 def test_no_more_jobs_are_started_than_asked_for(tmp_path: Path) -> None:

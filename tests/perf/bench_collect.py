@@ -23,7 +23,8 @@ from harness.fleet.devices import Device
 from harness.fleet.reach import Reached, reach
 from harness.fleet.session import Session
 from harness.measure.plan import Plan
-from harness.measure.workers import Stop, collect
+from harness.measure.stop import Stop
+from harness.measure.workers import collect
 from harness.suites.suite import Workload
 from tests.devices import FAKE, member, run, session
 
