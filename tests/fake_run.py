@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -25,6 +26,10 @@ class Fake:
 
     def execute(self, stdout):
         script = self.script
+        if "while" in script and not os.path.exists(script["while"]):
+            script = {}
+        if "spawn" in script:  # what lives on beside the runner, in a session of its own
+            subprocess.Popen(["sleep", str(script["spawn"])], start_new_session=True)
         if "sleep_s" in script:
             time.sleep(script["sleep_s"])
         for _ in range(script.get("count", 0)):
@@ -34,6 +39,9 @@ class Fake:
             pass
         with open(stdout, "w") as file:
             file.write(script.get("stdout", ""))
+            file.write(os.environ.get(script.get("environment", ""), ""))
+            if stdout != os.devnull:
+                file.truncate(script.get("bytes", 0) or file.tell())
             if "read" in script:
                 with open(os.path.join(self.preopens[0][1], script["read"])) as given:
                     file.write(given.read())
@@ -41,6 +49,8 @@ class Fake:
             self.script = script = {**script, **script["later"]}
         if script.get("kill_agent"):
             os.kill(os.getppid(), signal.SIGKILL)
+        if script.get("unfit"):
+            raise runner.Unfit(script["unfit"])
         if script.get("trap"):
             raise runner.Trap(script["trap"])
         if "die" in script:

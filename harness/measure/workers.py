@@ -231,7 +231,7 @@ class Worker:
                 if others_done:
                     self.failures = 0
                     return
-        if gives_up:
+        if gives_up and self.left:
             self.set_aside = reason
             self.left, left = deque(), self.left
             self.unfit += left

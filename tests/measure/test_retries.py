@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,15 @@ def _fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def collect_scripts(
-    tmp_path: Path, *scripts: dict[str, object], settings: Settings = SETTINGS, stop: Stop | None = None
+    tmp_path: Path,
+    *scripts: dict[str, object],
+    settings: Settings = SETTINGS,
+    stop: Stop | None = None,
+    startup: dict[str, object] | None = None,
+    retry: Sequence[str] = (),
 ) -> tuple[dict[str, dict[str, object]], Outcome]:
     """Measure fake workloads; the row of each, by its number, and how it ended."""
-    workloads = []
-    for number, script in enumerate([{}, *scripts]):
-        module = tmp_path / f"m{number}"
-        module.write_text(json.dumps(script))
-        workloads.append(Workload(f"fake/small/w{number}", "fake", module, (f"w{number}",)))
+    workloads = make_workloads_of(tmp_path, [startup or {}, *scripts])
     plan = make_plan([("fake", "local")], workloads[1:], workloads[0], settings)
     device = reach(
         Device(transport="local", name="local", cache=str(tmp_path / "cache"), engines=["fake"]), print
@@ -45,9 +47,18 @@ def collect_scripts(
     dataset = Dataset.open_or_create(tmp_path / "data")
     with dataset.locked():
         dataset.begin(settings, "test", plan.jobs)
-        outcome = collect(dataset, plan, [device], workloads, Log(), stop or Stop())
+        outcome = collect(dataset, plan, [device], workloads, Log(), stop or Stop(), retry)
     rows = dataset.observations(["workload", "status", "reason", "attempts", "note"]).to_pylist()
     return {row["workload"]: row for row in rows}, outcome
+
+
+def make_workloads_of(folder: Path, scripts: Sequence[dict[str, object]]) -> list[Workload]:
+    workloads = []
+    for number, script in enumerate(scripts):
+        module = folder / f"m{number}"
+        module.write_text(json.dumps(script))
+        workloads.append(Workload(f"fake/small/w{number}", "fake", module, (f"w{number}",)))
+    return workloads
 
 
 def test_a_crash_is_repeated_once_and_then_a_row(tmp_path: Path) -> None:

@@ -19,11 +19,13 @@ The loop starts at T, and not before the file ``after`` exists. Until the file `
 
 A sample is [start_ns, wall_ns, user_ns, sys_ns, max_rss_kb], clocks monotonic and shared by all processes of the
 device. A trap is {"event": "trap", "reason": TEXT} and ends the runner; so does everything it cannot do, as
-{"event": "fail", "reason": TEXT}. The agent ends a loop by killing the process.
+{"event": "fail", "reason": TEXT}, or as "unfit" where that is the device's trouble: a full disk, a file that is gone.
+The agent ends a loop by killing the process.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -45,6 +47,10 @@ class Trap(Exception):
 
 class Fail(Exception):
     """The engine refused the module or could not be used."""
+
+
+class Unfit(Exception):
+    """Something on the device keeps the module from being measured, through no fault of the module or the engine."""
 
 
 def now_ns() -> int:
@@ -109,6 +115,12 @@ def serve(engine: Any) -> None:
         say(event="trap", reason=str(trap)[:500])
     except Fail as fail:
         say(event="fail", reason=str(fail)[:500])
+    except (Unfit, MemoryError) as unfit:
+        say(event="unfit", reason=str(unfit)[:500] or "its memory ran out")
+    except OSError as error:
+        if error.errno == errno.EFBIG:  # the module wrote more than it may
+            raise
+        say(event="unfit", reason=str(error)[:500])
 
 
 def write_whole(path: str, data: bytes) -> None:
