@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever is killed while they are written."""
+"""Files that are whole or absent, whatever is killed while they are written, and where the user's cache is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def cache_directory(kind: str) -> Path:
+    """Where this user keeps what can be made again: ``harness/kind`` in the cache directory of the XDG rules."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness" / kind
 
 
 @contextlib.contextmanager

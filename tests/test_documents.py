@@ -16,6 +16,7 @@ import typer
 import wasmtime
 
 from harness.cli import app
+from harness.suites import catalogue
 from harness.suites.suite import Suite
 from tests.conftest import ROOT
 from tests.dataset.test_published import write_all
@@ -108,6 +109,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suites: dict[str, Suite
     cache = {"cache": tmp_path / "cache", "wasm3": ", wasm3-i" if HAS_WASM3 else ""}
     (tmp_path / "devices.yaml").write_text(DEVICES.format(**cache))
     shutil.copytree(ROOT / "benchmarks" / "startup", tmp_path / "benchmarks" / "startup")
+    monkeypatch.setattr(catalogue, "shipped_root", lambda: tmp_path / "benchmarks")
     source, suite = suites["polybench"].root, tmp_path / "benchmarks" / "polybench"
     for path in source.glob("*.[ch]"):
         if path.stem in KERNELS or path.suffix == ".h":

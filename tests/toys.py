@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.suites.catalogue import load_suites
+from harness.suites.catalogue import suites_in
 from harness.suites.suite import Suite
 
 FLAGS = (
@@ -69,5 +69,5 @@ def write_suite(root: Path, entries: str, sources: dict[str, str] | None = None,
 
 
 def one_suite(root: Path) -> Suite:
-    (suite,) = load_suites(root).values()
+    (suite,) = suites_in(root).values()
     return suite

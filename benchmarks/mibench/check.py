@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.mibench.inputs import make, mu_law
-from benchmarks.mibench.reference import REFERENCES, Numbers, lengths_of_paths
 from harness.suites.build import build
-from harness.suites.catalogue import load_suites
+from harness.suites.catalogue import suites_in
 from harness.suites.execute import execute
 from harness.suites.suite import Recipe, Suite, Workload
+
+from .inputs import make, mu_law
+from .reference import REFERENCES, Numbers, lengths_of_paths
 
 Samples, Frame = ctypes.c_int16 * 160, ctypes.c_uint8 * 33  # what libgsm takes and gives
 LAST_DIGIT = 1e-6  # of what is printed
@@ -123,8 +124,8 @@ def record(suite: Suite, inputs: Mapping[str, str], outputs: Mapping[str, str]) 
 
 
 def main(arguments: list[str]) -> int:
-    suite = load_suites(Path(__file__).resolve().parent.parent)["mibench"]
-    inputs = suite.root / "build" / "inputs"
+    suite = suites_in(Path(__file__).resolve().parent.parent)["mibench"]
+    inputs = suite.built / "inputs"
     names = {name for name in arguments if not name.startswith("-")}
     if "--record" in arguments:
         build([replace(suite, inputs=None)])

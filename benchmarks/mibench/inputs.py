@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.suites.build import build
-from harness.suites.catalogue import load_suites
+from harness.suites.catalogue import suites_in
 from harness.suites.execute import execute
 
 SAMPLES = {"small": 684_432, "large": 13_305_600}
@@ -234,7 +234,7 @@ def make(directory: Path) -> None:
     for name, data in files.items():
         write(directory / name, data)
 
-    suite = load_suites(Path(__file__).resolve().parent.parent)["mibench"]
+    suite = suites_in(Path(__file__).resolve().parent.parent)["mibench"]
     encoders = {
         f"mibench/{encoder}_{size[0]}": f"{size}.{ending}"
         for encoder, ending in ENCODERS.items()

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.mibench.adpcm import decode, encode
+from .adpcm import decode, encode
 
 Numbers = NDArray[np.floating[Any]]
 Expected = bytes | Numbers

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.polybench.reference import KERNELS, Array, Outputs
 from harness.suites.build import build
-from harness.suites.catalogue import load_suites
+from harness.suites.catalogue import suites_in
 from harness.suites.execute import execute
 from harness.suites.suite import Recipe, Suite, Workload
+
+from .reference import KERNELS, Array, Outputs
 
 ELEMENT = {0: "<f8", 1: "<f4", 2: "<i4"}
 # How far an element may be off, as a part of its value, and as a part of the largest value in its array.
@@ -86,7 +87,7 @@ def record(suite: Suite, hashes: Mapping[str, str]) -> None:
 
 
 def main() -> int:
-    suite = load_suites(Path(__file__).resolve().parent.parent)["polybench"]
+    suite = suites_in(Path(__file__).resolve().parent.parent)["polybench"]
     build([suite])
     hashes, failed = {}, 0
     for workload, recipe in zip(suite.workloads, suite.recipes, strict=True):

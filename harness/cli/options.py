@@ -19,7 +19,8 @@ DatasetPath = Annotated[
     typer.Argument(metavar="DATASET", help="The dataset's directory.", autocompletion=completion.datasets),
 ]
 Benchmarks = Annotated[
-    Path | None, typer.Option("--benchmarks", help="The directory of suites.", show_default="benchmarks/")
+    Path | None,
+    typer.Option("--benchmarks", help="The directory of your own suites.", show_default="benchmarks/"),
 ]
 DEVICES_YAML = Path("devices.yaml")
 

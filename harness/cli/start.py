@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +52,8 @@ def devices(
     from harness.fleet.inspection import inspect_all, show_inspection
 
     form, console = form_of(as_json, as_csv), stderr()
-    found = inspect_all(choose(load_devices(devices_file), names or []), console, setup=setup)
+    known = load_devices(devices_file, partial(console.print, markup=False))
+    found = inspect_all(choose(known, names or []), console, setup=setup)
     show_inspection(found, form)
     if any(one.problem for one in found):
         raise typer.Exit(1)

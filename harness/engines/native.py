@@ -79,7 +79,7 @@ ENGINES: tuple[Engine, ...] = (
         ),
         family="native",
         kind="compiler",
-        how_to_get="on the controller: pip install 'harness[build]'",
+        how_to_get="on the controller: pip install ziglang",
         maker=NativeMaker(),
     ),
 )

@@ -77,7 +77,7 @@ def _by_clang(level: str, kind: Kind) -> Engine:
         _command(),
         family="wasm2c",
         kind=kind,
-        how_to_get="on the controller: apt-get install wabt, pip install 'harness[build]'",
+        how_to_get="on the controller: apt-get install wabt, pip install ziglang",
         maker=maker,
     )
 

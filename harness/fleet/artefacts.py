@@ -16,6 +16,7 @@ from harness.engines import Engine
 from harness.engines.maker import NotMade
 from harness.engines.runners.runner import EMPTY_MODULE
 from harness.errors import SuiteError
+from harness.files import cache_directory
 from harness.fleet.devices import Device
 from harness.suites.suite import Native, Workload
 
@@ -51,7 +52,7 @@ def artefact(engine: Engine, workload: Workload, machine: str) -> Artefact:
         recipe = [engine.name, maker.version(), machine, maker.recipe(workload, machine)]
     except (OSError, SuiteError) as error:
         raise NotMade(str(error)) from error
-    path = _cache() / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
+    path = cache_directory("made") / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
     note = path.with_suffix(".json")
     with _ONE_AT_A_TIME:
         try:
@@ -100,11 +101,6 @@ def version_of(engine: Engine, on_device: str) -> str:
     """The engine's version: what the device told, and what compiled here where that is another. Raises NotMade."""
     parts = [on_device, engine.maker.version() if engine.maker else ""]
     return "+".join(dict.fromkeys(filter(None, parts)))
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "harness" / "made"
 
 
 def _sha256(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -56,12 +56,20 @@ class _DevicesFile(msgspec.Struct, forbid_unknown_fields=True):
     engines: dict[str, CustomEngine] = {}
 
 
-def load_devices(path: str | Path = DEFAULT_PATH) -> dict[str, Device]:
-    """Every device of the file, by name. Raises DevicesError naming the line and the field that is wrong."""
+def load_devices(
+    path: str | Path = DEFAULT_PATH, say: Callable[[str], None] = lambda text: None
+) -> dict[str, Device]:
+    """Every device of the file, by name. Raises DevicesError naming the line and the field that is wrong.
+
+    Without a `devices.yaml` in the working directory it is this machine alone, as ``local``, which `say` hears of.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
+        if path == DEFAULT_PATH:
+            say(f"no {path} here, so this machine is the only device: local")
+            return {"local": Device(transport="local", name="local")}
         raise DevicesError(
             f"no {path}; create one with the line `devices: {{local: {{transport: local}}}}`, or name another "
             "file with --devices-file."

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -65,7 +66,8 @@ def run_collection(
 
     Every name is checked before anything is written.
     """
-    devices = share(choose(load_devices(request.devices_file), request.devices), request.shard)
+    listed = load_devices(request.devices_file, partial(console.print, markup=False))
+    devices = share(choose(listed, request.devices), request.shard)
     check_engines(request.engines)
     suites = load_suites(request.benchmarks)
     known = {w.name: w for suite in suites.values() for w in suite.workloads}

@@ -111,9 +111,7 @@ def _prepare(pool: ThreadPoolExecutor, suite: Suite, force: bool, say: Say) -> _
         return _Kitchen(suite, "", "", force)
     version = compiler()
     if suite.source is not None:
-        ensure_sources(
-            suite.source, suite.root / "build" / "source", lambda text: say(f"{suite.name}: {text}")
-        )
+        ensure_sources(suite.source, suite.built / "source", lambda text: say(f"{suite.name}: {text}"))
     headers = hashlib.sha256()
     for path in sorted(_headers(suite)):
         _digest_file(headers, path, suite.source_root)
@@ -124,9 +122,8 @@ def _prepare(pool: ThreadPoolExecutor, suite: Suite, force: bool, say: Say) -> _
 
 
 def _headers(suite: Suite) -> Iterator[Path]:
-    build_directory = suite.root / "build"
     for path in suite.source_root.rglob("*.h"):
-        if suite.source is not None or not path.is_relative_to(build_directory):
+        if suite.source is not None or not path.is_relative_to(suite.root / "build"):
             yield path
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from harness.dataset.store import Dataset
 from harness.errors import ModuleError, UsageError
+from harness.files import cache_directory
 from harness.opcodes import Counts, cached_count, check_module, count, verify
 from harness.opcodes.instruction_set import CATEGORIES, CODES, OPCODES
 from harness.output import Column, Form
@@ -23,7 +24,6 @@ from harness.progress import bar
 from harness.suites.catalogue import load_workloads, select
 from harness.suites.suite import Workload, identity
 
-CACHE = Path("~/.cache/harness/counts")
 VERIFY_LIMIT_S = 60.0
 
 
@@ -155,7 +155,7 @@ def count_program(program: Program, *, use_cache: bool = True) -> Counts:
     """Run a program once and count, or take what was counted before."""
     if not use_cache:
         return count(program.module, **program.options())
-    return cached_count(program.module, CACHE.expanduser(), **program.options())
+    return cached_count(program.module, cache_directory("counts"), **program.options())
 
 
 def _plain_wall_ns(program: Program) -> int:

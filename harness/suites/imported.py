@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.errors import ModuleError, SuiteError
 from harness.opcodes import check_module
-from harness.suites.catalogue import default_root
+from harness.suites.catalogue import OWN, shipped
 from harness.suites.suite import Suite
 from harness.suites.suite_file import read_suite
 
@@ -33,7 +33,8 @@ class _Found:
 
 
 def import_modules(directory: Path, name: str | None = None, root: Path | None = None) -> Suite:
-    """Copy the modules of `directory` into a new suite `name` (default: the directory's name) under `root`.
+    """Copy the modules of `directory` into a new suite `name` (default: the directory's name) under `root`
+    (default: `benchmarks/` of the working directory).
 
     Modules are taken from `directory/wasm` where that exists, else from `directory`; one in a folder is named
     `suite/folder/module`. A module gets those files of `directory/data` whose path (`data/…`) is written in it. Where
@@ -43,8 +44,10 @@ def import_modules(directory: Path, name: str | None = None, root: Path | None =
     """
     directory = directory.resolve()
     name = _plain(directory.name if name is None else name)
-    target = (default_root() if root is None else root).resolve() / name
+    target = (OWN if root is None else root).resolve() / name
     suite_file = target / "suite.toml"
+    if name in shipped() and target != shipped()[name].root:
+        raise SuiteError(f"harness ships a suite {name}; choose another name with --as.")
     if target.exists() and not (suite_file.exists() and suite_file.read_text().startswith(MARK)):
         raise SuiteError(f"{target} exists and was not imported; choose another name for the suite.")
     base = directory / "wasm" if (directory / "wasm").is_dir() else directory

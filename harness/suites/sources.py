@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import SuiteError
+from harness.files import cache_directory
 from harness.suites.suite import Source
 
 
@@ -24,7 +25,7 @@ def ensure_sources(source: Source, directory: Path, say: Callable[[str], None]) 
     marker = directory / "sha256"
     if marker.exists() and marker.read_text() == source.sha256:
         return
-    archive = cache() / f"{source.sha256}.tar.gz"
+    archive = cache_directory("sources") / f"{source.sha256}.tar.gz"
     if not archive.exists() or _sha256(archive) != source.sha256:
         say(f"fetching {source.sdist}")
         _fetch(source, archive)
@@ -40,12 +41,6 @@ def ensure_sources(source: Source, directory: Path, say: Callable[[str], None]) 
             shutil.copyfile(fresh / source.path / old, fresh / source.path / new)
         (fresh / "sha256").write_text(source.sha256)
         os.replace(fresh, directory)
-
-
-def cache() -> Path:
-    """Where fetched archives are kept: `harness/sources` in the user's cache directory."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "harness" / "sources"
 
 
 def _fetch(source: Source, archive: Path) -> None:

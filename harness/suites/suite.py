@@ -124,7 +124,11 @@ class Library:
 
 @dataclass(frozen=True)
 class Suite:
-    """The recipes are those of the workloads, in the same order."""
+    """The recipes are those of the workloads, in the same order.
+
+    `root` is where suite.toml and the sources lie, `build_root` where everything that is made goes (default:
+    `build/` in the root).
+    """
 
     name: str
     title: str
@@ -135,10 +139,15 @@ class Suite:
     inputs: Inputs | None = None
     source: Source | None = None
     library: Library | None = None
+    build_root: Path | None = None
+
+    @property
+    def built(self) -> Path:
+        return self.build_root or self.root / "build"
 
     @property
     def source_root(self) -> Path:
-        return self.root if self.source is None else self.root / "build" / "source" / self.source.path
+        return self.root if self.source is None else self.built / "source" / self.source.path
 
     def pairs(self) -> Iterator[tuple[Workload, Recipe]]:
         return zip(self.workloads, self.recipes, strict=True)

@@ -119,8 +119,11 @@ class _SuiteFile(msgspec.Struct, forbid_unknown_fields=True):
     check: _Check | None = None
 
 
-def read_suite(path: Path) -> Suite:
-    """The suite of a suite.toml, named as its directory. Raises SuiteError with the entry that is wrong."""
+def read_suite(path: Path, build_root: Path | None = None) -> Suite:
+    """The suite of a suite.toml, named as its directory; what it makes goes to `build_root`, default `build/`.
+
+    Raises SuiteError with the entry that is wrong.
+    """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as e:
@@ -134,19 +137,19 @@ def read_suite(path: Path) -> Suite:
     except msgspec.ValidationError as e:
         what, _, where = str(e).partition(" - at ")
         raise _wrong(path, _spell(where.strip("`"), raw), f"{what[0].lower()}{what[1:]}") from e
-    return _Reader(path, parsed).suite()
+    return _Reader(path, parsed, build_root or path.parent / "build").suite()
 
 
 class _Reader:
-    def __init__(self, path: Path, parsed: _SuiteFile) -> None:
-        self.path, self.root, self.parsed = path, path.parent, parsed
+    def __init__(self, path: Path, parsed: _SuiteFile, built: Path) -> None:
+        self.path, self.root, self.built, self.parsed = path, path.parent, built, parsed
         source = parsed.source
         self.source = (
             None if source is None else Source(source.sdist, source.sha256, source.path, source.copy)
         )
         if self.source is not None and not _SHA256.fullmatch(self.source.sha256):
             raise _wrong(path, "source", f"sha256 is {self.source.sha256!r}, not 64 hexadecimal digits")
-        self.source_root = Suite("", "", self.root, (), (), source=self.source).source_root
+        self.source_root = Suite("", "", self.root, (), (), source=self.source, build_root=built).source_root
 
     def suite(self) -> Suite:
         if not _SAFE.fullmatch(self.root.name):
@@ -172,16 +175,17 @@ class _Reader:
             optional=self.parsed.optional,
             inputs=None if inputs is None else self._inputs(inputs),
             source=self.source,
-            library=Library(self.root / "build" / "library.a", tuple(build.library), tuple(build.flags))
+            library=Library(self.built / "library.a", tuple(build.library), tuple(build.flags))
             if build.library
             else None,
+            build_root=self.built,
         )
 
     def _inputs(self, inputs: _Inputs) -> Inputs:
         for name, sha256 in inputs.sha256.items():
             if "/" in name or not _SAFE.fullmatch(name) or not _SHA256.fullmatch(sha256):
                 raise _wrong(self.path, "inputs", f"{name!r} is not a file name with 64 hexadecimal digits")
-        return Inputs(self._inside("inputs", inputs.script), self.root / "build" / "inputs", inputs.sha256)
+        return Inputs(self._inside("inputs", inputs.script), self.built / "inputs", inputs.sha256)
 
     def _workload(self, name: str, entry: _Entry, size_name: str, size: _Size) -> tuple[Workload, Recipe]:
         place = f"workload {entry.name}" + (f", size {size_name}" if size_name else "")
@@ -198,7 +202,7 @@ class _Reader:
         workload = Workload(
             name=name,
             suite=self.root.name,
-            module=self.root / "build" / size_name / f"{entry.name}.wasm",
+            module=self.built / size_name / f"{entry.name}.wasm",
             argv=(entry.name, *size.args),
             stdin=None if size.stdin is None else self._inside(place, size.stdin),
             files=self._files(place, size.files),
@@ -233,7 +237,7 @@ class _Reader:
         check, name = self.parsed.check, workload.argv[0]
         if check is None or name in check.apart:
             return None
-        module = self.root / "build" / "check" / f"{name}.wasm"
+        module = self.built / "check" / f"{name}.wasm"
 
         def named(text: str) -> str:
             return text.replace("{name}", name)
@@ -266,10 +270,12 @@ class _Reader:
         return tuple(found)
 
     def _inside(self, place: str, file: str, root: Path | None = None) -> Path:
-        root = root or self.root
-        if not (root / file).resolve().is_relative_to(self.root.resolve()):
+        """Where a file of the suite lies; `build/…` names what the suite makes, wherever that goes."""
+        first, _, rest = file.partition("/")
+        path = self.built / rest if root is None and first == "build" else (root or self.root) / file
+        if not any(path.resolve().is_relative_to(one.resolve()) for one in (self.root, self.built)):
             raise _wrong(self.path, place, f"the file {file!r} lies outside the suite's directory")
-        return root / file
+        return path
 
 
 def _wrong(path: Path, place: str, what: str) -> SuiteError:

@@ -1,4 +1,4 @@
-"""The C compiler and the archiver: `ziglang`, a package of the `build` extra."""
+"""The C compiler and the archiver: `ziglang`, a package that is installed with harness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def compiler() -> str:
         return f"ziglang {metadata.version('ziglang')}"
     except metadata.PackageNotFoundError:
         raise SuiteError(
-            "no C compiler to build the suites with; install it with: pip install 'harness[build]'"
+            "no C compiler to build the suites with; install it with: pip install ziglang"
         ) from None
 
 

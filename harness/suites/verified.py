@@ -1,4 +1,4 @@
-"""Whether built modules are right, remembered in `build/verified.json` of their suite."""
+"""Whether built modules are right, remembered in a `verified.json` beside them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def judge(suite: Suite, workload: Workload, recipe: Recipe, *, force: bool = Fal
 
     Where the suite has a check for the workload, "as expected" means that the check ended well too.
     """
-    key, path = _identity(workload, recipe), suite.root / "build" / "verified.json"
+    key, path = _identity(workload, recipe), suite.built / "verified.json"
     right = RIGHT[0] if workload.expect.stdout_sha256 or recipe.check else RIGHT[1]
     if not force and _read(path).get(workload.name) == key:
         return right

@@ -28,7 +28,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["collect", "-o", "data"], "no devices.yaml; create one with"),
+        (["collect", "-o", "data", "--devices-file", "none.yaml"], "no none.yaml; create one with"),
         (["collect", "-o", "data", "--devices-file", "bad.yaml"], "bad.yaml, line 2, devices.a.speed"),
         (["collect", "-o", "data", "--devices-file", "good.yaml", "-d", "lokal"], "no device named 'lokal'"),
         (

@@ -8,7 +8,7 @@ import pytest
 
 from harness.engines import ENGINES
 from harness.errors import DevicesError, UnknownName
-from harness.fleet.devices import choose, load_devices
+from harness.fleet.devices import Device, choose, load_devices
 from tests.conftest import ROOT
 
 
@@ -57,9 +57,21 @@ def test_a_mistake_is_told_with_its_line_and_field(text: str, told: str, tmp_pat
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_file_is_told_with_what_to_write(tmp_path: Path) -> None:
+def test_a_missing_file_that_was_named_is_told_with_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(DevicesError, match="create one with the line"):
         load_devices(tmp_path / "none.yaml")
+
+
+def test_without_a_file_this_machine_is_the_only_device_and_it_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+    assert load_devices(say=said.append) == {"local": Device(transport="local", name="local")}
+    assert said == ["no devices.yaml here, so this machine is the only device: local"]
+    (tmp_path / "devices.yaml").write_text("devices: {pi: {transport: ssh}}\n")
+    assert list(load_devices(say=said.append)) == ["pi"]
+    assert len(said) == 1
 
 
 def test_unknown_engines_and_devices_come_with_the_nearest_names(tmp_path: Path) -> None:

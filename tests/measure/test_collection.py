@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.measure.collection import left_out
+from harness.suites import catalogue
 from harness.suites.catalogue import load_suites, load_workloads
 from tests.conftest import ROOT
 from tests.toys import EMPTY, write_suite
@@ -17,9 +18,11 @@ SIZES = "[[workload]]\nname = '{}'\nsizes = {{ s = {{}}, l = {{ args = ['l'] }} 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with three suites: one ordinary with a heavy size, one optional, and the empty module."""
+    """A directory with three suites: one ordinary with a heavy size, one optional, and the empty module. There are
+    no others."""
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "benchmarks"
+    monkeypatch.setattr(catalogue, "shipped_root", lambda: root)
     entries = SIZES.format("a") + SIZES.format("b")
     toys = write_suite(root, entries, {"a.c": EMPTY, "b.c": EMPTY})
     (toys / "suite.toml").write_text("heavy = ['l']\n" + (toys / "suite.toml").read_text())

@@ -15,12 +15,12 @@ from benchmarks.mibench.inputs import make
 from benchmarks.mibench.reference import REFERENCES
 from harness.opcodes import count, decode
 from harness.suites.build import build
-from harness.suites.catalogue import load_suites
+from harness.suites.catalogue import suites_in
 from harness.suites.execute import verify
 from harness.suites.suite import Recipe, Suite, Workload
 from tests.conftest import ROOT
 
-SUITE = load_suites(ROOT / "benchmarks")["mibench"]
+SUITE = suites_in(ROOT / "benchmarks")["mibench"]
 INPUTS = SUITE.root / "build" / "inputs"
 BY_NAME = {workload.argv[0]: (workload, recipe) for workload, recipe in SUITE.pairs()}
 SPEECH = {"toast_s", "toast_l", "untoast_s", "untoast_l"}
@@ -38,7 +38,7 @@ def changed_copy(tmp_path: Path, name: str, file: str, old: str, new: str) -> tu
     text = (root / file).read_text()
     assert old in text
     (root / file).write_text(text.replace(old, new, 1))
-    suite = load_suites(root.parent)["mibench"].only([f"mibench/{name}"])
+    suite = suites_in(root.parent)["mibench"].only([f"mibench/{name}"])
     build([suite])
     return suite, suite.workloads[0], suite.recipes[0]
 
@@ -103,7 +103,7 @@ def test_inputs_are_the_same_bytes_when_made_again(tmp_path: Path) -> None:
 def test_one_program_is_built_with_its_inputs_where_nothing_was_built(tmp_path: Path) -> None:
     root = tmp_path / "benchmarks" / "mibench"
     shutil.copytree(SUITE.root, root, ignore=shutil.ignore_patterns("build", "__pycache__"))
-    suite = load_suites(root.parent)["mibench"].only(["mibench/untoast_s"])
+    suite = suites_in(root.parent)["mibench"].only(["mibench/untoast_s"])
     build([suite])
     assert verify(suite.workloads[0]) is None
 

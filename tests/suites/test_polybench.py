@@ -12,11 +12,11 @@ from benchmarks.polybench.check import check, difference, parameters_of, read_ou
 from benchmarks.polybench.reference import KERNELS
 from harness.opcodes import count, decode
 from harness.suites.build import build, verify
-from harness.suites.catalogue import load_suites
+from harness.suites.catalogue import suites_in
 from harness.suites.suite import Recipe, Suite, Workload
 from tests.conftest import ROOT
 
-SUITE = load_suites(ROOT / "benchmarks")["polybench"]
+SUITE = suites_in(ROOT / "benchmarks")["polybench"]
 WORKLOADS = {workload.name: workload for workload in SUITE.workloads}
 NAMES = [name for name in WORKLOADS if "/large/" not in name]
 # Of the large ones, all of which `python -m benchmarks.polybench.check` checks in a quarter of an hour.
@@ -51,7 +51,7 @@ def copy_of_suite(
     text = source.read_text()
     assert old in text
     source.write_text(text.replace(old, new, 1))
-    whole = load_suites(root.parent)["polybench"]
+    whole = suites_in(root.parent)["polybench"]
     number = [w.name for w in whole.workloads].index(f"polybench/mini/{kernel}")
     workload, recipe = whole.workloads[number], whole.recipes[number]
     suite = Suite(whole.name, whole.title, whole.root, (workload,), (recipe,))

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+import harness
 from harness.errors import SuiteError, UnknownName
-from harness.suites.catalogue import load_suites, load_workloads, select
+from harness.suites import catalogue
+from harness.suites.catalogue import load_suites, load_workloads, select, shipped, suites_in
 from harness.suites.suite import Expectation, InputFile, Workload
 from tests.toys import one_suite, write_suite
 
@@ -26,8 +29,8 @@ def test_an_entry_becomes_a_workload_with_argv_stdin_files_and_expectation(tmp_p
         stdout_sha256 = "{"0" * 64}"
         """,
     )
-    assert load_workloads(tmp_path) == {
-        "toys/large/copy": Workload(
+    assert one_suite(tmp_path).workloads == (
+        Workload(
             name="toys/large/copy",
             suite="toys",
             module=root / "build" / "large" / "copy.wasm",
@@ -35,8 +38,8 @@ def test_an_entry_becomes_a_workload_with_argv_stdin_files_and_expectation(tmp_p
             stdin=root / "data" / "in",
             files=(InputFile("text", root / "data" / "large.txt"),),
             expect=Expectation(2, "0" * 64),
-        )
-    }
+        ),
+    )
 
 
 def test_a_recipe_adds_the_flags_of_suite_workload_and_size(tmp_path: Path) -> None:
@@ -81,7 +84,7 @@ def test_a_mistake_in_suite_toml_is_named_with_its_file_and_entry(
 ) -> None:
     root = write_suite(tmp_path, entries)
     with pytest.raises(SuiteError) as error:
-        load_suites(tmp_path)
+        suites_in(tmp_path)
     assert str(error.value).startswith(str(root / "suite.toml"))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
@@ -92,21 +95,64 @@ def test_a_link_out_of_the_suite_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret.c").write_text("")
     (root / "a.c").symlink_to(tmp_path / "secret.c")
     with pytest.raises(SuiteError, match="lies outside"):
-        load_suites(tmp_path)
+        suites_in(tmp_path)
 
 
-def test_a_directory_without_suites_says_where_it_looked(tmp_path: Path) -> None:
+# Finding
+
+A = "[[workload]]\nname = 'a'\nsizes = { s = {} }"
+
+
+def test_a_directory_that_was_named_and_has_no_suite_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match=r"no suite at .*suite\.toml"):
         load_suites(tmp_path)
 
 
-def test_benchmarks_of_the_current_directory_come_first(
+def test_own_suites_are_added_to_those_that_are_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "polybench" in load_suites()
-    write_suite(tmp_path / "benchmarks", "[[workload]]\nname = 'a'\nsizes = { s = {} }")
-    assert list(load_suites()) == ["toys"]
+    names = list(shipped())
+    (tmp_path / "benchmarks" / "of something else").mkdir(parents=True)
+    assert (list(load_suites()), "startup/none/empty" in load_workloads()) == (names, True)
+    write_suite(tmp_path / "benchmarks", A)
+    write_suite(tmp_path / "there", A, name="others")
+    assert list(load_suites()) == [*names, "toys"]
+    assert list(load_suites("there")) == [*names, "others"]
+
+
+def test_another_suite_of_a_shipped_name_is_refused_by_name(tmp_path: Path) -> None:
+    root = write_suite(tmp_path, A, name="startup")
+    with pytest.raises(SuiteError) as error:
+        load_suites(tmp_path)
+    assert str(error.value).startswith(f"{root} is another suite than the startup that harness ships; ")
+
+
+def test_a_copy_of_a_shipped_suite_stands_for_it_until_a_source_is_changed(tmp_path: Path) -> None:
+    root = tmp_path / "polybench"
+    shutil.copytree(shipped()["polybench"].root, root, ignore=shutil.ignore_patterns("build", "*.py"))
+    assert load_suites(tmp_path)["polybench"].built == root / "build"
+    (root / "own.c").write_text("int more;")
+    load_suites(tmp_path)
+    (root / "gemm.c").write_text("int other;")
+    with pytest.raises(SuiteError, match="polybench is another suite than"):
+        load_suites(tmp_path)
+
+
+def test_an_installed_suite_is_built_in_the_users_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site-packages" / "harness"
+    root = write_suite(package / "benchmarks", A.replace("{} }", "{}, l = { stdin = 'build/inputs/text' } }"))
+    monkeypatch.setattr(catalogue, "__file__", str(package / "suites" / "catalogue.py"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cache = tmp_path / "cache" / "harness" / "suites" / harness.__version__ / "toys"
+    suite = load_suites()["toys"]
+    assert (suite.root, suite.built) == (root, cache)
+    assert [(w.module, w.stdin) for w in suite.workloads] == [
+        (cache / "s" / "a.wasm", None),
+        (cache / "l" / "a.wasm", cache / "inputs" / "text"),
+    ]
 
 
 # Selecting
@@ -157,7 +203,7 @@ def test_heavy_names_sizes_or_workloads_of_the_suite(tmp_path: Path) -> None:
     )
     text = (root / "suite.toml").read_text()
     (root / "suite.toml").write_text(f"heavy = ['l', 'b']\n{text}")
-    known = load_workloads(tmp_path)
+    known = {w.name: w for w in one_suite(tmp_path).workloads}
     assert [(w.name, w.heavy) for w in known.values()] == [
         ("toys/s/a", False), ("toys/l/a", True), ("toys/b", True),
     ]  # fmt: skip
@@ -166,7 +212,7 @@ def test_heavy_names_sizes_or_workloads_of_the_suite(tmp_path: Path) -> None:
     assert len(select(known, [], heavy=True)) == 3
     (root / "suite.toml").write_text(f"heavy = ['huge']\n{text}")
     with pytest.raises(SuiteError, match="heavy: 'huge' is neither a size nor a workload of the suite"):
-        load_suites(tmp_path)
+        suites_in(tmp_path)
 
 
 def test_a_workload_without_sizes_is_named_by_suite_and_name(tmp_path: Path) -> None:
