@@ -125,6 +125,8 @@ def record(suite: Suite, inputs: Mapping[str, str], outputs: Mapping[str, str]) 
 
 def main(arguments: list[str]) -> int:
     suite = suites_in(Path(__file__).resolve().parent.parent)["mibench"]
+    if "--record" in arguments and suite.built.parent != suite.root:
+        raise SystemExit(f"{suite.root} is installed; record the hashes in a checkout of harness.")
     inputs = suite.built / "inputs"
     names = {name for name in arguments if not name.startswith("-")}
     if "--record" in arguments:

@@ -88,6 +88,8 @@ def record(suite: Suite, hashes: Mapping[str, str]) -> None:
 
 def main() -> int:
     suite = suites_in(Path(__file__).resolve().parent.parent)["polybench"]
+    if "--record" in sys.argv[1:] and suite.built.parent != suite.root:
+        raise SystemExit(f"{suite.root} is installed; record the hashes in a checkout of harness.")
     build([suite])
     hashes, failed = {}, 0
     for workload, recipe in zip(suite.workloads, suite.recipes, strict=True):
