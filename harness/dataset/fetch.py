@@ -29,13 +29,32 @@ _CHUNK = 1 << 18
 _LOST = (urllib.error.URLError, HTTPException, OSError)
 
 
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of a manifest. Without ``sha256`` its content is taken as it comes, and said to be."""
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One file of a manifest; ``git_blob`` is the name git gives its content.
+
+    With neither ``sha256`` nor ``git_blob`` its content is taken as it comes, and said to be.
+    """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^(data|if2|if3|if4)\.npz$")]
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://")]
     bytes: Annotated[int, msgspec.Meta(gt=0)] | None = None
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
+    git_blob: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}$")] | None = None
+
+    @property
+    def pinned(self) -> bool:
+        return self.sha256 is not None or self.git_blob is not None
+
+    def difference(self, path: Path) -> str | None:
+        """How the file at ``path`` is not this one, to follow its name in a sentence."""
+        size, digest = path.stat().st_size, sha256_of(path)
+        if self.bytes is not None and size != self.bytes:
+            return f"has {size:,} bytes, not the {self.bytes:,} of the manifest"
+        if self.sha256 is not None and digest != self.sha256:
+            return f"has SHA-256 {digest}, not {self.sha256} as the manifest says"
+        if self.git_blob is not None and (blob := git_blob_of(path)) != self.git_blob:
+            return f"is git's blob {blob}, not {self.git_blob} as the manifest says"
+        return None
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,10 +92,10 @@ def fetch(manifest: Manifest, folder: Path, console: Console) -> None:
         path = folder / source.name
         if not path.exists():
             _download(source, path, console)
-        size, digest = path.stat().st_size, _digest(path)
-        if problem := _wrong(source, size, digest):
+        if problem := source.difference(path):
             raise FetchError(f"{path} {problem}; remove it and repeat the command.")
-        if source.sha256 is None:
+        size, digest = path.stat().st_size, sha256_of(path)
+        if not source.pinned:
             console.print(f"{source.name}: {size:,} bytes, not pinned; its SHA-256 is {digest}")
         came.append(msgspec.structs.replace(source, bytes=size, sha256=digest))
     with replacing(folder / "manifest.json") as partial:
@@ -87,7 +106,7 @@ def _download(source: Source, path: Path, console: Console) -> None:
     partial = path.with_name(f"{path.name}.partial")
     with bar(console, f"fetching {source.name} (KiB)", (source.bytes or 0) // 1024) as progress:
         _receive(source, partial, lambda done, total: progress.at(done // 1024, total // 1024))
-    if problem := _wrong(source, partial.stat().st_size, _digest(partial)):
+    if problem := source.difference(partial):
         partial.unlink()
         raise FetchError(f"{source.url} {problem}; it was not kept, check the URL or the manifest.")
     os.replace(partial, path)
@@ -97,7 +116,7 @@ def _receive(source: Source, partial: Path, progress: Callable[[int, int], None]
     """Until the file is whole; a lost connection is taken up where it broke."""
     failures, etag = 0, None
     while True:
-        if source.sha256 is None and etag is None:
+        if not source.pinned and etag is None:
             partial.unlink(missing_ok=True)  # nothing would show that the rest is of another version
         before = partial.stat().st_size if partial.exists() else 0
         if before and before == source.bytes:
@@ -165,14 +184,15 @@ def _store(
         raise OSError(f"the connection broke off after {done:,} of {total:,} bytes")
 
 
-def _wrong(source: Source, size: int, digest: str) -> str | None:
-    if source.bytes is not None and size != source.bytes:
-        return f"has {size:,} bytes, not the {source.bytes:,} of the manifest"
-    if source.sha256 is not None and digest != source.sha256:
-        return f"has SHA-256 {digest}, not {source.sha256} as the manifest says"
-    return None
-
-
-def _digest(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_blob_of(path: Path) -> str:
+    """SHA-1 of ``blob SIZE\\0`` and the content, as git names it."""
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with open(path, "rb") as file:
+        while block := file.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()

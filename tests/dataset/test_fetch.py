@@ -191,6 +191,34 @@ def test_what_is_not_pinned_is_said_and_pinned_by_what_came(
     assert written == json.loads(manifest.read_text())
 
 
+def blob_of(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest()
+
+
+def test_a_file_is_as_well_pinned_by_the_name_git_gives_it(
+    harness, server: Server, manifest: Path, tmp_path: Path
+) -> None:
+    assert blob_of(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"  # as `git hash-object` says
+    files = json.loads(manifest.read_text())["files"]
+    for file in files:
+        del file["sha256"], file["bytes"]
+        file["git_blob"] = blob_of(server.files[file["name"]])
+    manifest.write_text(json.dumps({"files": files}))
+    command = ["import", "--fetch", "--manifest", manifest, tmp_path / "got", "-o", tmp_path / "data"]
+    server.tricks = ["wrong"]
+    ran = harness(*command)
+    assert (ran.code, (tmp_path / "got" / "data.npz").exists()) == (1, False)
+    assert f", not {files[0]['git_blob']} as the manifest says; it was not kept" in ran.err
+    server.tricks = ["drop"] + ["unwell"] * (fetch.TRIES - 1)
+    assert harness(*command).code == 1
+    server.asked.clear()
+    ran = harness(*command)
+    assert (ran.code, "not pinned" in ran.err) == (0, False)
+    assert server.asked[0] == ("data.npz", f"bytes={len(server.files['data.npz']) // 2}-")
+    written = json.loads((tmp_path / "got" / "manifest.json").read_text())["files"]
+    assert [file["git_blob"] for file in written] == [file["git_blob"] for file in files]
+
+
 def test_a_missing_url_says_what_to_name(harness, server: Server, manifest: Path, tmp_path: Path) -> None:
     del server.files["if2.npz"]
     ran = harness("import", "--fetch", "--manifest", manifest, tmp_path / "got", "-o", tmp_path / "data")
@@ -217,7 +245,9 @@ def test_a_wrong_manifest_is_one_sentence(text: str | None, told: str, harness, 
     assert not (tmp_path / "got").exists()
 
 
-def test_the_manifest_that_comes_with_harness_names_the_four_files() -> None:
-    assert [source.name for source in fetch.read_manifest(None).files] == [
-        "data.npz", "if2.npz", "if3.npz", "if4.npz",
-    ]  # fmt: skip
+def test_the_manifest_that_comes_with_harness_pins_the_four_files_of_one_commit() -> None:
+    files = fetch.read_manifest(None).files
+    assert [source.name for source in files] == ["data.npz", "if2.npz", "if3.npz", "if4.npz"]
+    assert all(source.pinned for source in files)
+    [commit] = {source.url.removesuffix(source.name) for source in files}
+    assert commit.endswith("/b94541c2bee815be183b4bb3dda9685afb41e2e7/data/")
