@@ -33,7 +33,7 @@ def offered(harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 def test_commands_devices_and_engines(offered, tmp_path: Path) -> None:
     assert offered("harness com") == ["compare"]
-    assert offered("harness collect -d ") == []
+    assert offered("harness collect -d ") == ["local"]
     (tmp_path / "devices.yaml").write_text("devices: {pi-4: {transport: local}, pi-5: {transport: local}}\n")
     assert offered("harness collect -d ") == ["pi-4", "pi-5"]
     assert offered("harness devices pi-5") == ["pi-5"]

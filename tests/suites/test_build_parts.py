@@ -9,13 +9,20 @@ import pytest
 from rich.console import Console
 
 from harness.errors import SuiteError, UnknownName
+from harness.suites import catalogue
 from harness.suites import verified as verifying
 from harness.suites.build import build
-from harness.suites.catalogue import load_suites
+from harness.suites.catalogue import suites_in
 from harness.suites.execute import execute, verify
 from harness.suites.ready import build_and_verify
 from harness.suites.suite import Workload
 from tests.toys import COPY, EMPTY, TWO_SIZES, one_suite, write_suite
+
+
+@pytest.fixture(autouse=True)
+def _no_shipped_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "shipped_root", lambda: tmp_path)
+
 
 INPUTS = """
 [inputs]
@@ -172,5 +179,5 @@ def test_sources_in_the_cache_are_unpacked_and_compiled(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     source = f'[source]\nsdist = "thing==1"\nsha256 = "{sha256}"\npath = "thing-1"\ncopy = {{ "new/h.h" = "h.old" }}\n'
     write_suite(tmp_path / "suites", source + '[[workload]]\nname = "a"\n')
-    suites = list(load_suites(tmp_path / "suites").values())
+    suites = list(suites_in(tmp_path / "suites").values())
     assert [[one.compiled for one in build(suites)] for _ in range(2)] == [[True], [False]]

@@ -110,6 +110,13 @@ def test_a_suite_of_sources_is_never_written_over(tmp_path: Path) -> None:
     assert (root / "suite.toml").read_text() == before
 
 
+def test_the_name_of_a_shipped_suite_is_refused(tmp_path: Path) -> None:
+    there = tree(tmp_path / "lab", {"a.wasm": EMPTY})
+    with pytest.raises(SuiteError, match="harness ships a suite mibench; choose another name with --as"):
+        import_modules(there, "mibench", tmp_path / "benchmarks")
+    assert not (tmp_path / "benchmarks").exists()
+
+
 def test_a_file_that_is_no_module_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     there = tree(tmp_path / "lab", {"a.wasm": EMPTY, "b.wasm": b"\x7fELF"})
     with pytest.raises(ModuleError, match=r"b\.wasm.*take it out of .*lab to import the others"):
