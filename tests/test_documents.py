@@ -29,6 +29,9 @@ ONLY_PARSED = {
     "harness evaluate datasets/published --shares 10,50,90 --jobs 2": "trains for an hour",
     "harness place lab.npz deadlines.csv --check datasets/lab": "needs more jobs; tests/decide/test_place_check.py",
     "harness place lab.npz deadlines.csv --violations 0.01 --check datasets/lab": "the same",
+    "harness simulate lab.npz --check datasets/lab -e wasmtime-j": "needs more jobs; tests/decide/test_simulate.py",
+    "harness simulate lab.npz --check datasets/lab -e wasmtime-j --policy srpt --policy wfq:0.4,1 "
+    "-o policies.csv": "the same",
     "harness build --import lab": "needs CPython for WASI; tests/suites/test_wasi_python.py runs its whole block",
     "harness count lab": "the same block",
     "harness collect -o datasets/lab -s lab/python/words -e wasmtime-j -e wasm3-i "

@@ -142,3 +142,75 @@ def place(
     console.print(placing.told(deadlines, placement, checked=violations is not None), markup=False)
     if any(row["device"] is None for row in rows):
         raise typer.Exit(1)
+
+
+@command(
+    "harness simulate published.npz --check datasets/published -e wasmtime-j",
+    "harness simulate published.npz --check datasets/published -e wasmtime-j --policy srpt --policy wfq:0.4,1",
+    "harness simulate lab.npz --check datasets/lab -e wasmtime-j --arrivals arrivals.csv -o policies.png",
+)
+def simulate(
+    model: ModelPath,
+    check: Annotated[
+        Path,
+        typer.Option(
+            metavar="DATASET",
+            help="Its held-out times are what passes; the model's predictions are what policies see.",
+            autocompletion=completion.datasets,
+        ),
+    ],
+    engine: Annotated[
+        str, typer.Option("--engine", "-e", help="Under which engine.", autocompletion=completion.engines)
+    ],
+    devices: Annotated[
+        list[str] | None,
+        typer.Option("--device", "-d", help="The pool; default: all.", autocompletion=completion.devices),
+    ] = None,
+    policies: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            metavar="fifo|ps|srpt|2d|wfq:T,W",
+            help="Which policies, repeatable.",
+            show_default="all named, and the weighted queues that nobody beats",
+        ),
+    ] = None,
+    arrivals: Annotated[
+        str, typer.Option(metavar="poisson|FILE", help="Drawn, or a file with columns arrival_s, workload.")
+    ] = "poisson",
+    load: Annotated[
+        float, typer.Option(help="Share of time that drawn jobs keep the pool busy.", min=0.01)
+    ] = 0.8,
+    jobs: Annotated[int, typer.Option(help="How many are drawn for a trace.", min=10)] = 1500,
+    front: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B", help="Two of mean, p50, p90, p99, err, err90, err99 that should be small."
+        ),
+    ] = "mean,err99",
+    seed: Annotated[int, typer.Option(help="Decides what is drawn.")] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Also write the table (CSV, Parquet, JSON lines) or draw it (PNG)."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Run scheduling policies over held-out times: how soon jobs end, and how well that was told at arrival."""
+    from harness.decide import policy_study as study
+    from harness.decide.predict import load_model, write_batch
+    from harness.progress import bar
+
+    form, console = form_of(as_json, as_csv), stderr()
+    wish = study.Study.of(engine, devices or [], policies or [], arrivals, load, jobs, front, seed)
+    loaded = load_model(model)
+    with bar(console, "simulating", 1) as progress:
+        rows, told = study.run_study(loaded, check, wish, progress.at)
+    if output and output.suffix == ".png":
+        study.draw_study(rows, wish.front, output)
+    elif output:
+        write_batch(output, rows)
+    show(rows, study.SIMULATE_COLUMNS, form)
+    console.print(told, markup=False)

@@ -18,7 +18,8 @@ from pitot_core import Observations, Pitot
 NAMES = {"chosen": "quantiles chosen by margin", "naive": "naive CQR", "plain": "plain split conformal"}
 
 
-def _axes(count: int, width: float = 4.2) -> tuple[Any, Any]:
+def new_axes(count: int, width: float = 4.2) -> tuple[Any, Any]:
+    """A figure and its plots side by side. Raises ModelError without matplotlib."""
     try:
         import matplotlib
     except ImportError:
@@ -34,7 +35,8 @@ def _axes(count: int, width: float = 4.2) -> tuple[Any, Any]:
     return figure, axes[0]
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save_figure(figure: Any, path: Path) -> Path:
+    """As PNG, or what the extension says."""
     from matplotlib import pyplot
 
     figure.savefig(path, dpi=150)
@@ -45,7 +47,7 @@ def _save(figure: Any, path: Path) -> Path:
 def error_by_share(summary: Sequence[dict[str, Any]], path: Path) -> Path:
     """Figures 4 and 6: MAPE against the training share, isolated and beside others, published values dashed."""
     groups = sorted({row["co_runners"] for row in summary})
-    figure, axes = _axes(len(groups))
+    figure, axes = new_axes(len(groups))
     for axis, group in zip(axes, groups, strict=True):
         for method in dict.fromkeys(row["method"] for row in summary):
             rows = sorted(
@@ -61,13 +63,13 @@ def error_by_share(summary: Sequence[dict[str, Any]], path: Path) -> Path:
                 axis.plot(*zip(*known, strict=True), "--", color=line.lines[0].get_color(), alpha=0.5)
         axis.set(xlabel="training share, %", ylabel="MAPE, %", title=_group(group), yscale="log")
     axes[0].legend(fontsize=7, title="dashed: published", title_fontsize=7)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def margin_by_eps(summary: Sequence[dict[str, Any]], share: float, path: Path) -> Path:
     """Figure 5: margin (Eq. 11) against ε at one training share, for three kinds of bounds."""
     rows = [row for row in summary if row["method"] == "ours" and row["share"] == share]
-    figure, axes = _axes(max(1, len(rows)))
+    figure, axes = new_axes(max(1, len(rows)))
     for axis, row in zip(axes, sorted(rows, key=lambda row: str(row["co_runners"])), strict=False):
         for bound, key in BOUNDS.items():
             known = [(eps, 100 * row[f"{key}_{eps:g}"]) for eps in EPSILONS if f"{key}_{eps:g}" in row]
@@ -75,12 +77,12 @@ def margin_by_eps(summary: Sequence[dict[str, Any]], share: float, path: Path) -
                 axis.plot(*zip(*known, strict=True), marker="o", label=NAMES[bound])
         axis.set(xlabel="ε", ylabel="margin, %", title=_group(row["co_runners"]))
         axis.legend(fontsize=7)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def embeddings(model: Pitot, path: Path, seed: int = 0) -> Path:
     """Figure 7: workloads and platforms in two dimensions, by suite and engine."""
-    figure, axes = _axes(2, 5.0)
+    figure, axes = new_axes(2, 5.0)
     for axis, layout, what in zip(
         axes, layouts(model, seed), ("workloads by suite", "platforms by engine"), strict=True
     ):
@@ -91,7 +93,7 @@ def embeddings(model: Pitot, path: Path, seed: int = 0) -> Path:
             axis.scatter(*layout.places[chosen].T, s=10, label=group)
         axis.set(title=what, xticks=[], yticks=[])
         axis.legend(fontsize=6)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def interference(model: Pitot, observations: Observations, path: Path) -> Path:
@@ -114,7 +116,7 @@ def interference(model: Pitot, observations: Observations, path: Path) -> Path:
     measured = rows.log_ns[known] - np.array([alone[pair] for pair, k in zip(pairs, known, strict=True) if k])
     parts = model.explain(rows[known])
     predicted = np.log(parts.total_ns) - np.log(parts.startup_ns + parts.work_ns)
-    figure, axes = _axes(3)
+    figure, axes = new_axes(3)
     axes[0].hexbin(
         np.exp(predicted), np.exp(measured), gridsize=60, bins="log", xscale="log", yscale="log", mincnt=1
     )
@@ -134,7 +136,7 @@ def interference(model: Pitot, observations: Observations, path: Path) -> Path:
         title=title,
         xscale="log",
     )
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _rank_correlation(a: NDArray[Any], b: NDArray[Any]) -> float:

@@ -15,11 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from harness.decide.assignment import assign, copies_of
+from harness.decide.colocations import grow
 from harness.decide.deadlines import Deadlines, Places, places_of
 from harness.decide.demands import Demand
 from harness.decide.place_check import EPS_GRID, Measured, Replay, measured_sets
-from pitot_core import Features, Observations, Pitot, split
+from harness.decide.policies import policy, squared_variation
+from harness.decide.policy_study import study
+from harness.decide.simulate import Job, simulate
+from harness.decide.traces import Pool
+from pitot_core import Features, Observations, Pitot, Queries, split
 from tests.perf.bench_pitot import table
+from tests.pitot_core.problems import made_up
 from tests.published import published
 
 FACTORS = (1.0, 1.5, 2.0, 3.0)
@@ -89,7 +96,7 @@ def placement() -> None:
         for factor in FACTORS:
             asked = replays(rows, factor, model, features)
             oracle = measure(asked, "oracle")[0]
-            for policy, eps in (
+            for name, eps in (
                 ("oracle", 0),
                 ("bound", 0.05),
                 ("bound", 0.01),
@@ -97,9 +104,9 @@ def placement() -> None:
                 ("alone", 0),
                 ("share", 0),
             ):
-                hosted, missed, some = measure(asked, policy, eps or 0.05)
+                hosted, missed, some = measure(asked, name, eps or 0.05)
                 body.append(
-                    [factor, f"{policy} {eps or ''}", f"{hosted:.1f}", f"{hosted / oracle:.3f}",
+                    [factor, f"{name} {eps or ''}", f"{hosted:.1f}", f"{hosted / oracle:.3f}",
                      f"{missed:.2%}", f"{some:.0%}"]
                 )  # fmt: skip
         table(
@@ -131,8 +138,142 @@ def replay() -> None:
     )
 
 
+def together() -> None:
+    """8 platforms × 30 workloads of a made-up world, four together (bars: bound reached in 5 of 6, < 3 CPU s)."""
+    rows, features = made_up(12, 40, 10_000, noise=0.05, seed=1)
+    model = Pitot(calibration_share=0.25).fit(rows, features)
+    body = []
+    for seed in range(6):
+        deadlines = predicted_deadlines(model, features, 8, 30, (1.1, 1.5, 2.0)[seed % 3], seed)
+        started = time.process_time()
+        sets = len(grow(deadlines, copies_of(deadlines), 4))
+        found = assign(deadlines, 4, seed=seed)
+        body.append(
+            [seed, sets, found.hosted, found.at_most, found.optimal, f"{time.process_time() - started:.2f}"]
+        )
+    table(
+        "Four together, made-up world",
+        ("instance", "sets", "hosted", "at most", "optimal", "CPU s, sets twice"),
+        body,
+    )
+
+
+def speed() -> None:
+    """30 platforms × 100 workloads, two together, every set the model allows (bar: < 2 CPU s with all tables)."""
+    model, _, _, features = world()
+    body = []
+    for seed, factor in ((0, 1.0), (1, 1.5), (2, 2.0)):
+        started = time.process_time()
+        deadlines = predicted_deadlines(model, features, 30, 100, factor, seed)
+        found = assign(deadlines, 2)
+        sets = len(grow(deadlines, copies_of(deadlines), 2))
+        body.append([factor, sets, found.hosted, found.at_most, f"{time.process_time() - started:.2f}"])
+    table("30 × 100, two together", ("deadline ×", "sets", "hosted", "at most", "CPU s, sets twice"), body)
+
+
+def predicted_deadlines(
+    model: Pitot, features: Features, platforms: int, workloads: int, factor: float, seed: int
+) -> Deadlines:
+    """Random platforms and workloads; a deadline is factor · median over them of the predicted time alone."""
+    rng = np.random.default_rng(seed)
+    places = own_places(features, rng.choice(len(features.platform_names), platforms, replace=False))
+    names = rng.choice(len(features.workload_names), workloads, replace=False)
+    asked = Queries.of(np.repeat(places.number, workloads), np.tile(names, platforms))
+    alone = np.median(model.predict(asked).reshape(platforms, workloads), axis=0)
+    demands = [
+        Demand(features.workload_names[w], float(factor * t)) for w, t in zip(names, alone, strict=True)
+    ]
+    return Deadlines(model, demands, names, places, "bound", 0.05)
+
+
+Sizes = tuple[list[float], list[float]]  # true and predicted
+
+
+def lognormal(c2: float, wrong: float = 0.04) -> Sizes:
+    """20,000 sizes of mean 1 and this C², predicted to 4 %."""
+    rng = np.random.default_rng(int(c2 * 10))
+    spread = np.sqrt(np.log1p(c2))
+    sizes = np.exp(spread * rng.standard_normal(20_000) - spread**2 / 2)
+    return sizes.tolist(), (sizes * np.exp(wrong * rng.standard_normal(20_000))).tolist()
+
+
+def all_sizes() -> dict[str, Sizes]:
+    """Made-up sizes, and measured times of half B with their predictions: of one platform, of all."""
+    model, _, rows, _ = world()
+    alone = rows[rows.n_co_runners == 0]
+    one = alone[alone.platform == np.bincount(alone.platform).argmax()]
+    rng = np.random.default_rng(0)
+    uniform, exponential = rng.uniform(0, 2, 20_000), rng.exponential(1, 20_000)
+    return {
+        "uniform": (uniform.tolist(), uniform.tolist()),
+        "exponential": (exponential.tolist(), exponential.tolist()),
+        "lognormal, C² 3": lognormal(3),
+        "lognormal, C² 4": lognormal(4),
+        "lognormal, C² 40": lognormal(40),
+        "measured, one platform": ((np.exp(one.log_ns) / 1e9).tolist(), (model.predict(one) / 1e9).tolist()),
+        "measured, all": ((np.exp(alone.log_ns) / 1e9).tolist(), (model.predict(alone) / 1e9).tolist()),
+    }
+
+
+def trace(sizes: Sizes, jobs: int, processors: int, seed: int, load: float = 0.8) -> list[Job]:
+    true, predicted = sizes
+    return Pool(("",) * len(true), tuple(true), tuple(predicted), processors).poisson(jobs, load, seed)
+
+
+def policies() -> None:
+    """2D against FIFO and PS, and PCS's front, as in DECIDE 3.1 and 3.2; M/M/1 against theory."""
+    means = {}
+    for name in ("fifo", "ps"):
+        done = []
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            arrivals, sizes = (
+                np.cumsum(rng.exponential(1.25, 20_000)).tolist(),
+                rng.exponential(1, 20_000).tolist(),
+            )
+            queue = [Job(at, size, size) for at, size in zip(arrivals, sizes, strict=True)]
+            done.append(np.mean(simulate(queue, policy(name, 1, [1.0])).jct_s))
+        means[name] = f"{np.mean(done):.2f}"
+    print(f"M/M/1 at load .8, mean completion (theory 5, bar 6 %): {means}")
+    every, body = all_sizes(), []
+    for name, sizes in every.items():
+        row: list[Any] = [name, f"{squared_variation(sizes[0]):.1f}"]
+        for processors in (1, 4):
+            tails: dict[str, list[float]] = {}
+            for seed in range(4):
+                jobs = trace(sizes, 4000, processors, seed)
+                for one in ("fifo", "ps", "2d"):
+                    made = policy(one, processors, sizes[1])
+                    tails.setdefault(one, []).append(float(np.quantile(simulate(jobs, made).jct_s, 0.995)))
+            tail = {one: float(np.mean(values)) for one, values in tails.items()}
+            row += [
+                f"{tail['2d'] / min(tail['fifo'], tail['ps']):.2f}",
+                f"{max(tail['fifo'], tail['ps']) / tail['2d']:.1f}",
+            ]
+        body.append(row)
+    table(
+        "2D: p99.5 over the better of FIFO and PS, and the worse of the two over it",
+        ("sizes", "C²", "1 server", "worse ÷ 2D", "4 servers", "worse ÷ 2D"),
+        body,
+    )
+    for name in ("lognormal, C² 4", "lognormal, C² 3", "measured, one platform", "measured, all"):
+        search, *tests = (trace(every[name], 1500, 4, seed) for seed in (100, 200, 300, 400))
+        rows = study(search, tests, 4, [], ("mean_s", "err_p99"))
+        best = min(row["mean_s"] for row in rows)
+        told = [
+            [row["policy"], row["queues"], f"{row['mean_s'] / best:.2f}", f"{row['err_mean']:.1%}",
+             f"{row['err_p99']:.1%}", "yes" if row["on_front"] else ""]
+            for row in rows
+        ]  # fmt: skip
+        table(
+            f"PCS: {name}, 4 servers",
+            ("policy", "queues", "mean / best", "err mean", "err p99", "front"),
+            told,
+        )
+
+
 def main() -> None:
-    known = {f.__name__: f for f in (placement, replay)}
+    known = {f.__name__: f for f in (placement, replay, together, speed, policies)}
     for name in sys.argv[1:] if __name__ == "__main__" and sys.argv[1:] else known:
         started = time.process_time()
         known[name]()
