@@ -248,6 +248,11 @@ def _encode(model: Pitot, asked: Sequence[Question]) -> Queries:
     )
 
 
+def devices_of(model: Pitot) -> list[str]:
+    """Every device of the model's platforms, sorted."""
+    return sorted({name.partition(":")[2] for name in _names(model)[1]})
+
+
 def _names(model: Pitot) -> tuple[list[str], list[str]]:
     assert model.features is not None
     return list(model.features.workload_names), list(model.features.platform_names)

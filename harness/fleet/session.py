@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -84,6 +86,27 @@ class Session:
     def state(self) -> State:
         return self._ask("facts", op="facts").state
 
+    def ping(self) -> int:
+        """Nanoseconds of one round trip to the agent and back."""
+        before = time.perf_counter_ns()
+        self._send(op="ping")
+        while self._event(self._line(ANSWER_S)).event != "alive":
+            continue
+        return time.perf_counter_ns() - before
+
+    def trial_push(self, data: bytes) -> int:
+        """Nanoseconds until the device has taken and hashed these bytes; it does not keep them."""
+        nobodys = hashlib.sha256(b"other than " + data).hexdigest()  # so that it throws them away
+        before = time.perf_counter_ns()
+        self._send(op="put", sha256=nobodys, data=base64.b64encode(data).decode(), more=False)
+        with contextlib.suppress(Refused):
+            self._answer("stored", ANSWER_S)
+        return time.perf_counter_ns() - before
+
+    def missing(self, digests: Sequence[str]) -> list[str]:
+        """Which of these contents the device does not have."""
+        return self._ask("missing", op="have", digests=digests).digests
+
     def install(self, wheels: list[str]) -> None:
         """Unpack wheels that were pushed, for runners to import from."""
         self._ask("installed", op="install", wheels=wheels, within_s=300)
@@ -97,7 +120,7 @@ class Session:
         wanted = [digest for digest in contents if digest not in self._has]
         if not wanted:
             return
-        for digest in self._ask("missing", op="have", digests=wanted).digests:
+        for digest in self.missing(wanted):
             if digest not in contents:
                 raise DeviceError(self._device, f"asked for {digest!r}, which it was not offered")
             data = contents[digest]()
