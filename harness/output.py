@@ -1,17 +1,25 @@
-"""How results reach a person or a program: a table, JSON or CSV on stdout, and talk on stderr."""
+"""How results reach a person or a program: a table, JSON or CSV on stdout, and talk on stderr.
+
+Names and reasons come from devices, files and modules. Nothing in them is markup, an emoji code or a command to the
+terminal: a character that would act instead of being seen is written as its escape (``\\x1b``), and a character that
+the stream's encoding lacks is written in plain letters (``eps`` for ε), or as its escape.
+"""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import json
 import math
+import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
@@ -20,6 +28,19 @@ from rich.table import Table
 from rich.text import Text
 
 LEAST_WORDS = 12  # a column of words is not folded to fewer characters
+# What the harness itself prints beyond ASCII, in plain letters.
+PLAIN = {
+    "ε": "eps", "α": "alpha", "γ": "gamma", "τ": "tau", "µ": "u", "μ": "u", "σ": "sigma", "–": "-", "—": "-",
+    "−": "-", "…": "...", "×": "x", "·": "*", "∞": "inf", "≥": ">=", "≤": "<=", "≠": "!=", "±": "+/-", "→": "->",
+    "°": " deg", "“": '"', "”": '"', "‘": "'", "’": "'", "\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ",
+    "•": "*", "√": "sqrt",
+}  # fmt: skip
+# Box drawing and blocks, of which rich draws lines and bars: corners and crossings, then the rest.
+_LINES = {**dict.fromkeys(range(0x2500, 0x2580), "+"), **dict.fromkeys(range(0x2580, 0x25A0), "#")}
+_LINES |= dict.fromkeys(map(ord, "─━═╌╍┄┅┈┉╴╶╸╺╼╾"), "-") | dict.fromkeys(map(ord, "│┃║╎╏┆┇┊┋╵╷╹╻╽╿"), "|")
+_ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: controls, formats, surrogates, separators
+HANDLER = "harness.plain"
+LEAST_WIDTH = 20  # a narrower terminal (some say 0) gets lines of this width
 
 
 class Form(Enum):
@@ -43,7 +64,7 @@ class Column:
 
 def stderr() -> Console:
     """Where talk goes. Into a pipe or a file, sentences are as long as they are."""
-    console = Console(stderr=True, highlight=False)
+    console = Terminal(stderr=True)
     console.soft_wrap = not console.is_terminal
     return console
 
@@ -66,7 +87,7 @@ def show(
     else:
         # Into a pipe or a file, rows are as long as they are.
         width = None if sys.stdout.isatty() else 10_000
-        console = Console(highlight=False, width=width)
+        console = Terminal(width=width)
         console.print(_table(rows, columns, title, console.width))
 
 
@@ -74,7 +95,7 @@ def watching(rows_and_columns: Callable[[], tuple[Sequence[Mapping[str, Any]], S
     """Show a table anew every two seconds, until Ctrl-C."""
     with (
         contextlib.suppress(KeyboardInterrupt),
-        Live(console=Console(highlight=False), auto_refresh=False) as live,
+        Live(console=Terminal(), auto_refresh=False) as live,
     ):
         while True:
             live.update(_table(*rows_and_columns(), None, live.console.width), refresh=True)
@@ -153,8 +174,8 @@ def _words(value: Any, key: str) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "–"
-    return str(value)
+        return visible(", ".join(map(str, value))) or "–"
+    return visible(str(value))
 
 
 def _plain(value: Any) -> Any:
@@ -163,3 +184,60 @@ def _plain(value: Any) -> Any:
 
 def _cell(value: Any) -> Any:
     return ";".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def visible(text: str) -> str:
+    """The text with every character that acts on a terminal or a line, but for newline and tab, as its escape."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character) not in _ACTING
+        else character.encode("ascii", "backslashreplace").decode()
+        if ord(character) > 0x7F
+        else f"\\x{ord(character):02x}"
+        for character in text
+    )
+
+
+def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
+    """A handler of `codecs.register_error`: what an encoding lacks, in letters that every encoding has."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(map(_letters, lacking)), error.end
+
+
+def _letters(character: str) -> str:
+    found = PLAIN.get(character) or _LINES.get(ord(character))
+    if found is None:
+        if 0x2800 <= ord(character) < 0x2900:  # the dots of rich's spinner
+            return "*"
+        found = character.encode("ascii", "backslashreplace").decode()
+    return found
+
+
+def open_streams() -> None:
+    """Make stdout and stderr take any text, at any width. What is said to a closed one is lost without a word."""
+    codecs.register_error(HANDLER, _in_plain_letters)
+    for name in ("stdout", "stderr"):
+        stream: TextIO | None = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=HANDLER)
+    if os.environ.get("COLUMNS", "").isdigit() and int(os.environ["COLUMNS"]) < LEAST_WIDTH:
+        os.environ["COLUMNS"] = str(LEAST_WIDTH)
+
+
+class Terminal(Console):
+    """A console for text that is not ours: no markup, no emoji codes, no highlighting, no control characters.
+
+    What is ours is styled by ``style=`` or by a `rich.text.Text`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)

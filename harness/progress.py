@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -38,7 +37,7 @@ class Bar:
     def advance(self, note: str = "") -> None:
         self._done += 1
         if self._progress and self._task is not None:
-            self._progress.update(self._task, advance=1, note=escape(note))
+            self._progress.update(self._task, advance=1, note=note)
         else:
             self._tell()
 
@@ -59,7 +58,7 @@ class Bar:
         if self._total:
             left_s = (now - self._started) / fresh * (self._total - self._done)
             line += f" of {self._total:,}, about {_clock(left_s)} left"
-        self._console.print(line, markup=False)
+        self._console.print(line)
 
 
 @contextlib.contextmanager
@@ -68,8 +67,8 @@ def bar(console: Console, what: str, total: int) -> Iterator[Bar]:
         yield Bar(console, None, what, total)
         return
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True), TextColumn("[dim]{task.fields[note]}"),
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True), TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=console, transient=True,
     ) as progress:  # fmt: skip
         yield Bar(console, progress, what, total)

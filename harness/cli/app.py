@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import select
 import sys
@@ -13,9 +15,21 @@ from typer.core import TyperGroup
 
 from harness.cli.interrupt import ended_by_interrupts
 from harness.errors import HarnessError, Interrupted
-from harness.output import stderr
+from harness.output import open_streams, stderr
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE, the exit code a shell reports for a program ended by it
+
+# What the system answers where a person named a place that cannot be what it should be.
+WRONG_PLACE = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EINVAL,
+}
+_stdout: int | None = None
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,33 +77,65 @@ def group(title: str) -> Callable[..., Callable[[Command], Command]]:
 
 def main() -> None:
     """The console command ``harness``."""
+    global _stdout
+    open_streams()
+    with contextlib.suppress(
+        OSError
+    ):  # a second name for it, since rich leads a broken stdout nowhere by itself
+        _stdout = _stdout or os.dup(1)
     try:
-        app(prog_name="harness")
+        try:
+            app(prog_name="harness")
+        except SystemExit as leave:
+            if leave.code == 1 and _reader_left():  # rich's and click's own answer to a broken pipe
+                sys.exit(BROKEN_PIPE)
+            raise
+        finally:
+            _flush()
     except HarnessError as error:
         _leave(str(error), error.exit_code)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or str(error)
+        if error.filename and error.errno in WRONG_PLACE:
+            _leave(f"{place}{reason}; name another place.", 2)
         _leave(f"{place}{reason}; nothing is half-written, repeat the command when that is mended.", 1)
 
 
+def _flush() -> None:
+    """Have everything printed while a failure can still be told: Python itself only complains about it at its exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        _lead_nowhere()
+        raise OSError(error.errno, f"what was printed could not be written: {error.strerror}") from None
+
+
 def _leave(sentence: str, exit_code: int) -> None:
-    stderr().print(f"harness: {sentence}", markup=False, soft_wrap=True)
+    stderr().print(f"harness: {sentence}", soft_wrap=True)
     sys.exit(exit_code)
 
 
 def _reader_left() -> bool:
     """Whether stdout is the pipe that broke.
 
-    If so it is redirected to nowhere, so that Python does not complain at exit.
+    If so it then leads nowhere, so that Python does not complain at exit.
     """
-    stdout = sys.stdout.fileno()
     waiting = select.poll()
-    waiting.register(stdout, 0)
+    waiting.register(_stdout if _stdout is not None else sys.stdout.fileno(), 0)
     if any(event & select.POLLERR for _, event in waiting.poll(0)):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+        _lead_nowhere()
         return True
     return False
+
+
+def _lead_nowhere() -> None:
+    """What is left in stdout's buffer is lost without a word."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(asked: bool) -> None:

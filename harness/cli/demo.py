@@ -76,7 +76,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
     try:
         engines = choose_engines(reached, [])
         told = ", ".join(f"{engine.name} {reached[0].versions[engine.name]}" for engine in engines)
-        console.print(f"  {len(engines)} engines: {told}", markup=False)
+        console.print(f"  {len(engines)} engines: {told}")
 
         say(f"Measuring {len(workloads)} workloads alone and in pairs, in random order, for {minutes:g} min")
         dataset = Dataset.create(output, source="collected by harness demo")
@@ -199,4 +199,4 @@ class _Steps:
 
     def __call__(self, what: str) -> None:
         self._count += 1
-        self._console.print(f"[bold]{self._count}. {what}[/bold]")
+        self._console.print(f"{self._count}. {what}", style="bold")

@@ -165,7 +165,7 @@ def compare(
         first, second, engine=engine, device=device, platform=platform, false_share=false_share, anyway=anyway
     )
     for note in found.notes:
-        stderr().print(note, markup=False)
+        stderr().print(note)
     if workloads:
         title = f"Time in {found.b} over time in {found.a}"
         show(found.workloads, comparing.WORKLOAD_COLUMNS, form, title=title)

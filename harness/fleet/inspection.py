@@ -59,7 +59,7 @@ class Inspection:
 
 def inspect_all(devices: Sequence[Device], console: Console, *, setup: bool = False) -> list[Inspection]:
     """Reach all devices at once; with ``setup`` install what they lack first."""
-    reached, failed = reach_all(devices, lambda text: console.print(text, markup=False))
+    reached, failed = reach_all(devices, console.print)
     found = [Inspection(error.device, problem=error.reason) for error in failed]
     for device in reached:
         name = device.device.name

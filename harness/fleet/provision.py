@@ -37,15 +37,15 @@ def provision(reached: Reached, console: Console) -> Reached:
         for way in sorted((way for way in ways if way), key=lambda way: way.package):
             folder = Path(scratch, way.package)
             folder.mkdir()
-            console.print(f"{name}: fetching {way.package}", markup=False)
+            console.print(f"{name}: fetching {way.package}")
             try:
                 archives = _fetch(name, way, reached.facts, folder)
             except (DeviceError, NotFetched) as problem:
-                console.print(f"{name}: {way.package} cannot be brought there: {problem}", markup=False)
+                console.print(f"{name}: {way.package} cannot be brought there: {problem}")
                 continue
             by_hash = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in archives}
             size = sum(path.stat().st_size for path in archives)
-            console.print(f"{name}: pushing {way.package}, {size / 1e6:.0f} MB", markup=False)
+            console.print(f"{name}: pushing {way.package}, {size / 1e6:.0f} MB")
             reached.session.push({digest: path.read_bytes for digest, path in by_hash.items()})
             reached.session.install(list(by_hash))
     return detect(reached)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import re
 import resource
@@ -21,7 +20,7 @@ from harness.errors import DeviceError, UnknownName
 from harness.fleet.artefacts import Artefact, made_here, probe, version_of
 from harness.fleet.devices import Device
 from harness.fleet.session import PING_EVERY_S, Refused, Session
-from harness.fleet.transport import LinkLost, Unreachable
+from harness.fleet.transport import LinkLost, Unreachable, user
 
 FILES, FILES_EACH = 128, 12  # open at once: of this program, and for each device
 
@@ -37,7 +36,7 @@ class Reached:
     absent: dict[str, str]
 
 
-CONTROLLER = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
+CONTROLLER = f"{user()}@{socket.gethostname()}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) -> Reached:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import hashlib
 import logging
 import os
@@ -19,7 +18,7 @@ from typing import Any
 import paramiko
 
 import harness.fleet.agent
-from harness.fleet.transport import MAX_LINE_BYTES, LinkLost, Unreachable
+from harness.fleet.transport import MAX_LINE_BYTES, LinkLost, Unreachable, user
 
 CONNECT_S = 15.0
 WRITE_S = 30.0
@@ -51,7 +50,7 @@ class Address:
         return {
             "hostname": found.get("hostname", self.host),
             "port": self.port or int(found.get("port", 22)),
-            "user": self.user or found.get("user") or getpass.getuser(),
+            "user": self.user or found.get("user") or user(),
             "keys": [self.key] if self.key else found.get("identityfile", []),
             "jump": None if jump in (None, "none") else jump,
         }

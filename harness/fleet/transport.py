@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from typing import Protocol
 
 MAX_LINE_BYTES = 64 << 20
@@ -24,3 +26,11 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Hang up. The agent finishes and spools its running job."""
+
+
+def user() -> str:
+    """Who runs this program; the number where it has no name, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        return str(os.getuid())

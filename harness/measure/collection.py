@@ -79,10 +79,10 @@ def run_collection(
     parts = [part for suite in suites.values() if (part := suite.only(names)).workloads]
     build_shown(parts, console, checks=False)
 
-    reached, failed = reach_all(devices, lambda text: console.print(text, markup=False))
+    reached, failed = reach_all(devices, console.print)
     try:
         for error in failed:
-            console.print(f"{error}; it is left out of this collection", markup=False)
+            console.print(f"{error}; it is left out of this collection")
         if not reached:
             raise DeviceError(
                 ", ".join(device.name for device in devices), "none could be reached, nothing was done"
@@ -93,7 +93,7 @@ def run_collection(
             raise HarnessError("no device has any engine; see `harness devices` for what to install.")
         plan = make_plan(platforms, workloads, startup, request.settings, takes)
         if not request.suites and (told := left_out(known.values())):
-            console.print(told, markup=False, soft_wrap=True)
+            console.print(told, soft_wrap=True)
         for engine in engines:
             if not_taken := sum(not engine.takes(workload) for workload in workloads):
                 console.print(
@@ -176,7 +176,7 @@ def measure(
         for which, handler in before.items():
             signal.signal(which, handler)
     for name, reason in outcome.set_aside.items():
-        console.print(f"{name} was set aside: {reason}", markup=False)
+        console.print(f"{name} was set aside: {reason}")
     return outcome
 
 

@@ -31,7 +31,7 @@ class CollectionProgress:
         self.statuses: Counter[str] = Counter()
 
     def said(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text)
 
     def planned(self, jobs: int, already_done: int) -> None:
         if already_done:

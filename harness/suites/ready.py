@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +71,7 @@ def build_shown(
                     bars.append(stack.enter_context(bar(console, "building", total)))
                 bars[0].advance(one.workload)
 
-        say = partial(console.print, markup=False)
-        return build(suites, force=force, checks=checks, progress=advance, say=say)
+        return build(suites, force=force, checks=checks, progress=advance, say=console.print)
 
 
 def choose_suites(names: Sequence[str], root: Path | None) -> list[Suite]:
