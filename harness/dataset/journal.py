@@ -11,6 +11,8 @@ import msgspec
 from harness.dataset.records import Entry
 from harness.errors import DatasetError
 
+_ENTRIES = msgspec.json.Decoder(Entry)  # made here, as several threads must not prepare a type at once
+
 
 class Journal:
     """Appends entries. A line that a crash cut short is removed when the journal is opened again."""
@@ -54,7 +56,7 @@ def read_journal(path: Path) -> list[Entry]:
     entries = []
     for number, line in enumerate(_whole_lines(path), 1):
         try:
-            entries.append(msgspec.json.decode(line, type=Entry))
+            entries.append(_ENTRIES.decode(line))
         except msgspec.DecodeError as error:
             raise DatasetError(
                 f"{path}, line {number} is damaged ({error}); remove that line to lose only its job."

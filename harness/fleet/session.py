@@ -44,6 +44,11 @@ class _Event(msgspec.Struct):
     result: msgspec.Raw = msgspec.Raw(b"")
 
 
+# Made here and not where they are used: msgspec prepares a type at its first use, and crashes where two threads of
+# different devices do that at once.
+_EVENTS, _RESULTS = msgspec.json.Decoder(_Event), msgspec.json.Decoder(JobResult)
+
+
 class Refused(Exception):
     """The agent answered that it cannot do what was asked."""
 
@@ -250,7 +255,7 @@ class Session:
 
     def _event(self, line: bytes) -> _Event:
         try:
-            event = msgspec.json.decode(line, type=_Event)
+            event = _EVENTS.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DeviceError(self._device, f"sent something that is not of its protocol: {error}") from error
         if event.event == "error":
@@ -259,6 +264,6 @@ class Session:
 
     def _result(self, event: _Event) -> JobResult:
         try:
-            return msgspec.json.decode(event.result, type=JobResult)
+            return _RESULTS.decode(event.result)
         except msgspec.DecodeError as error:
             raise DeviceError(self._device, f"sent a result that is not one: {error}") from error
