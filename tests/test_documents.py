@@ -170,3 +170,11 @@ def test_every_command_line_does_what_its_page_says(lab: Path, harness) -> None:
         if ran.code != 0 or (output and "--dry-run" not in words and not output.exists()):
             wrong.append(f"{line}: exit code {ran.code}: {ran.err.strip()[-500:]}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)[`,]", text))
+    assert len(named) > 20
+    places = [ROOT / "harness", ROOT]
+    assert [name for name in sorted(named) if not any((place / name).exists() for place in places)] == []
