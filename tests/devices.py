@@ -64,10 +64,14 @@ def job_spec(*specs: dict[str, Any], engine: Engine = FAKE, **changes: Any) -> d
         "id": "job1",
         "engine": engine.spec("1.0"),
         "members": list(specs),
-        "report": 5,
-        "least": 3,
-        "window_ns": 200_000_000,
+        "regime": engine.regime,
+        "ahead_of_time": engine.ahead_of_time,
+        "keep": 200,
+        "least": 5,
+        "window_ns": 100_000_000,
         "limit_ns": 2_000_000_000,
+        "warm_least_ns": 20_000_000,
+        "warm_most_ns": 200_000_000,
         "memory_bytes": 1 << 30,
         "cpus": None,
     }
@@ -107,7 +111,7 @@ def run_workload(device: Reached, engine: str, workload: Workload, limit_s: floa
     """
     payload = Payload(workload)
     more, artefacts = given(ENGINES[engine], device.device, workload, str(device.facts["machine"]))
-    spec = job_spec(payload.spec | more, engine=ENGINES[engine], report=0, limit_ns=round(limit_s * 1e9))
+    spec = job_spec(payload.spec | more, engine=ENGINES[engine], least=0, limit_ns=round(limit_s * 1e9))
     spec["engine"] = ENGINES[engine].spec(device.versions[engine])
     device.session.push(payload.contents | artefacts)
     result = device.session.run("suites", spec, limit_s + 2 * COMPILE_LIMIT_S)

@@ -46,7 +46,7 @@ class Fake:
                 with open(os.path.join(self.preopens[0][1], script["read"])) as given:
                     file.write(given.read())
         if stdout == os.devnull and "later" in script:
-            self.script = script = {**script, **script["later"]}
+            self.script = script = {**script, "later": {}, **script["later"]}
         if script.get("kill_agent"):
             os.kill(os.getppid(), signal.SIGKILL)
         if script.get("unfit"):

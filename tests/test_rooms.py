@@ -26,7 +26,6 @@ LONGEST = 300
 LONG_ON_PURPOSE = {
     "harness/fleet/agent.py",  # one file, so that one file is sent
     "harness/engines/runners/wasi_host.py",  # the whole of WASI
-    "harness/engines/runners/process_run.py",
     "harness/opcodes/instruction_table.py",  # data
 }
 

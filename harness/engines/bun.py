@@ -3,12 +3,16 @@
 from harness.engines.engine import Engine, Install, Kind
 from harness.engines.javascript import javascript_engine
 
+# By itself Bun has four, and collects garbage in the middle of every third execution to have another.
+MEMORIES = 150
+
 
 def _engine(name: str, kind: Kind, *settings: str) -> Engine:
     return javascript_engine(
         name,
         kind,
         "env",
+        f"BUN_JSC_maxNumWasmFastMemories={MEMORIES}",
         *settings,
         "bun",
         "--no-install",

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from harness.engines.engine import Engine, Install, Kind
 from harness.engines.maker import CommandMaker, Maker, Words
 
+FILES = ("process_run.py", "compiled.py", "spawned.py", "runner.py", "fence.py", "memory_end.py")
+
 
 @dataclass(frozen=True)
 class Command:
@@ -69,7 +71,7 @@ def command_engine(
         ahead_of_time=bool(command.compile or maker),
         program="python",
         entry="process_run.py",
-        files=("process_run.py", "runner.py", "fence.py", "memory_end.py", *files),
+        files=(*FILES, *files),
         args=("--command", json.dumps(asdict(command))),
         how_to_get=how_to_get,
         wall_contains="process",

@@ -61,6 +61,11 @@ class Engine:
         """Whether there is something of this workload that the engine can run."""
         return not self.only_made or self.maker is None or self.maker.takes(workload)
 
+    @property
+    def regime(self) -> Literal["steady", "process"]:
+        """What a sample is: an execution of a resident engine that is steady, or a new process."""
+        return "process" if self.wall_contains == "process" else "steady"
+
     @cached_property
     def contents(self) -> dict[str, bytes]:
         """The runner files, by their SHA-256."""

@@ -2,6 +2,9 @@
 
 from harness.engines.engine import Engine, Install, Kind
 
+# The runner collects garbage between executions; by itself V8 would do it within some of them, beside a second thread.
+V8_FLAGS = ("--expose-gc", "--no-concurrent-array-buffer-sweeping", "--no-incremental-marking")
+
 
 def javascript_engine(
     name: str,

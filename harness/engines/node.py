@@ -1,7 +1,7 @@
 """Node.js: V8 as it comes, and held to either of its two compilers."""
 
 from harness.engines.engine import Engine, Kind
-from harness.engines.javascript import javascript_engine
+from harness.engines.javascript import V8_FLAGS, javascript_engine
 
 
 def _engine(name: str, kind: Kind, *flags: str) -> Engine:
@@ -10,6 +10,7 @@ def _engine(name: str, kind: Kind, *flags: str) -> Engine:
         kind,
         "node",
         "--no-warnings",
+        *V8_FLAGS,
         *flags,
         needs="node",
         how_to_get="install Node.js 18 or later so that `node` is on the PATH",

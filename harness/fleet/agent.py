@@ -30,12 +30,16 @@ whatever those have started. The next agent sweeps what is left of dead ones.
 from __future__ import annotations
 
 import argparse
+import array
 import base64
+import bisect
 import collections
 import ctypes
 import fcntl
 import hashlib
 import json
+import math
+import operator
 import os
 import platform
 import re
@@ -44,18 +48,29 @@ import select
 import selectors
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Deque, Dict, List, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
 
 VERSION = 1
 START_LIMIT_NS = 30 * 10**9
 COMPILE_LIMIT_NS = 120 * 10**9
 BARRIER_NS = 5 * 10**6  # how far ahead the common start is set
+RUN_UP_NS = 20 * 10**6  # from the common start until samples count
+LEAST_WARM = 10  # executions before a workload can be called steady
+STEADY = 0.03  # by how much a steady workload's times may change from one quarter of its warm-up to the next
+FEWEST = 30  # samples below which nothing is said of them
+DRIFT = 0.05  # a change that is told, from the first third of the samples to the last
+TWO_KINDS = 0.1  # the least gap between two kinds of executions, as a share of the shorter
+KEPT_WARM = 100  # of the executions to warm up, the first and the last that are kept one by one
+TELL_NS = 100 * 10**6  # as in runner.py: longer executions are told one by one
+ENDING_NS = 2 * 10**9  # how long a run may take to tell what it recorded
+MOST_RECORDED = 1 << 18  # executions of one run
 MAX_FILE_BYTES = 256 << 20  # what one runner may write to one file
 MAX_LINE_BYTES = 8 << 20
 MAX_SPOOLED_BYTES = 32 << 20
@@ -621,15 +636,21 @@ for _ in range(100):
 class Member:
     """A workload of the running job and the runner process that executes it."""
 
-    def __init__(self, spec: Message, job: Message, files: Files, folder: Path) -> None:
+    def __init__(
+        self, spec: Message, job: Message, files: Files, folder: Path, cpus: Optional[List[int]] = None
+    ) -> None:
         self.spec, self.folder = spec, folder
         self.result: Message = {"workload": spec["workload"], "status": "ok", "reason": "", "samples": []}
         self.events: Deque[Message] = collections.deque()
-        self.more: List[Message] = []  # sums over executions after the reported samples
         self.failure: Optional[Failure] = None
+        self.first: Message = {}
+        self.starts, self.walls = array.array("q"), array.array("q")  # of every execution, ns
+        self.chunks: List[Tuple[int, float, float, int]] = []  # from which execution on: user, system, memory
+        self.warm_until_ns: Optional[int] = None  # executions that began before it are no samples
         self.loop_start_ns: Optional[int] = None
+        self.running = self.enough = False
+        self.unsteady = ""
         self.exit_code = 0
-        self.finished = False  # reported all the samples it was asked for
         self.partial_line = b""
         self.own = folder / "own"
         self.own.mkdir(parents=True)
@@ -647,7 +668,7 @@ class Member:
             cwd=str(folder),
             env=environment(files),
             start_new_session=True,
-            preexec_fn=limiter(job.get("cpus")),
+            preexec_fn=limiter(cpus or job.get("cpus")),
         )
         assert self.process.stdin is not None and self.process.stdout is not None
         self.to_runner, self.from_runner = self.process.stdin, self.process.stdout
@@ -658,6 +679,10 @@ class Member:
             self.to_runner.flush()
         except OSError:
             pass  # it has died: its end of file says how
+
+    def run(self, **command: Any) -> None:
+        self.running, self.enough, self.loop_start_ns = True, False, None
+        self.tell(cmd="run", **command)
 
     def absorb(self) -> None:
         """Take what the runner wrote; its end, a trap or a refusal becomes ``failure``."""
@@ -696,41 +721,67 @@ class Member:
         last = self.stderr.read(1 << 16).decode("utf-8", "replace").strip().rpartition("\n")[2]
         return Failure("crash", ("the runner ended with exit code %d: %s" % (code, last))[:500])
 
-    def verify(self, exit_code: int) -> None:
-        """Compare the first execution with what the suite expects."""
+    def verify(self, first: Message) -> None:
+        """Take the first execution, and compare it with what the suite expects."""
         expect = self.spec["expect"]
-        self.exit_code = exit_code
-        if exit_code != expect["exit_code"]:
-            raise Failure("wrong_output", "exit code %d instead of %d" % (exit_code, expect["exit_code"]))
+        self.first, self.exit_code = first, first["exit_code"]
+        self.record(first)
+        self.result["warmup_ns"] = self.walls[0]
+        if self.exit_code != expect["exit_code"]:
+            raise Failure(
+                "wrong_output", "exit code %d instead of %d" % (self.exit_code, expect["exit_code"])
+            )
         if expect["stdout_sha256"]:
             output = (self.folder / "stdout").read_bytes()
             if hashlib.sha256(output).hexdigest() != expect["stdout_sha256"]:
                 raise Failure("wrong_output", "stdout differs from the expected: %r" % output[:120])
 
-    def note_samples(self) -> None:
-        """Move what the loop reported from the events into the result."""
+    def record(self, event: Message) -> None:
+        """Add executions that the runner recorded."""
+        pairs = array.array("q", base64.b64decode(event["times"]))
+        if event["exit_code"] != self.exit_code:
+            reason = "exit code %d after %d in the first execution" % (event["exit_code"], self.exit_code)
+            self.failure = Failure("wrong_output", reason)
+            pairs = pairs[:-2]
+        starts = pairs[::2]
+        walls = array.array("q", map(operator.sub, pairs[1::2], starts))
+        whole = max(1, sum(walls))
+        self.chunks.append(
+            (len(self.walls), event["user_ns"] / whole, event["sys_ns"] / whole, event["max_rss_kb"])
+        )
+        self.starts += starts
+        self.walls += walls
+
+    def note_events(self) -> None:
+        """Take what the runner says of a run."""
         while self.events:
             event = self.events.popleft()
             if event["event"] == "looping":
                 self.loop_start_ns = event["start_ns"]
-            elif event["event"] == "done":
-                self.finished = True
-            elif event["exit_code"] == self.exit_code:
-                if event["event"] == "sample":
-                    self.result["samples"].append(event["sample"])
-                else:
-                    self.more.append(event)
+            elif event["event"] == "enough":
+                self.enough = True
             else:
-                reason = "exit code %d after %d in the first execution" % (event["exit_code"], self.exit_code)
-                self.failure = Failure("wrong_output", reason)
-                return
+                self.record(event)
+                self.running = not event["last"]
+
+    def typical_ns(self) -> float:
+        """How long an execution takes, by the latest ones."""
+        return statistics.median(self.walls[-20:])
+
+    def last_end_ns(self) -> int:
+        return self.starts[-1] + self.walls[-1] if self.walls else 0
 
     def loop_end_ns(self, end_ns: int) -> int:
-        """Until when it certainly ran: the common end, or its last whole sample if it failed before."""
-        if not self.failure:
+        """Until when it certainly ran: its last whole execution, or the end of the job if that cut one short."""
+        if self.running and not self.failure:
             return end_ns
-        samples = self.result["samples"]
-        return samples[-1][0] + samples[-1][1] if samples else self.loop_start_ns or 0
+        return max(self.loop_start_ns or 0, self.last_end_ns())
+
+    def sample(self, index: int, covered: bool, warm: bool) -> List[Any]:
+        """An execution as it is stored; its processor time is its part of what was taken in its chunk."""
+        _, user, system, memory = self.chunks[bisect.bisect(self.chunks, (index, math.inf)) - 1]
+        wall = self.walls[index]
+        return [self.starts[index], wall, round(user * wall), round(system * wall), memory, covered, warm]
 
     def kill(self) -> None:
         try:
@@ -745,38 +796,109 @@ class Member:
                 pass
 
 
-def summarise(members: List[Member], end_ns: int, limit_ns: int) -> None:
-    """Mark every sample as covered or not (all co-runners ran from its start to its end) and settle each status."""
+def summarise(members: List[Member], end_ns: int, job: Message) -> None:
+    """Tell warm-ups from samples, mark each sample as covered or not (all co-runners ran from its start to its end),
+    and settle each status."""
     for member in members:
         others = [other for other in members if other is not member]
-        result, samples = member.result, member.result["samples"]
+        result, starts, walls, count = member.result, member.starts, member.walls, len(member.walls)
         all_from = max((o.loop_start_ns or end_ns for o in others), default=0)
         all_until = min((o.loop_end_ns(end_ns) for o in others), default=end_ns)
-        for taken in samples:
-            taken.append(all_from <= taken[0] and taken[0] + taken[1] <= all_until)
-        more = [m for m in member.more if m["until_ns"] <= all_until]
-        result["more_count"], result["more_wall_ns"] = (
-            sum(m["count"] for m in more),
-            sum(m["wall_ns"] for m in more),
-        )
+        warm = count if member.warm_until_ns is None else bisect.bisect_left(starts, member.warm_until_ns)
+        begin = max(warm, bisect.bisect_left(starts, all_from))
+        end = begin
+        while end < count and starts[end] + walls[end] <= all_until:
+            end += 1
+        covered, keep = walls[begin:end], job["keep"]
+        result["samples"] = [
+            member.sample(i, begin <= i < end, i < warm)
+            for i in range(count)
+            if (min(i, warm - 1 - i) < KEPT_WARM and i < warm)
+            or begin <= i < begin + keep
+            or ((warm <= i < begin or end <= i) and count - (end - begin) - warm <= keep)
+        ]
+        result["more_count"], result["more_wall_ns"] = len(covered[keep:]), sum(covered[keep:])
         result["loop_start_ns"] = member.loop_start_ns
         result["loop_end_ns"] = member.loop_end_ns(end_ns) if member.loop_start_ns else None
+        result["regime"] = job["regime"]
+        result["warm_executions"], result["warm_ns"] = warm, sum(walls[:warm])
+        result["executions_asked"], result["executions"] = job["least"], count - warm
+        if member.running and not member.enough and not member.failure:
+            result["cut_off_ns"] = max(0, end_ns - member.last_end_ns())
+        told = [member.unsteady, unsteadiness(covered, alone=not others)]
+        result["unsteady"] = "; ".join(filter(None, told)) or None
         failed = [other for other in others if other.failure]
         if member.failure:
             result.update(status=member.failure.status, reason=member.failure.reason)
-        elif not any(taken[-1] for taken in samples):
+        elif not covered:
             if failed:
-                first = failed[0]
-                assert first.failure is not None
-                reason = "%s: %s, %s" % (first.spec["workload"], first.failure.status, first.failure.reason)
+                failure = failed[0].failure
+                assert failure is not None
+                reason = "%s: %s, %s" % (failed[0].spec["workload"], failure.status, failure.reason)
                 result.update(status="co_runner_failed", reason=reason[:500])
-            elif samples:
+            elif count > warm:
                 result.update(
                     status="uncovered", reason="no execution had all co-runners beside it to its end"
                 )
             else:
-                reason = "no whole execution within the limit of %g s" % (limit_ns / 1e9)
+                reason = "no whole execution within the limit of %g s" % (job["limit_ns"] / 1e9)
                 result.update(status="timeout", reason=reason)
+
+
+# ---------------------------------------------------------------------------------------------- when it is steady
+
+
+def change(before: Sequence[int], after: Sequence[int], least: float) -> Optional[float]:
+    """By what share executions became slower (or, negative, faster), by their medians.
+
+    None where that is less than ``least``, or than three standard errors: of a median 1.25 σ/√n, with σ by the median
+    deviation (1.48 of it), and more where there are too few to know it.
+    """
+    was, became = statistics.median(before), statistics.median(after)
+    off = [abs(wall - was) for wall in before] + [abs(wall - became) for wall in after]
+    count = min(len(before), len(after))
+    error = 1.25 * 1.48 * statistics.median(off) * math.sqrt(2 / count) * (1 + 4 / count)
+    share = became / max(1, was) - 1
+    return share if abs(share) > max(least, 3 * error / max(1, was)) else None
+
+
+def still_warming(walls: Sequence[int]) -> Optional[float]:
+    """How the last quarter of the executions so far differs from the quarter before it; None where they agree."""
+    quarter = max(1, len(walls) // 4)
+    return change(walls[-2 * quarter : -quarter], walls[-quarter:], STEADY)
+
+
+def unsteadiness(walls: Sequence[int], alone: bool) -> str:
+    """Why samples do not belong to one steady state: they drift, change at once, or (alone) are of two kinds."""
+    if len(walls) < FEWEST:
+        return ""
+    third = len(walls) // 3
+    drift = change(walls[:third], walls[-third:], DRIFT)
+    if drift is not None:
+        tenth = len(walls) // 10
+        levels = [statistics.median(walls[i * tenth : (i + 1) * tenth]) for i in range(10)]
+        steps = [after / max(1, before) - 1 for before, after in zip(levels, levels[2:])]  # noqa: B905
+        at = max(range(8), key=lambda i: steps[i] / drift)
+        where = "from the first third of %d executions to the last" % len(walls)
+        if steps[at] / drift > 0.8:
+            where = "at once, after about %d of %d executions" % ((at + 1) * tenth, len(walls))
+        return "became %.0f %% %s %s" % (100 * abs(drift), "slower" if drift > 0 else "faster", where)
+    return two_kinds(walls) if alone else ""  # beside others some executions are interrupted and some are not
+
+
+def two_kinds(walls: Sequence[int]) -> str:
+    """Tells of executions that take either one time or another, with nothing in between."""
+    order = sorted(walls)
+    tenth = len(order) // 10
+    at = max(range(tenth, len(order) - tenth), key=lambda i: order[i] / max(1, order[i - 1]))
+    low, high = order[:at], order[at:]
+    gap = high[0] - low[-1]
+    spread = max(part[-1 - len(part) // 10] - part[len(part) // 10] for part in (low, high))
+    if gap < max(2 * spread, TWO_KINDS * low[-1]):
+        return ""
+    return "%.0f %% of executions take %.3g ms, the others %.3g ms" % (
+        100 * len(low) / len(order), statistics.median(low) / 1e6, statistics.median(high) / 1e6,
+    )  # fmt: skip
 
 
 def command_line(engine: Message, files: Files) -> List[str]:
@@ -828,6 +950,26 @@ def environment(files: Files) -> Dict[str, str]:
     kept = {name: os.environ[name] for name in names if name in os.environ}
     path = files.import_path()
     return dict(kept, PYTHONPATH=path) if path else kept
+
+
+def places(job: Message) -> List[Optional[List[int]]]:
+    """The processors that each member is held to: all the same one, each its own, or as the device's file says."""
+    allowed = job.get("cpus") or sorted(os.sched_getaffinity(0))
+    count = len(job["members"])
+    if job.get("pin") == "one":
+        return [allowed[-1:]] * count
+    if job.get("pin") == "each":
+        if len(allowed) < count:
+            raise ValueError(
+                "%d workloads cannot have a processor each: there are %d" % (count, len(allowed))
+            )
+        return [[cpu] for cpu in allowed[-count:]]
+    return [job.get("cpus")] * count
+
+
+def room(for_ns: int, typical_ns: float, least: int = 0) -> int:
+    """For how many executions a runner gets an array: four times those that are to be expected."""
+    return min(MOST_RECORDED, 1000 + 4 * (least + int(for_ns / max(1, typical_ns))))
 
 
 def limiter(cpus: Optional[List[int]]) -> Callable[[], None]:
@@ -1072,25 +1214,64 @@ class Agent:
             "state_before": state(),
             "note": note,
         }
+        if job.get("cold"):
+            members = [self.start_anew(job, scratch)]
+        else:
+            members = self.together(job, scratch)
+        result.update(members=[m.result for m in members], state_after=state())
+        return result
+
+    def together(self, job: Message, scratch: Path) -> List[Member]:
+        """Measure the members of a job beside each other, or the only one."""
         members: List[Member] = []
         try:
-            for index, spec in enumerate(job["members"]):
-                members.append(Member(spec, job, self.files, scratch / str(index)))
-                self.selector.register(members[-1].from_runner, selectors.EVENT_READ, members[-1])
+            for index, (spec, cpus) in enumerate(zip(job["members"], places(job))):  # noqa: B905
+                self.start(members, spec, job, scratch / str(index), cpus)
             for member in members:
                 self.prepare(member, members, job)
-            if not any(member.failure for member in members):
-                self.loop(members, job)
+            if job["least"] and not any(member.failure for member in members):
+                self.warm(members, job)
+                if not any(member.failure for member in members):
+                    self.loop(members, job)
         finally:
             end_ns = now_ns()
             self.watch.look()
-            for member in members:
-                if member.from_runner in self.selector.get_map():
-                    self.selector.unregister(member.from_runner)
-                member.kill()
-        summarise(members, end_ns, job["limit_ns"])
-        result.update(members=[m.result for m in members], state_after=state())
-        return result
+            self.end(members)
+        summarise(members, end_ns, job)
+        return members
+
+    def start_anew(self, job: Message, scratch: Path) -> Member:
+        """Start a workload's runner ``cold`` times, each to the end of its first execution."""
+        taken: List[List[Optional[int]]] = []
+        while True:
+            members: List[Member] = []
+            try:
+                self.start(members, job["members"][0], job, scratch / str(len(taken)), places(job)[0])
+                member = members[0]
+                self.prepare(member, members, job)
+            finally:
+                self.end(members)
+            member.result["cold_samples"] = taken
+            if member.failure:
+                member.result.update(status=member.failure.status, reason=member.failure.reason)
+                return member
+            load_ns = member.result["load_ns" if job["ahead_of_time"] else "compile_ns"] or None
+            wall_ns, instantiate_ns = member.walls[0], member.first["instantiate_ns"]
+            taken.append([(load_ns or 0) + wall_ns, load_ns, instantiate_ns, wall_ns - (instantiate_ns or 0)])
+            if len(taken) == job["cold"]:
+                return member
+
+    def start(
+        self, members: List[Member], spec: Message, job: Message, folder: Path, cpus: Optional[List[int]]
+    ) -> None:
+        members.append(Member(spec, job, self.files, folder, cpus))
+        self.selector.register(members[-1].from_runner, selectors.EVENT_READ, members[-1])
+
+    def end(self, members: List[Member]) -> None:
+        for member in members:
+            if member.from_runner in self.selector.get_map():
+                self.selector.unregister(member.from_runner)
+            member.kill()
 
     def gate(self, gate: Message) -> str:
         """Wait until the device is cool and idle, or until the gate's limit; what is to be said of it."""
@@ -1109,7 +1290,7 @@ class Agent:
                 return "not cool and idle after %.0f s: %s °C, %.0f %% busy" % (waited_s, heat, 100 * busy)
 
     def prepare(self, member: Member, members: List[Member], job: Message) -> None:
-        """Load, compile and warm up one member while the others wait; a failure is left on the member."""
+        """Load, compile and execute one member once while the others wait; a failure is left on the member."""
         if any(other.failure for other in members):
             return
         preopens = [[".", str(member.own)]] if member.spec["files"] else []
@@ -1123,13 +1304,12 @@ class Agent:
                 cmd="load", module=str(self.files.stored(member.spec["module"])), argv=member.spec["argv"], stdin=stdin,
                 preopens=preopens, artefacts=str(self.files.root / "artefacts"), version=job["engine"]["version"],
                 memory_bytes=job["memory_bytes"], artefact=self.files.artefact(member.spec.get("artefact")),
+                stdout=str(member.folder / "stdout"),
             )  # fmt: skip
             loaded = self.expect(member, "loaded", COMPILE_LIMIT_NS, "compiling")
             member.result.update({key: loaded[key] for key in ("compile_ns", "load_ns", "cached")})
-            member.tell(cmd="warm", stdout=str(member.folder / "stdout"))
-            warm = self.expect(member, "warm", job["limit_ns"], "the first execution")
-            member.result["warmup_ns"] = warm["sample"][1]
-            member.verify(warm["exit_code"])
+            member.tell(cmd="first")
+            member.verify(self.expect(member, "first", job["limit_ns"], "the first execution"))
         except Failure as failure:
             member.failure = failure
 
@@ -1146,44 +1326,96 @@ class Agent:
             raise Failure("crash", "the runner said %r where %r was due" % (event["event"], name))
         return event
 
+    def warm(self, members: List[Member], job: Message) -> None:
+        """Let each member execute until its own times are steady; the others wait for the last one."""
+        deadline = now_ns() + job["limit_ns"]
+        for member in members:
+            self.warm_on(member, job)
+        while any(member.running for member in members) and now_ns() < deadline:
+            self.pump(deadline)
+            for member in members:
+                was_running = member.running
+                member.note_events()
+                if member.failure:
+                    return
+                if was_running and not member.running:
+                    self.warm_on(member, job)
+        for member in members:
+            if member.running:
+                reason = "warming up took longer than the limit of %g s" % (job["limit_ns"] / 1e9)
+                member.failure = Failure("timeout", reason)
+
+    def warm_on(self, member: Member, job: Message) -> None:
+        """Execute some more, unless it is steady or there is no time left for it.
+
+        Steady: at least LEAST_WARM executions and ``warm_least_ns``, and the last quarter of them takes as long as
+        the quarter before it. There is time for ``warm_most_ns``, and for no execution that would go beyond.
+        """
+        walls = member.walls
+        spent_ns, count = sum(walls), len(walls)
+        missing_ns = job["warm_least_ns"] - (spent_ns - walls[0])
+        drift = None
+        if count >= LEAST_WARM and missing_ns <= 0:
+            drift = still_warming(walls)
+            if drift is None:
+                return
+            missing_ns = max(spent_ns // 2, job["warm_least_ns"] // 2)
+        left_ns = job["warm_most_ns"] - spent_ns
+        if left_ns < walls[-1]:
+            if drift is not None:
+                word = "slower" if drift > 0 else "faster"
+                member.unsteady = "still became %.0f %% %s after %d executions to warm up" % (
+                    100 * abs(drift), word, count,
+                )  # fmt: skip
+            return
+        now = now_ns()
+        member.run(
+            at_ns=0, after=None, until_ns=now + missing_ns, least=max(1, LEAST_WARM - count), most_ns=now + left_ns,
+            stop=None, room=room(max(missing_ns, 0), walls[-1]),
+        )  # fmt: skip
+
     def loop(self, members: List[Member], job: Message) -> None:
         """Let all members run together, as long as the job asks, and take what they report.
 
-        Alone, a workload reports its samples and the job is over. Beside others it loops for ``window_ns``, longer
-        where a member has fewer than ``least`` samples, at most ``limit_ns``. The member with the longest first
-        execution starts when the others run, and samples are reported from when all run: so the first one of a
-        workload that has time for only one is whole, and covered.
+        All begin at one moment. For RUN_UP_NS what they execute is load only and wakes caches and clocks that slept
+        while they waited; then samples count, for ``window_ns`` and until each member has ``least``, at most for
+        ``limit_ns``. Executions longer than the run-up begin after it, the longest ones of all when the others
+        run: so the only one that there may be time for is whole, and covered.
         """
-        together = len(members) > 1
-        go, record = (str(members[0].folder / name) if together else None for name in ("go", "record"))
-        slowest = max(members, key=lambda member: member.result["warmup_ns"])
+        stop = members[0].folder / "stop"
         start_ns = now_ns() + BARRIER_NS
+        record_ns = start_ns + RUN_UP_NS
+        deadline = record_ns + job["limit_ns"]
+        slowest = max(members, key=lambda member: member.typical_ns())
+        together = len(members) > 1 and slowest.typical_ns() >= RUN_UP_NS
+        go: Optional[Path] = members[0].folder / "go" if together else None
         for member in members:
-            last = together and member is slowest
-            member.tell(
-                cmd="loop", at_ns=start_ns, after=go if last else None, record=None if last else record,
-                report=job["report"], keep_running=together,
+            typical_ns = member.typical_ns()
+            short = typical_ns < RUN_UP_NS
+            member.warm_until_ns = record_ns
+            member.run(
+                at_ns=start_ns if short else record_ns, after=str(go) if go and member is slowest else None,
+                until_ns=record_ns + job["window_ns"], most_ns=deadline, stop=str(stop),
+                least=job["least"] + (math.ceil(RUN_UP_NS / max(1, typical_ns)) if short else 0),
+                room=room(job["window_ns"], typical_ns, job["least"]),
             )  # fmt: skip
-        deadline, least_ns = start_ns + job["limit_ns"], start_ns + job["window_ns"]
+        ending = 0
         while True:
-            now = now_ns()
-            if together:
-                enough = now >= least_ns and all(len(m.result["samples"]) >= job["least"] for m in members)
-            else:
-                enough = members[0].finished
-            if enough or now >= deadline:
-                return
-            self.pump(deadline if now >= least_ns else min(deadline, least_ns))
             for member in members:
-                member.note_samples()
-            if any(member.failure for member in members):
-                return  # nothing after this can be covered
+                member.note_events()
             if go and all(member.loop_start_ns for member in members if member is not slowest):
-                Path(go).touch()
+                go.touch()
                 go = None
-            if record and slowest.loop_start_ns:
-                Path(record).touch()
-                record = None
+            now = now_ns()
+            over = any(member.failure for member in members)  # nothing after this can be covered
+            if not ending and (over or now >= deadline or all(m.enough or not m.running for m in members)):
+                stop.touch()
+                ending = now + ENDING_NS
+            # Who executes for long has told all but what it is executing.
+            waited_for = [m for m in members if m.running and not m.failure and m.walls[-1] < TELL_NS]
+            if ending and (not waited_for or now >= ending):
+                return
+            self.pump(ending or deadline)
 
     def pump(self, deadline: int) -> None:
         """Wait for a runner or the controller to say something, at most until the deadline."""

@@ -37,7 +37,9 @@ LEAST_SAMPLES = 5  # of each member before a co-run may end
 NO_GATE = Gate()
 # Finished jobs of a device: a bound on memory and on what a resumed collection reads again.
 COMPACT_EVERY = 1000
-MAX_SAMPLES = 200  # kept of each member of a co-run; executions after them are only summed
+MAX_SAMPLES = 200  # kept of each member; executions after them are only summed
+WARM_LEAST_S = 0.1  # executing to warm up at least, and never longer than what is then measured
+WARM_MOST = 0.2  # and at most, as a share of the limit
 
 
 @dataclass
@@ -153,10 +155,14 @@ class Worker:
             "id": job.id,
             "engine": engine.spec(self.versions[job.engine]),
             "members": members,
-            "report": job.repeats if job.degree == 1 else MAX_SAMPLES,
-            "least": min(LEAST_SAMPLES, job.repeats),
+            "regime": engine.regime,
+            "ahead_of_time": engine.ahead_of_time,
+            "keep": MAX_SAMPLES,
+            "least": job.repeats if job.degree == 1 else min(LEAST_SAMPLES, job.repeats),
             "window_ns": round(job.co_run_s * 1e9),
             "limit_ns": round(job.limit_s * 1e9),
+            "warm_least_ns": round(min(WARM_LEAST_S, job.co_run_s) * 1e9),
+            "warm_most_ns": round(WARM_MOST * job.limit_s * 1e9),
             "memory_bytes": self.settings.memory_bytes,
             "gate": msgspec.to_builtins(self.settings.gate) if self.settings.gate != NO_GATE else None,
             "cpus": self.device.cpus,

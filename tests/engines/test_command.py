@@ -53,7 +53,7 @@ def run(device: Reached, engine: str, script: dict | bytes, **changes) -> Member
         "workload": "w", "module": digests[0], "argv": ["w", "one", "--two"], "stdin": None, "files": {},
         "expect": {"exit_code": changes.pop("exit_code", 0), "stdout_sha256": changes.pop("stdout_sha256", None)},
     } | changes.pop("member", {})  # fmt: skip
-    spec = {"report": 2, "engine": ENGINES[engine].spec(device.versions[engine])}
+    spec = {"least": 2, "engine": ENGINES[engine].spec(device.versions[engine])}
     result = device.session.run("d", job_spec(member) | spec | changes, 60)
     assert result is not None
     return result.members[0]
@@ -214,7 +214,7 @@ def test_an_artefact_is_another_when_a_file_of_ours_that_its_compiler_takes_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(HERE))
-    ours = importlib.import_module("process_run").ours
+    ours = importlib.import_module("compiled").ours
     host, takes = tmp_path / "host.c", [["cc", "{here}/host.c", "-o", "{artefact}"]]
     host.write_text("int before;")
     before = ours(takes, str(tmp_path))

@@ -55,8 +55,8 @@ def run_module(
             return JobResult("job1", 0, State(), [MemberResult("w", "refused", str(reason), [])])
         device.session.push({made.sha256: made.path.read_bytes})
         spec["artefact"] = made.spec
-    engine_spec = ENGINES[engine].spec(device.versions[engine])
-    result = device.session.run("d", job_spec(spec) | {"engine": engine_spec} | changes, 60)
+    given = {"engine": ENGINES[engine].spec(device.versions[engine])}
+    result = device.session.run("d", job_spec(spec, engine=ENGINES[engine]) | given | changes, 60)
     assert result is not None
     return result
 
@@ -73,7 +73,8 @@ def test_a_kernel_runs_and_prints_what_its_suite_expects(
         device, engine, gemm.module.read_bytes(), gemm.expect.stdout_sha256, limit_ns=20_000_000_000
     ).members
     assert (found.status, found.reason) == ("ok", "")
-    assert len(found.samples) == 5
+    assert sum(sample.covered for sample in found.samples) >= 5
+    assert found.regime == ("process" if ENGINES[engine].wall_contains == "process" else "steady")
     each_time_anew = ENGINES[engine].wall_contains == "process" and not ENGINES[engine].ahead_of_time
     assert (found.compile_ns is None) if each_time_anew else found.compile_ns > 0
     assert found.warmup_ns > 0
@@ -170,7 +171,7 @@ def test_a_long_job_does_not_fill_the_memory(engine: str, device: Reached, suite
         pytest.skip("a process per sample keeps nothing")
     module = next(w for w in suites["polybench"].workloads if w.name == "polybench/mini/trisolv").module
     [found] = run_module(
-        device, engine, module.read_bytes(), report=1500, limit_ns=20_000_000_000
+        device, engine, module.read_bytes(), least=1500, keep=1500, limit_ns=20_000_000_000
     ).members  # fmt: skip
     assert (found.status, found.reason) == ("ok", "")
-    assert found.samples[-1].max_rss_kb - found.samples[150].max_rss_kb < 64 << 10
+    assert found.samples[-1].max_rss_kb - found.samples[50].max_rss_kb < 64 << 10

@@ -54,7 +54,7 @@ def run(device: Reached, workload: Workload, **changes) -> MemberResult:
     spec = payload.spec | {"artefact": made.spec}
     device.session.push(payload.contents | {made.sha256: made.path.read_bytes})
     engine = NATIVE.spec(device.versions["native"])
-    result = device.session.run("d", job_spec(spec) | {"engine": engine, "report": 2} | changes, 60)
+    result = device.session.run("d", job_spec(spec) | {"engine": engine, "least": 2} | changes, 60)
     assert result is not None
     return result.members[0]
 
@@ -74,7 +74,7 @@ def test_a_kernel_prints_what_its_module_prints(
     [workload] = [w for w in suites["polybench"].workloads if w.name == f"polybench/mini/{kernel}"]
     assert workload.expect.stdout_sha256
     found = run(device, workload)
-    assert (found.status, found.reason, len(found.samples)) == ("ok", "", 2)
+    assert (found.status, found.reason) == ("ok", "")
     assert found.compile_ns
     assert device.versions["native"].startswith("ziglang")
 

@@ -143,8 +143,9 @@ def run_alone(engine: Engine, module: bytes, own: Path, folder: Path) -> int:
     program = sys.executable if engine.program == "python" else engine.program
     commands = [
         {"cmd": "load", "module": str(folder / "module"), "argv": ["m"], "stdin": None, "preopens": [[".", str(own)]],
-         "artefacts": str(folder / "artefacts"), "version": "1", "memory_bytes": 1 << 28, "artefact": given},
-        {"cmd": "warm", "stdout": str(folder / "stdout")},
+         "artefacts": str(folder / "artefacts"), "version": "1", "memory_bytes": 1 << 28, "artefact": given,
+         "stdout": str(folder / "stdout")},
+        {"cmd": "first"},
     ]  # fmt: skip
     done = subprocess.run(
         [program, *engine.program_args, str(folder / engine.entry), *engine.args],
@@ -154,7 +155,7 @@ def run_alone(engine: Engine, module: bytes, own: Path, folder: Path) -> int:
     events = [json.loads(line) for line in done.stdout.splitlines()]
     if "only a kernel with Landlock can hold it" in events[-1].get("reason", ""):
         pytest.skip(events[-1]["reason"])
-    assert events[-1]["event"] == "warm", (events, done.stderr)
+    assert events[-1]["event"] == "first", (events, done.stderr)
     return int(events[-1]["exit_code"])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.dataset.records import MemberResult, Sample
 from harness.fleet.session import Refused
 from harness.fleet.transport import LinkLost
 from tests.devices import job_spec, member, push, run, session
@@ -36,11 +37,15 @@ def wait_for(condition, within_s: float = 10.0) -> None:
         time.sleep(0.01)
 
 
+def measured(found: MemberResult) -> list[Sample]:
+    return [sample for sample in found.samples if not sample.warm]
+
+
 def test_sleeping_takes_time_but_no_cpu(tmp_path: Path) -> None:
     with session(tmp_path) as agent:
         [found] = run(agent, member("sleeper", {"sleep_s": 0.05})).members
     assert found.status == "ok"
-    assert len(found.samples) == 5
+    assert len(measured(found)) >= 5
     assert all(
         sample.wall_ns >= 50 * MS and sample.user_ns + sample.sys_ns < 25 * MS for sample in found.samples
     )
@@ -83,13 +88,16 @@ def test_a_failure_is_a_row_with_its_reason(script, changes, status, reason, tmp
 
 
 def test_a_workload_without_a_whole_execution_is_censored(tmp_path: Path) -> None:
-    slow_later = {"later": {"sleep_s": 60}}
-    with session(tmp_path) as agent:
-        [found] = run(agent, member("slow", slow_later), limit_ns=300 * MS, report=5).members
-    assert len(found.samples) == 1  # the execution that set the sleep; the next one was killed by the limit
     with session(tmp_path) as agent:
         [found] = run(agent, member("slower", {"sleep_s": 0.25}), limit_ns=240 * MS).members
-    assert (found.status, found.samples) == ("timeout", [])
+        assert (found.status, found.samples) == ("timeout", [])
+        # Each execution sleeps longer: the last one is cut off, and all before it are there.
+        slower = {"sleep_s": 0.13, "later": {"sleep_s": 0.3, "later": {"sleep_s": 60}}}
+        [found] = run(agent, member("slow", slower), warm_most_ns=0, limit_ns=700 * MS).members
+    assert [sample.warm for sample in found.samples] == [True, False, False]
+    assert (found.status, found.executions_asked, found.executions) == ("ok", 5, 2)
+    assert found.cut_off_ns is not None
+    assert 200 * MS < found.cut_off_ns < 700 * MS
 
 
 def test_covered_samples_lie_within_every_co_runners_loop(tmp_path: Path) -> None:
@@ -97,19 +105,20 @@ def test_covered_samples_lie_within_every_co_runners_loop(tmp_path: Path) -> Non
         result = run(
             agent, member("fast", {"burn_s": 0.002}), member("slow", {"burn_s": 0.05}),
             member("sleeper", {"sleep_s": 0.01}),
-            report=30, window_ns=300 * MS,
+            window_ns=300 * MS,
         )  # fmt: skip
     assert [found.status for found in result.members] == ["ok"] * 3
     for found in result.members:
         others = [other for other in result.members if other is not found]
-        for sample in found.samples:
+        for sample in measured(found):
             within = all(
                 other.loop_start_ns <= sample.start_ns
                 and sample.start_ns + sample.wall_ns <= other.loop_end_ns
                 for other in others
             )
             assert sample.covered == within
-        assert all(sample.covered for sample in found.samples)
+        assert sum(sample.covered for sample in found.samples) >= 5
+        assert not any(sample.covered for sample in found.samples if sample.warm)
 
 
 def test_a_workload_with_time_for_one_execution_beside_others_is_covered(tmp_path: Path) -> None:
@@ -120,25 +129,50 @@ def test_a_workload_with_time_for_one_execution_beside_others_is_covered(tmp_pat
             member("short", {"sleep_s": 0.01}),
             window_ns=700 * MS,
             limit_ns=800 * MS,
+            warm_most_ns=0,
         )
     long, short = result.members
-    assert [sample.covered for sample in long.samples] == [True]
+    assert [sample.covered for sample in measured(long)] == [True]
     assert short.status == "ok"
 
 
-def test_executions_beyond_the_reported_samples_are_summed(tmp_path: Path) -> None:
+def test_executions_beyond_the_kept_samples_are_summed(tmp_path: Path) -> None:
     with session(tmp_path) as agent:
-        result = run(
+        alone = run(agent, member("a", {"sleep_s": 0.005}), keep=4, window_ns=500 * MS)
+        together = run(
             agent,
             member("a", {"sleep_s": 0.005}),
             member("b", {"sleep_s": 0.005}),
-            report=4,
+            keep=4,
             window_ns=500 * MS,
         )
-    for found in result.members:
-        assert len(found.samples) == 4
+    for found in (*alone.members, *together.members):
+        covered = sum(sample.covered for sample in found.samples)
+        assert covered == 4
         assert found.more_count > 20
+        assert covered + found.more_count <= found.executions
         assert 5 * MS <= found.more_wall_ns / found.more_count < 50 * MS
+
+
+def test_a_workload_is_warmed_up_alike_alone_and_together(tmp_path: Path) -> None:
+    work = {"count": 20_000}
+    with session(tmp_path) as agent:
+        alone = run(agent, member("a", work), warm_least_ns=50 * MS)
+        together = run(agent, member("a", work), member("sleeper", {"sleep_s": 0.004}), warm_least_ns=50 * MS)
+    for found in (*alone.members, *together.members):
+        warm = [sample for sample in found.samples if sample.warm]
+        assert found.regime == "steady"
+        assert found.warm_executions >= max(10, len(warm))
+        assert found.warm_ns >= 50 * MS
+        assert warm[0].wall_ns == found.warmup_ns
+        assert all(sample.start_ns < measured(found)[0].start_ns for sample in warm)
+
+
+def test_an_execution_without_time_to_repeat_it_is_warm_after_the_first(tmp_path: Path) -> None:
+    with session(tmp_path) as agent:
+        [found] = run(agent, member("long", {"sleep_s": 0.2}), warm_most_ns=300 * MS, least=2).members
+    assert [sample.warm for sample in found.samples][:2] == [True, False]
+    assert found.unsteady is None
 
 
 def test_a_co_runner_that_fails_spoils_only_its_own_job(tmp_path: Path) -> None:
@@ -189,14 +223,14 @@ def test_a_job_is_finished_and_spooled_when_the_controller_goes_away(tmp_path: P
     spec, module = member("patient", {"sleep_s": 0.2})
     with session(tmp_path) as agent:
         push(agent, module)
-        agent._send(op="run", dataset="mine", job=job_spec(spec, report=3))
+        agent._send(op="run", dataset="mine", job=job_spec(spec, least=3))
         pid = agent._transport.pid
         wait_for(lambda: children(pid))
     with session(tmp_path) as again:  # waits for the first agent, which still measures
         assert not alive(pid)
         [spooled] = again.spooled("mine")
         assert again.spooled("other") == []
-        assert (spooled.job, spooled.members[0].status, len(spooled.members[0].samples)) == ("job1", "ok", 3)
+        assert (spooled.job, spooled.members[0].status, spooled.members[0].executions) == ("job1", "ok", 3)
         again.ack("mine", "job1")
         assert again.spooled("mine") == []
 

@@ -53,7 +53,7 @@ def connect(server: Server, port: int | None = None, controller: str = "tests", 
 def test_a_job_runs_over_ssh_and_leaves_nothing_behind(server: Server) -> None:
     agent = connect(server)
     [found] = run(agent, member("w", {"sleep_s": 0.02})).members
-    assert (found.status, len(found.samples)) == ("ok", 5)
+    assert (found.status, found.executions_asked) == ("ok", 5)
     agent.close()
     wait_for(lambda: not server.agents())
 
@@ -150,7 +150,7 @@ def test_a_cut_link_is_noticed_and_the_job_is_handed_over_once(server: Server) -
     push(agent, module)
     threading.Timer(0.5, proxy.cut).start()
     with pytest.raises(LinkLost, match="link was lost"):
-        agent.run("mine", job_spec(spec, report=4), 60)
+        agent.run("mine", job_spec(spec, least=4), 60)
     again = connect(server)
     assert [found.job for found in again.spooled("mine")] == ["job1"]
     again.ack("mine", "job1")
@@ -168,7 +168,7 @@ def test_a_half_open_link_is_noticed_by_both_ends(server: Server, monkeypatch: p
     push(agent, module)
     threading.Timer(0.6, setattr, (proxy, "mode", "silent")).start()
     with pytest.raises(LinkLost, match="has not been heard for"):
-        agent.run("mine", job_spec(spec, report=40, limit_ns=5 * 10**9), 60)
+        agent.run("mine", job_spec(spec, least=40, limit_ns=5 * 10**9), 60)
     again = connect(server)  # the same controller: the first agent makes room once its job is done
     assert [found.job for found in again.spooled("mine")] == ["job1"]
     again.close()
@@ -188,7 +188,7 @@ def test_a_killed_server_session_leaves_no_process(server: Server) -> None:
     push(agent, module)
     threading.Timer(0.5, lambda: [os.kill(pid, signal.SIGKILL) for pid in server.sessions()]).start()
     with pytest.raises(LinkLost):
-        agent.run("mine", job_spec(spec, report=3), 60)
+        agent.run("mine", job_spec(spec, least=3), 60)
     wait_for(lambda: not server.agents())
     again = connect(server)
     assert len(again.spooled("mine")) == 1
@@ -201,8 +201,8 @@ def test_a_long_job_outlives_the_silence_limit_because_it_is_pinged(
     monkeypatch.setattr(session_module, "PING_EVERY_S", 0.3)
     monkeypatch.setattr(session_module, "SILENT_S", 1.0)
     agent = connect(server)
-    [found] = run(agent, member("w", {"sleep_s": 0.5}), report=5, limit_ns=5 * 10**9).members
-    assert len(found.samples) == 5
+    [found] = run(agent, member("w", {"sleep_s": 0.5}), least=5, limit_ns=5 * 10**9).members
+    assert found.executions == 5
     agent.close()
 
 

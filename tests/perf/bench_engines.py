@@ -89,7 +89,7 @@ def measure(device: Reached, name: str, workload: Workload, samples: int, limit_
     engine, payload = ENGINES[name], Payload(workload)
     more, artefacts = given(engine, device.device, workload, str(device.facts["machine"]))
     device.session.push(payload.contents | artefacts)
-    job = job_spec(payload.spec | more, report=samples, limit_ns=limit_ns)
+    job = job_spec(payload.spec | more, least=samples, keep=samples, limit_ns=limit_ns)
     result = device.session.run("bench", job | {"engine": engine.spec(device.versions[name])}, 600)
     assert result is not None
     return result.members[0]

@@ -2,8 +2,8 @@
 import fs from 'node:fs';
 import { Exit, Host } from './wasi_host.mjs';
 
-const SPIN_NS = 2_000_000n;
-const CHUNK_NS = 50_000_000;
+const SPIN_MS = 2, TELL_MS = 100, POLL_MS = 1; // as in runner.py
+const COLLECT_MS = 20, COLLECT_EACH = globalThis.Bun ? 40 : 400; // at the latest: time and executions between collections
 const MONOTONIC = 1;
 
 if (process.argv.includes('--detect')) {
@@ -23,22 +23,30 @@ async function clockGettime() {
   return (clock, buffer) => symbols.clock_gettime(clock, ptr(buffer));
 }
 
-// How far the clock of all processes is ahead of ours: of many readings the one taken quickest.
-async function clockOffset() {
-  if (!globalThis.Bun && !globalThis.Deno) return 0n;
+// CLOCK_MONOTONIC in ns, as all processes of the device have it.
+async function monotonic() {
+  if (!globalThis.Bun && !globalThis.Deno) return process.hrtime.bigint;
   const ask = await clockGettime(), told = new BigInt64Array(2);
-  let best = { width: 1n << 62n, offset: 0n };
-  for (let i = 0; i < 200; i++) {
-    const before = process.hrtime.bigint();
+  return () => {
     ask(MONOTONIC, new Uint8Array(told.buffer));
-    const width = process.hrtime.bigint() - before;
-    if (width < best.width) best = { width, offset: told[0] * 1_000_000_000n + told[1] - before - width / 2n };
+    return told[0] * 1_000_000_000n + told[1];
+  };
+}
+
+// How far that clock is ahead of ours, which makes no garbage: of many readings the one taken quickest.
+function clockOffset(ask) {
+  let best = { width: Infinity, offset: 0n };
+  for (let i = 0; i < 200; i++) {
+    const before = clock(), told = ask(), width = clock() - before;
+    if (width < best.width) best = { width, offset: told - BigInt(Math.round((before + width / 2) * 1e6)) };
   }
   return best.offset;
 }
 
-const offset = await clockOffset();
-const now = () => process.hrtime.bigint() + offset;
+const clock = performance.now.bind(performance); // ms
+const offset = clockOffset(await monotonic());
+const toNs = (ms) => BigInt(Math.round(ms * 1e6)) + offset;
+const toMs = (ns) => Number(BigInt(ns) - offset) / 1e6;
 const say = (message) => fs.writeSync(1, JSON.stringify(message) + '\n');
 
 function* lines() {
@@ -56,8 +64,8 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
 const pause = (ms) => Atomics.wait(cell, 0, 0, ms);
 
 function waitUntil(at) {
-  for (let left = at - now(); left > 0n; left = at - now()) {
-    if (left > SPIN_NS) pause(Number(left - SPIN_NS) / 1e6);
+  for (let left = at - clock(); left > 0; left = at - clock()) {
+    if (left > SPIN_MS) pause(left - SPIN_MS);
   }
 }
 
@@ -95,12 +103,13 @@ function limited(bytes, pages) {
 
 class Trap extends Error {}
 
-let command, module;
+let command, module, instantiated = null;
 
 function execute(stdout) {
   const host = new Host({ ...command, stdin: command.stdinFd, stdout, stderr: command.nullFd });
   try {
     const { exports } = new WebAssembly.Instance(module, host.imports());
+    instantiated = clock();
     host.memory = exports.memory;
     if (!exports._start) throw new Error('the module exports no _start');
     exports._start();
@@ -114,17 +123,82 @@ function execute(stdout) {
   }
 }
 
-function sample(stdout) {
-  if (command.stdin) command.stdinFd = fs.openSync(command.stdin, 'r');
-  const before = process.resourceUsage();
-  const start = now();
-  const exitCode = execute(stdout);
-  const wall = now() - start;
-  const after = process.resourceUsage();
-  if (command.stdin) fs.closeSync(command.stdinFd);
-  const taken = [Number(start), Number(wall), (after.userCPUTime - before.userCPUTime) * 1000,
-    (after.systemCPUTime - before.systemCPUTime) * 1000, after.maxRSS];
-  return [taken, exitCode];
+// Garbage is collected between executions and is no part of any: an instance leaves as much behind as it uses.
+const collect = globalThis.Bun ? (await import('bun:jsc')).gcAndSweep : globalThis.gc ?? (() => {});
+
+// Executions one after another, each recorded as two readings of the clock in an array that was there before.
+class Run {
+  constructor(room) {
+    this.times = new Float64Array(2 * room).fill(1); // start and end of each; written once, so that its pages are there
+    this.filled = this.told = 0;
+    this.used = process.resourceUsage();
+  }
+
+  // Say what was recorded since the last time.
+  tell(event, exitCode, more) {
+    const before = this.used, since = this.times.subarray(this.told, this.filled);
+    this.used = process.resourceUsage();
+    this.told = this.filled;
+    say({
+      event, exit_code: exitCode, ...more,
+      times: Buffer.from(BigInt64Array.from(since, toNs).buffer).toString('base64'),
+      user_ns: (this.used.userCPUTime - before.userCPUTime) * 1000,
+      sys_ns: (this.used.systemCPUTime - before.systemCPUTime) * 1000,
+      max_rss_kb: this.used.maxRSS,
+    });
+  }
+
+  once(stdout) {
+    if (command.stdin) command.stdinFd = fs.openSync(command.stdin, 'r');
+    const start = clock();
+    const exitCode = execute(stdout);
+    const end = clock();
+    if (command.stdin) fs.closeSync(command.stdinFd);
+    if (this.filled < this.times.length) { // what comes after a full array is load only
+      this.times[this.filled++] = start;
+      this.times[this.filled++] = end;
+    }
+    this.end = end;
+    this.took = end - start;
+    return exitCode;
+  }
+
+  run(next) {
+    waitUntil(toMs(next.at_ns));
+    while (next.after && !fs.existsSync(next.after)) pause(0.1);
+    say({ event: 'looping', start_ns: Number(toNs(clock())) });
+    let exitCode;
+    try {
+      exitCode = this.loop(toMs(next.until_ns), 2 * next.least, toMs(next.most_ns), next.stop);
+    } catch (error) {
+      this.tell('ran', 0, { last: true });
+      throw error;
+    }
+    this.tell('ran', exitCode, { last: true });
+  }
+
+  loop(until, least, most, stop) {
+    for (let first, look = 0, enough = false, collected = clock(), since = 1; ; since++) {
+      const exitCode = this.once(command.nullFd);
+      first ??= exitCode;
+      if (this.took >= TELL_MS) this.tell('ran', exitCode, { last: false });
+      if (exitCode !== first || this.end >= most) return exitCode;
+      if (!enough && this.end >= until && (this.filled >= least || this.filled === this.times.length)) {
+        if (stop === null) return exitCode;
+        enough = true;
+        say({ event: 'enough' });
+      }
+      if (stop !== null && this.end >= look) {
+        if (fs.existsSync(stop)) return exitCode;
+        look = this.end + POLL_MS;
+      }
+      if (this.end - collected >= COLLECT_MS || since >= COLLECT_EACH) {
+        collect();
+        since = 0;
+        collected = clock();
+      }
+    }
+  }
 }
 
 try {
@@ -135,36 +209,20 @@ try {
       const nullFd = fs.openSync('/dev/null', 'r+');
       command = { ...next, nullFd, stdinFd: nullFd };
       const bytes = limited(fs.readFileSync(command.module), Math.floor(command.memory_bytes / 65536));
-      const start = now();
+      const start = clock();
       module = new WebAssembly.Module(bytes);
-      say({ event: 'loaded', compile_ns: Number(now() - start), load_ns: 0, cached: false });
-    } else if (next.cmd === 'warm') {
-      const stdout = fs.openSync(next.stdout, 'w');
-      const [taken, exitCode] = sample(stdout);
+      say({ event: 'loaded', compile_ns: Math.round((clock() - start) * 1e6), load_ns: 0, cached: false });
+    } else if (next.cmd === 'first') {
+      const stdout = fs.openSync(command.stdout, 'w'), run = new Run(1);
+      const exitCode = run.once(stdout);
       fs.closeSync(stdout);
-      say({ event: 'warm', sample: taken, exit_code: exitCode });
-    } else if (next.cmd === 'loop') {
-      waitUntil(BigInt(next.at_ns));
-      while (next.after && !fs.existsSync(next.after)) pause(0.1);
-      say({ event: 'looping', start_ns: Number(now()) });
-      while (next.record && !fs.existsSync(next.record)) sample(command.nullFd);
-      for (let i = 0; i < next.report; i++) {
-        const [taken, exitCode] = sample(command.nullFd);
-        say({ event: 'sample', sample: taken, exit_code: exitCode });
-      }
-      say({ event: 'done' });
-      while (next.keep_running) {
-        let count = 0, wall = 0, end = 0, code = 0;
-        for (const since = Number(now()); count === 0 || end - since < CHUNK_NS; count++) {
-          const [taken, exitCode] = sample(command.nullFd);
-          wall += taken[1];
-          end = taken[0] + taken[1];
-          code = exitCode;
-        }
-        say({ event: 'more', count, wall_ns: wall, until_ns: end, exit_code: code });
-      }
+      const instantiate = instantiated === null ? null : Math.round((instantiated - run.times[0]) * 1e6);
+      run.tell('first', exitCode, { instantiate_ns: instantiate });
+    } else if (next.cmd === 'run') {
+      new Run(next.room).run(next);
     }
   }
 } catch (error) {
-  say({ event: error instanceof Trap ? 'trap' : 'fail', reason: String(error.message).slice(0, 500) });
+  const device = ['ENOSPC', 'EDQUOT', 'EIO', 'ENOENT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code);
+  say({ event: error instanceof Trap ? 'trap' : device ? 'unfit' : 'fail', reason: String(error.message).slice(0, 500) });
 }

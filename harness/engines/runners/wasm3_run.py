@@ -54,6 +54,7 @@ class Wasm3:
                         *parameters, result = [LETTERS[t] for t in types]
                         link(module, name, "%s(%s)" % (result, "".join(parameters)), function)
                 start = instance.find_function("_start")
+                self.instantiated_ns = time.monotonic_ns()
                 start()
             except wasi_host.Exit as leave:
                 return int(leave.code)

@@ -94,6 +94,7 @@ class Wasmtime:
         try:
             instance = self.linker.instantiate(store, self.module)
             start: Any = instance.exports(store)["_start"]
+            self.instantiated_ns = time.monotonic_ns()
             start(store)
         except wasmtime.ExitTrap as leave:
             return leave.code
