@@ -20,7 +20,7 @@ from harness.fleet.local import LocalTransport
 from harness.fleet.payload import Payload
 from harness.fleet.reach import Reached
 from harness.fleet.session import Session
-from harness.measure.workers import COMPILE_LIMIT_S
+from harness.measure.job_spec import COMPILE_LIMIT_S
 from harness.suites.suite import Workload
 
 FAKE = Engine(

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 from harness import __version__
-from harness.dataset.info import Gate, Settings
+from harness.dataset.info import Settings
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, State
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
@@ -24,6 +22,7 @@ from harness.fleet.payload import Payload
 from harness.fleet.reach import Reached, reach
 from harness.fleet.session import Refused, Session
 from harness.fleet.transport import LinkLost
+from harness.measure.job_spec import job_spec, longest_s
 from harness.measure.listener import Listener
 from harness.measure.plan import Plan
 from harness.measure.stop import Stop
@@ -32,14 +31,8 @@ from harness.suites.suite import Workload
 ATTEMPTS = 3
 LONGEST_WAIT_S = 10.0  # between two of them
 PATIENCE_S = 30.0  # with a device that is there, but not fit: a full disk, a machine that is paused
-COMPILE_LIMIT_S = 120.0
-LEAST_SAMPLES = 5  # of each member before a co-run may end
-NO_GATE = Gate()
 # Finished jobs of a device: a bound on memory and on what a resumed collection reads again.
 COMPACT_EVERY = 1000
-MAX_SAMPLES = 200  # kept of each member; executions after them are only summed
-WARM_LEAST_S = 0.1  # executing to warm up at least, and never longer than what is then measured
-WARM_MOST = 0.2  # and at most, as a share of the limit
 
 
 @dataclass
@@ -151,26 +144,10 @@ class Worker:
                 return refused(job, payload.workload.name, str(reason))
             members.append(payload.spec | more)
             contents |= payload.contents | artefacts
-        spec = {
-            "id": job.id,
-            "engine": engine.spec(self.versions[job.engine]),
-            "members": members,
-            "regime": engine.regime,
-            "ahead_of_time": engine.ahead_of_time,
-            "keep": MAX_SAMPLES,
-            "least": job.repeats if job.degree == 1 else min(LEAST_SAMPLES, job.repeats),
-            "window_ns": round(job.co_run_s * 1e9),
-            "limit_ns": round(job.limit_s * 1e9),
-            "warm_least_ns": round(min(WARM_LEAST_S, job.co_run_s) * 1e9),
-            "warm_most_ns": round(WARM_MOST * job.limit_s * 1e9),
-            "memory_bytes": self.settings.memory_bytes,
-            "gate": msgspec.to_builtins(self.settings.gate) if self.settings.gate != NO_GATE else None,
-            "cpus": self.device.cpus,
-        }
+        version = self.versions[job.engine]
+        spec = job_spec(job, engine, version, members, self.settings, self.device.cpus)
         session.push(contents)
-        within_s = (
-            60 + self.settings.gate.limit_s + job.degree * (2 * COMPILE_LIMIT_S + job.limit_s) + job.limit_s
-        )
+        within_s = longest_s(job, self.settings)
         self.stop.running(session, True)
         try:
             return session.run(self.dataset.info.id, spec, within_s)

@@ -97,7 +97,7 @@ def test_a_full_disk_is_the_devices_trouble_and_over_when_there_is_room(
 
 def test_a_disk_that_is_full_only_while_a_job_runs_spoils_its_result(small_disk: Path) -> None:
     with session(small_disk / "cache") as agent:
-        started(agent, {"sleep_s": 0.05}, limit_ns=3000 * MS, window_ns=1500 * MS, report=25, least=25)
+        started(agent, {"sleep_s": 0.05}, limit_ns=3000 * MS, window_ns=1500 * MS, least=25)
         junk = fill(small_disk)
         time.sleep(0.6)
         junk.unlink()
@@ -127,9 +127,7 @@ def test_a_cache_that_disappears_is_told_and_made_anew_by_the_next_agent(tmp_pat
 @pytest.mark.parametrize("who", ["agent", "runner", "both"])
 def test_a_pause_makes_neither_a_timeout_nor_a_time(who: str, tmp_path: Path) -> None:
     with session(tmp_path) as agent:
-        runners = started(
-            agent, {"sleep_s": 0.02}, limit_ns=4000 * MS, window_ns=1000 * MS, report=40, least=40
-        )
+        runners = started(agent, {"sleep_s": 0.02}, limit_ns=4000 * MS, window_ns=1000 * MS, least=40)
         stopped = {"agent": [agent._transport.pid], "runner": runners}.get(
             who, [*runners, agent._transport.pid]
         )
@@ -143,9 +141,7 @@ def test_a_pause_makes_neither_a_timeout_nor_a_time(who: str, tmp_path: Path) ->
 
 def test_a_runner_that_stays_stopped_is_told_when_its_limit_is_over(tmp_path: Path) -> None:
     with session(tmp_path) as agent:
-        [runner] = started(
-            agent, {"sleep_s": 0.02}, limit_ns=1000 * MS, window_ns=800 * MS, report=99, least=99
-        )
+        [runner] = started(agent, {"sleep_s": 0.02}, limit_ns=1000 * MS, window_ns=800 * MS, least=99)
         os.kill(runner, signal.SIGSTOP)
         assert "stopped" in cause(ended(agent))
         assert not alive(runner)
@@ -154,9 +150,7 @@ def test_a_runner_that_stays_stopped_is_told_when_its_limit_is_over(tmp_path: Pa
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
 def test_a_runner_that_somebody_kills_did_not_crash(by: signal.Signals, tmp_path: Path) -> None:
     with session(tmp_path) as agent:
-        [runner] = started(
-            agent, {"sleep_s": 0.02}, limit_ns=4000 * MS, window_ns=2000 * MS, report=99, least=99
-        )
+        [runner] = started(agent, {"sleep_s": 0.02}, limit_ns=4000 * MS, window_ns=2000 * MS, least=99)
         os.kill(runner, by)
         assert f"killed by {by.name}" in cause(ended(agent))
 
