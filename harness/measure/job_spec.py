@@ -46,5 +46,5 @@ def job_spec(
 
 
 def longest_s(job: Job, settings: Settings) -> float:
-    """After this long without a result the device is given up: every limit of the job one after another, and a minute."""
+    """After this long without a result a device is given up: all limits of the job after each other, and a minute."""
     return 60 + settings.gate.limit_s + job.degree * (2 * COMPILE_LIMIT_S + job.limit_s) + 2 * job.limit_s
