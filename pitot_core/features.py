@@ -12,7 +12,7 @@ from pitot_core.errors import FeaturesError, UnknownEntity
 from pitot_core.observations import Queries
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Features:
     """Feature tables, in any scaling (the model standardises them and drops constant columns).
 
@@ -42,6 +42,10 @@ class Features:
                 raise FeaturesError(f"feature {column} of {names[row]!r} is not a finite number")
             object.__setattr__(self, table_name, table)
             object.__setattr__(self, names_name, names)
+
+    def __repr__(self) -> str:
+        (w, dw), (p, dp) = self.workloads.shape, self.platforms.shape
+        return f"<Features: {w} workloads with {dw} features, {p} platforms with {dp}>"
 
     @property
     def devices(self) -> NDArray[np.int64]:

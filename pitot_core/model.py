@@ -7,7 +7,7 @@ of rows it had not seen, and the calibration rows, become bounds (`bounds`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,18 +23,19 @@ from pitot_core.errors import (
     NotFitted,
     ObservationsError,
     PitotError,
-    SettingsError,
 )
+from pitot_core.estimator import Estimator
 from pitot_core.explanation import Explanation, explain
 from pitot_core.features import Features
 from pitot_core.known import Known
 from pitot_core.observations import Observations, Queries, fingerprint, joined
-from pitot_core.settings import Settings, one_of
+from pitot_core.settings import Settings, made_of, one_of
 from pitot_core.splits import split
 from pitot_core.steps import Progress
 from pitot_core.towers import TowerOptions, Towers
 
 Array = NDArray[Any]
+Asked = Queries | Any  # Queries, or what `Queries.named` takes
 COMPLETIONS: dict[str, type[Completion]] = {"towers": Towers}
 ROWS = ("platform", "workload", "co_runners", "log_ns", "job")
 DTYPES = bounds_state.DTYPES | {
@@ -43,7 +44,7 @@ DTYPES = bounds_state.DTYPES | {
 }  # fmt: skip
 
 
-class Pitot:
+class Pitot(Estimator):
     """Predicts execution times of workloads on platforms, alone or beside others, each with a bound.
 
     `method` names what completes the matrix ("towers"); further options are those of `Settings` and of the method
@@ -63,17 +64,9 @@ class Pitot:
     def __init__(self, method: str = "towers", **options: Any) -> None:
         one_of("method", method, tuple(COMPLETIONS))
         self.method = method
-        shared = {field.name for field in fields(Settings)}
-        kind = COMPLETIONS[method].Options
-        own = {field.name for field in fields(kind)}
-        for name in options:
-            if name not in shared | own:
-                raise SettingsError(
-                    f"there is no option {name!r} with method={method!r}; there are "
-                    f"{', '.join(sorted(shared | own))}"
-                )
-        self.settings = Settings(**{name: value for name, value in options.items() if name in shared})
-        self.options = kind(**{name: value for name, value in options.items() if name in own})
+        self.settings, self.options = made_of(
+            options, Settings, COMPLETIONS[method].Options, f"method={method!r}"
+        )
         self.options.check(self.settings)
         self.features: Features | None = None
         self.completion: Completion | None = None
@@ -91,19 +84,21 @@ class Pitot:
 
     def fit(
         self,
-        observations: Observations,
+        observations: Observations | Any,
         features: Features,
         *,
         calibration: Observations | None = None,
         progress: Progress | None = None,
     ) -> Self:
-        """Learn from observations.
+        """Learn from observations, or from a table or frame of them (see `Observations.named`).
 
         Calibration rows choose nothing: they are taken off first (`calibration_share`, by job) unless given. Where rows
         are few (`Settings.calibration`) none are taken off, and bounds come from cross-validation (CV+).
         Raises ObservationsError when there is nothing to train on, UnknownEntity for rows outside the tables.
         """
         settings = self.settings
+        if not isinstance(observations, Observations):
+            observations = Observations.named(observations, features)
         features.check(observations)
         if not len(observations):
             raise ObservationsError("there are no observations to train on")
@@ -138,12 +133,11 @@ class Pitot:
         method raises (towers: ObservationsError where nothing is new or a newcomer appears only as a co-runner).
         """
         completion, bounds, old = self._fitted()
-        if features is None:
-            features = old
-        n_w, n_p = len(features.workloads), len(features.platforms)
+        features = features or old
         features.check_longer(old)
         features.check(observations)
-        known = self.known.grown(n_w - len(old.workloads), n_p - len(old.platforms))
+        more = len(features.workloads) - len(old.workloads), len(features.platforms) - len(old.platforms)
+        known = self.known.grown(*more)
         assert self.calibration_rows is not None
         self.completion, self.known, rehearsed = completion.updated(
             observations, features, known, self.calibration_rows
@@ -151,13 +145,17 @@ class Pitot:
         self.bounds, self.features = bounds.with_newcomers(rehearsed, features), features
         return self
 
-    def predict(self, queries: Queries) -> NDArray[np.float64]:
-        """(M,) expected execution time in ns. Raises NotFitted, UnknownEntity."""
+    def predict(self, queries: Asked) -> NDArray[np.float64]:
+        """(M,) expected execution time in ns.
+
+        Questions are Queries, a table or frame with columns workload, platform and with, or tuples (see
+        `Queries.named`). Raises NotFitted, UnknownEntity, ObservationsError for a table that asks nothing.
+        """
         completion, _, features = self._fitted()
-        self.known.require(queries, features)
+        queries = self._asked(queries, features)
         return np.asarray(np.exp(completion.log_ns(queries)))
 
-    def bound(self, queries: Queries, eps: float, *, method: str = "chosen") -> NDArray[np.float64]:
+    def bound(self, queries: Asked, eps: float, *, method: str = "chosen") -> NDArray[np.float64]:
         """(M,) ns that the time stays below with probability ≥ 1 − ε; inf where calibration is too small.
 
         method: "chosen" (the candidate of least margin), "plain" (split conformal on the prediction) or "naive"
@@ -166,22 +164,22 @@ class Pitot:
         """
         check_eps(eps)
         completion, bounds, features = self._fitted()
-        self.known.require(queries, features)
+        queries = self._asked(queries, features)
         return np.asarray(np.exp(bounds(completion, queries, self.known, eps, method)))
 
-    def spread(self, queries: Queries) -> NDArray[np.float64]:
+    def spread(self, queries: Asked) -> NDArray[np.float64]:
         """(M,) how far times lie from their predictions, in ln units: 0.03 is about 3 %.
 
         It is what a standard deviation would be if residuals were normal, from rows the predictions had not seen.
         """
         completion, bounds, features = self._fitted()
-        self.known.require(queries, features)
+        queries = self._asked(queries, features)
         return bounds.spread(queries, completion.deviation(queries))
 
-    def explain(self, queries: Queries, *, nearest: int = 3) -> Explanation:
+    def explain(self, queries: Asked, *, nearest: int = 3) -> Explanation:
         """Start-up, work and interference parts of each prediction in ns, and what behaves alike."""
         completion, _, features = self._fitted()
-        self.known.require(queries, features)
+        queries = self._asked(queries, features)
         return explain(completion, queries, features, self.known, nearest)
 
     def alone(self) -> NDArray[np.float64]:
@@ -200,9 +198,11 @@ class Pitot:
         """By number of co-runners: the name of the candidate that gives the bound at ε."""
         return self._fitted()[1].chosen(eps)
 
-    def knows(self, queries: Queries) -> NDArray[np.bool_]:
+    def knows(self, queries: Asked) -> NDArray[np.bool_]:
         """(M,) whether everything a query names was observed in training; what only ran beside others was not."""
-        return self.known(queries)
+        return self.known(
+            queries if isinstance(queries, Queries) else Queries.named(queries, self._fitted()[2])
+        )
 
     @property
     def seen_workloads(self) -> NDArray[np.bool_]:
@@ -216,7 +216,18 @@ class Pitot:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Every option by name, as scikit-learn's estimators give them; `Pitot(**get_params())` has the same."""
-        return {"method": self.method} | asdict(self.settings) | asdict(self.options)
+        parts = (self.settings, self.options)
+        options = {field.name: getattr(part, field.name) for part in parts for field in fields(part)}
+        return {"method": self.method} | options
+
+    def __repr__(self) -> str:
+        if self.completion is None or self.bounds is None:
+            return self._changed()
+        kinds = ", ".join(f"{n} co-runners ({pool.rows:,} rows)" for n, pool in self.bounds.sizes().items())
+        return (
+            f"<{self._changed()}, fitted on {self.rows_used.get('training', 0):,} rows of {self.known.workloads.sum()} "
+            f"workloads on {self.known.platforms.sum()} platforms; bounds for {kinds or 'nothing'}>"
+        )
 
     def save(self, path: str | Path) -> None:
         """Write one .npz with a JSON header, whole or not at all. Raises NotFitted."""
@@ -270,6 +281,12 @@ class Pitot:
         self.features, self.completion = features, completion
         self.rows_used = {str(role): int(count) for role, count in header["rows_used"].items()}
         self.fingerprint, self.card = str(header["fingerprint"]), dict(header["card"])
+
+    def _asked(self, queries: Any, features: Features) -> Queries:
+        """Questions as row numbers, about known workloads and platforms alone."""
+        found = queries if isinstance(queries, Queries) else Queries.named(queries, features)
+        self.known.require(found, features)
+        return found
 
     def _fitted(self) -> tuple[Completion, Bounds, Features]:
         if self.completion is None or self.bounds is None or self.features is None:

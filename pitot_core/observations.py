@@ -9,13 +9,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pitot_core import naming
 from pitot_core.errors import ObservationsError
+from pitot_core.naming import Named
 
 MAX_CO_RUNNERS = 3
 LONGEST_LOG_NS = 60.0  # e^60 ns is 3.6 million years: anything longer is not a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Queries:
     """M questions (i, j, K): how long does workload i take on platform j beside the set K?
 
@@ -47,6 +49,49 @@ class Queries:
             np.asarray(platform), np.asarray(workload), _padded(co_runners, np.asarray(platform).shape)
         )
 
+    @classmethod
+    def named(cls, asked: Any, names: Named) -> Self:
+        """From names: an Arrow table or a frame (see `naming`), or tuples (workload, platform[, co-runners]).
+
+        `names` are the Features (or anything with workload_names and platform_names). Raises ObservationsError,
+        UnknownEntity.
+        """
+        is_table = hasattr(asked, "columns") or hasattr(asked, "column_names") or isinstance(asked, dict)
+        table = naming.arrow(asked) if is_table else naming.table_of(asked)
+        return cls(*naming.numbers(table, names, MAX_CO_RUNNERS))
+
+    from_arrow = named
+
+    def to_arrow(self, names: Named) -> Any:
+        """An Arrow table with the columns platform, workload and co_runners (a list of names)."""
+        import pyarrow as pa
+
+        workloads = pa.array(names.workload_names, pa.string())
+        count = self.n_co_runners
+        beside = np.concatenate([[0], np.cumsum(count)]).astype(np.int32)
+        present = self.co_runners[self.co_runners >= 0]
+        return pa.table(
+            {
+                "platform": pa.array(names.platform_names, pa.string()).take(pa.array(self.platform)),
+                "workload": workloads.take(pa.array(self.workload)),
+                "co_runners": pa.ListArray.from_arrays(beside, workloads.take(pa.array(present))),
+            }
+        )
+
+    def to_pandas(self, names: Named) -> Any:
+        """A pandas frame of `to_arrow`."""
+        return self.to_arrow(names).to_pandas()
+
+    def __repr__(self) -> str:
+        parts = []
+        for n, rows in enumerate(np.bincount(self.n_co_runners)):
+            if rows:
+                parts.append(f"{rows:,} {f'beside {n}' if n else 'alone'}")
+        platforms, workloads = len(np.unique(self.platform)), len(np.unique(self.workload))
+        what = f"{type(self).__name__}: {len(self):,} rows"
+        told = f" ({', '.join(parts)})" if parts else ""
+        return f"<{what}{told} of {workloads} workloads on {platforms} platforms>"
+
     def __len__(self) -> int:
         return len(self.platform)
 
@@ -70,7 +115,7 @@ class Queries:
         return self.n_co_runners + 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Observations(Queries):
     """N measured rows: Queries with their answers.
 
@@ -109,6 +154,48 @@ class Observations(Queries):
                     f"{censored.shape}"
                 )
             object.__setattr__(self, "censored", censored if censored.any() else None)
+
+    @classmethod
+    def named(cls, asked: Any, names: Named) -> Self:
+        """From a table (see `Queries.named`) with one more column, the time: wall_ns_mean in ns, or log_ns.
+
+        Optional columns: job (text or numbers; without it rows of one platform and one set of workloads share a job)
+        and censored. Raises ObservationsError, UnknownEntity.
+        """
+        table = naming.arrow(asked)
+        columns = set(table.column_names)
+        if not columns & {"wall_ns_mean", "log_ns"}:
+            raise ObservationsError(
+                "there is no column 'wall_ns_mean' (or 'log_ns'): observations need their times"
+            )
+        platform, workload, beside = naming.numbers(table, names, MAX_CO_RUNNERS)
+        try:
+            if "log_ns" in columns:
+                log_ns = np.asarray(table["log_ns"], np.float64)
+            else:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    log_ns = np.log(np.asarray(table["wall_ns_mean"], np.float64))
+            censored = np.asarray(table["censored"], bool) if "censored" in columns else None
+        except (TypeError, ValueError) as problem:
+            raise ObservationsError(f"the times of this table are no numbers: {problem}") from None
+        job = None
+        if "job" in columns:
+            job = np.unique(np.asarray(table["job"]).astype(str), return_inverse=True)[1]
+        return cls.of(platform, workload, beside, log_ns=log_ns, job=job, censored=censored)
+
+    from_arrow = named
+
+    def to_arrow(self, names: Named) -> Any:
+        """As `Queries.to_arrow`, with wall_ns_mean, job and, where there are such rows, censored."""
+        import pyarrow as pa
+
+        table = super().to_arrow(names)
+        more = {"wall_ns_mean": np.exp(self.log_ns), "job": self.job}
+        if self.censored is not None:
+            more["censored"] = self.censored
+        for name, values in more.items():
+            table = table.append_column(name, pa.array(values))
+        return table
 
     @property
     def measured(self) -> NDArray[np.bool_]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from pitot_core.errors import SettingsError
 
@@ -51,6 +52,17 @@ class Settings:
         if self.calibration == "cross" and not able:
             raise SettingsError(f'calibration="cross" does not go with bounds={self.bounds!r} of this method')
         return able and (self.calibration == "cross" or (self.calibration == "auto" and rows < FEW))
+
+
+def made_of(options: dict[str, Any], shared: type[Any], own: type[Any], where: str) -> tuple[Any, Any]:
+    """Two dataclasses from the options of both. Raises SettingsError for an option that neither has."""
+    names = [{field.name for field in fields(kind)} for kind in (shared, own)]
+    for name in options:
+        if name not in names[0] | names[1]:
+            there = ", ".join(sorted(names[0] | names[1]))
+            raise SettingsError(f"there is no option {name!r} with {where}; there are {there}")
+    first, second = ({name: value for name, value in options.items() if name in some} for some in names)
+    return shared(**first), own(**second)
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pitot_core.conformal import PoolSize, check_eps, gamma, ranked, require
 from pitot_core.errors import NotFitted, ObservationsError
+from pitot_core.estimator import Estimator, constructor_options
 from pitot_core.features import Features
 from pitot_core.observations import Observations, Queries
 from pitot_core.splits import split
@@ -18,13 +19,20 @@ from pitot_core.steps import Progress
 Array = NDArray[Any]
 
 
-class PointModel(ABC):
+class PointModel(Estimator):
     """Subclasses learn log times from rows; this class keeps calibration rows apart and makes bounds of them."""
 
     def __init__(self, *, calibration_share: float = 0.1, split_by: str = "job", seed: int = 0) -> None:
         self.calibration_share, self.split_by, self.seed = calibration_share, split_by, seed
         self.features: Features | None = None
         self.scores: dict[int, Array] = {}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Every option by name."""
+        return {name: getattr(self, name) for name in constructor_options(type(self))}
+
+    def __repr__(self) -> str:
+        return self._changed() if self.features is None else f"<{self._changed()}, fitted>"
 
     def fit(
         self,
