@@ -22,7 +22,8 @@ class Estimator(ABC):
         for name in changes:
             if name not in params:
                 raise SettingsError(f"there is no option {name!r}; there are {', '.join(sorted(params))}")
-        type(self).__init__(self, **(params | changes))  # type: ignore[misc]  # type: ignore[misc]
+        again: Any = type(self).__init__
+        again(self, **(params | changes))
         return self
 
     def clone(self) -> Self:
@@ -41,7 +42,7 @@ def constructor_options(kind: type) -> list[str]:
     found: dict[str, None] = {}
     for parent in kind.__mro__:
         if "__init__" in vars(parent):
-            for name, parameter in inspect.signature(parent.__init__).parameters.items():
+            for name, parameter in inspect.signature(vars(parent)["__init__"]).parameters.items():
                 if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
                     found[name] = None
     return [name for name in found if name not in ("args", "kwargs")]
