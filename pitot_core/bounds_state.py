@@ -54,6 +54,8 @@ def restored(kept: State, completion: Completion, features: Features) -> Bounds:
     devices, candidates = features.devices, Candidates(bool(header["scales"]), completion.levels)
     pools = {n: _pool(n, arrays, candidates, int(devices.max()) + 1) for n in _degrees(header["pools"])}
     cross = {n: _cross(n, arrays, completion.parts) for n in _degrees(header["cross"])}
+    if not set(cross) <= set(pools):
+        raise ModelFileError("the model cross-calibrates what it has no pool for")
     newcomers = {}
     for side in header["newcomers"]:
         newcomers[str(side)] = {

@@ -27,7 +27,7 @@ from pitot_core.errors import (
 from pitot_core.estimator import Estimator
 from pitot_core.explanation import Explanation, explain
 from pitot_core.features import Features
-from pitot_core.known import Known
+from pitot_core.known import SIDES, Known
 from pitot_core.observations import Observations, Queries, fingerprint, joined
 from pitot_core.settings import Settings, made_of, one_of
 from pitot_core.splits import split
@@ -276,6 +276,8 @@ class Pitot(Estimator):
             *(arrays[f"{when}_{side}s"] for when in ("seen", "new") for side in ("workload", "platform"))
         )
         self.known.check(*sizes)
+        if any(self.known.new_of_side(side).any() and side not in self.bounds.newcomers for side in SIDES):
+            raise ModelFileError("the model has newcomers without bounds of their own")
         self.calibration_rows = Observations(*(arrays[f"calibration_{name}"] for name in ROWS))
         features.check(self.calibration_rows)
         self.features, self.completion = features, completion

@@ -9,7 +9,6 @@ its limit of 30 s.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,12 @@ import pyarrow as pa
 from harness.dataset.schema import OBSERVATIONS
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
+from pitot_core import ArchiveError, archive
 
 ISOLATED = "data.npz"
 CO_RUN = ("if2.npz", "if3.npz", "if4.npz")
 NS_PER_UNIT = 1000.0
+SHORTEST_NS, LONGEST_NS = 100.0, 1e16  # a tenth of a microsecond, and four months
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -43,7 +44,9 @@ def import_published(folder: str | Path, root: str | Path) -> tuple[Dataset, dic
     for n_co_runners, name in enumerate(CO_RUN, 1):
         if (folder / name).exists():
             parts.append((n_co_runners, _load(folder / name, n_co_runners, named=False)))
-    platforms, workloads = (tables[key].astype(str) for key in ("n_platform", "n_workload"))
+    platforms, workloads = (
+        _check_table(folder / ISOLATED, kind, tables) for kind in ("platform", "workload")
+    )
     for n_co_runners, arrays in parts:
         _check_rows(folder, n_co_runners, arrays, len(platforms), len(workloads))
     if not all(":" in name for name in platforms):
@@ -76,32 +79,69 @@ def _load(path: Path, n_co_runners: int, *, named: bool) -> Arrays:
     if named:
         wanted += [f"{kind}_{table}" for table in ("platform", "workload") for kind in "dnf"]
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in wanted}
-    except KeyError as error:
-        raise DatasetError(
-            f"{path} is not of the published layout: {error.args[0]}; see docs/sharing.md."
-        ) from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        missing = [key for key in wanted if key not in archive.entries(path)]
+        if missing:
+            raise DatasetError(
+                f"{path} is not of the published layout: no {missing[0]}; see docs/sharing.md."
+            )
+        return archive.read(path, wanted)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error}; fetch it again.") from error
+    except ArchiveError as error:
         raise DatasetError(f"{path} cannot be read as npz: {error}; fetch it again.") from error
 
 
+def _check_table(path: Path, kind: str, arrays: Arrays) -> np.ndarray[Any, Any]:
+    """(n,) the names of the rows of one feature table, once everything about it fits."""
+    names, columns, table = (arrays[f"{part}_{kind}"] for part in "nfd")
+    told = {}
+    for key, values in ((f"n_{kind}", names), (f"f_{kind}", columns)):
+        if values.ndim != 1 or values.dtype.kind != "U":
+            raise DatasetError(
+                f"{path}: {key} must be a list of names, not {values.dtype} of shape {values.shape}."
+            )
+        try:
+            told[key] = values.tolist()
+            "".join(told[key]).encode()
+        except ValueError as error:
+            raise DatasetError(f"{path}: {key} has a name that is no text ({error}); correct it.") from error
+        if len(set(told[key])) != len(told[key]) or "" in told[key]:
+            raise DatasetError(f"{path}: {key} has a name twice or an empty one; correct it.")
+    if table.shape != (len(names), len(columns)) or table.dtype.kind not in "fiu":
+        raise DatasetError(
+            f"{path}: d_{kind} must be {len(names)} rows of {len(columns)} numbers, not {table.dtype} of shape "
+            f"{table.shape}."
+        )
+    if not np.all(np.isfinite(table)):
+        raise DatasetError(f"{path}: d_{kind} has a feature that is not a finite number; correct it.")
+    return names
+
+
 def _check_rows(folder: Path, n_co_runners: int, arrays: Arrays, platforms: int, workloads: int) -> None:
-    name = (ISOLATED, *CO_RUN)[n_co_runners]
-    rows = len(arrays["t"])
+    path, t = folder / (ISOLATED, *CO_RUN)[n_co_runners], arrays["t"]
+    if t.ndim != 1 or t.dtype.kind not in "fiu":
+        raise DatasetError(f"{path}: t must be one time per row, not {t.dtype} of shape {t.shape}.")
     for key, values in arrays.items():
-        if key == "t" or key.startswith("i_"):
+        if key.startswith("i_"):
             limit = platforms if key == "i_platform" else workloads
-            if values.shape != (rows,):
+            if values.shape != t.shape:
+                raise DatasetError(f"{path}: {key} has shape {values.shape} and must be {t.shape}, as t is.")
+            if values.dtype.kind not in "iu":
+                raise DatasetError(f"{path}: {key} must be whole row numbers, not {values.dtype}.")
+            if len(t) and not (values.min() >= 0 and values.max() < limit):
                 raise DatasetError(
-                    f"{folder / name}: {key} has shape {values.shape} and must be ({rows},), as t is."
+                    f"{path}: {key} has a row number outside the {limit} rows of its table; correct it."
                 )
-            if key != "t" and rows and not (values.min() >= 0 and values.max() < limit):
-                raise DatasetError(
-                    f"{folder / name}: {key} has a row number outside the {limit} rows of its table; correct it."
-                )
-    if rows and not (np.all(np.isfinite(arrays["t"])) and arrays["t"].min() > 0):
-        raise DatasetError(f"{folder / name}: t has a time that is not positive; leave out that row.")
+            arrays[key] = values.astype(np.int64)
+    if not len(t):
+        return
+    if not (np.all(np.isfinite(t)) and t.min() > 0):
+        raise DatasetError(f"{path}: t has a time that is not positive; leave out that row.")
+    if float(t.min()) * NS_PER_UNIT < SHORTEST_NS or float(t.max()) * NS_PER_UNIT > LONGEST_NS:
+        raise DatasetError(
+            f"{path}: t lies between {t.min():.3g} and {t.max():.3g}, and no execution takes so few or so many "
+            "microseconds; t must be in microseconds, convert it."
+        )
 
 
 def _described(

@@ -13,14 +13,22 @@ from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 from harness.learn.platforms import Encoded, platform_features
 from harness.opcodes import features as opcode_features
-from pitot_core import MAX_CO_RUNNERS, Features, Observations
+from pitot_core import MAX_CO_RUNNERS, Features, Observations, PitotError
 
 
 def load_training(dataset: Dataset) -> tuple[Observations, Features]:
     """Every measured execution time of a dataset, and the features of its workloads and platforms.
 
-    Only finished ``measure`` observations count. Raises DatasetError where there is none.
+    Only finished ``measure`` observations count. Raises DatasetError where there is none, and where one makes no
+    sense: a time below a nanosecond, a feature that is not finite.
     """
+    try:
+        return _loaded(dataset)
+    except PitotError as error:
+        raise DatasetError(f"{dataset.root} holds what cannot be learned from: {error}.") from error
+
+
+def _loaded(dataset: Dataset) -> tuple[Observations, Features]:
     platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
     workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
     columns = [

@@ -1,0 +1,57 @@
+"""Damaged model files: each is refused in one sentence, or it answers, and none costs much memory.
+
+Two thousand of them, or as many as HARNESS_TEST_CORRUPTIONS says; 10,000 take about 40 s of a processor.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+COUNT = int(os.environ.get("HARNESS_TEST_CORRUPTIONS", "2000"))
+PROGRAM = """
+import resource, sys, warnings
+from pathlib import Path
+import numpy as np
+from pitot_core import Pitot, PitotError
+from tests.corruption import bombs, corruptions, read
+from tests.pitot_core.problems import made_up
+
+warnings.simplefilter("ignore")
+place, count = Path(sys.argv[1]), int(sys.argv[2])
+rows, features = made_up(rows=240)
+refused = answered = 0
+for number, options in enumerate(({}, {"calibration": "split", "bounds": "heads", "calibration_share": 0.3})):
+    model = Pitot(steps=3, rank=2, hidden=(4,), members=3, folds=3, **options)
+    known = rows[rows.workload != 11]
+    model.fit(known[(known.co_runners != 11).all(axis=1)], features)
+    newcomer = rows[(rows.workload == 11) & (rows.co_runners != 11).all(axis=1)]
+    model.update(newcomer[:6]).save(place / "whole.npz")
+    whole, entries = (place / "whole.npz").read_bytes(), read(place / "whole.npz")
+    for damaged in (*bombs(entries), *corruptions(whole, entries, count // 2, number)):
+        (place / "bad.npz").write_bytes(damaged)
+        try:
+            model = Pitot.load(place / "bad.npz")
+            model.bound(rows[:9], 0.2), model.predict(rows[:9]), repr(model)
+            answered += 1
+        except PitotError as refusal:
+            assert str(refusal) and "\\n" not in str(refusal), str(refusal)
+            refused += 1
+print(refused, answered, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_no_damaged_model_file_ends_in_a_traceback_or_takes_much_memory(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tmp_path), str(COUNT)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    refused, answered, megabytes = map(int, done.stdout.split())
+    assert refused + answered >= COUNT
+    assert refused > 8 * answered
+    assert megabytes < 300
