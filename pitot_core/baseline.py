@@ -5,7 +5,11 @@ start-up     log C̄_ij = logaddexp(u_j, p̄_j + w̄_i): a platform's start-up t
 
 Fitted on training rows only, by Gauss–Newton steps with a little ridge, so that a workload or platform
 without an isolated row stays near its fellows. Rows with co-runners help where isolated rows are few: they
-count with a small weight after their mean slowdown is taken off.
+count with a small weight after their mean slowdown is taken off. A row that says only that a time is above a limit
+pulls while the fit is below it.
+
+Rows enter as sums per cell. In a step, u_j and p̄_j meet no other platform, so that they are eliminated (a 2 × 2
+matrix each) and what is left to solve is W × W.
 
 U_j + P_j W_i in time units stays the same when c goes into every W_i and c P_j out of every U_j; so
 how much is called start-up is a convention, which the ridge decides, while the sum is not.
@@ -66,153 +70,156 @@ class Baseline:
         start: Baseline | None = None,
     ) -> Self:
         """Least squares of the log; `start` is a nearby solution that saves most of the steps."""
-        j, i, y, weight = _rows(observations)
+        cells = _Cells.of(observations, n_platforms, n_workloads)
         if start is None:
-            p, w = _log_linear(j, i, y, weight, n_platforms, n_workloads, ridge)
+            p, w = cells.log_linear(cells.mean, ridge)
             u = np.full(n_platforms, NO_START_UP)
             if startup:
-                u = _fastest(j, y, weight, n_platforms)
-                p, w = _log_linear(j, i, y + np.log1p(-np.exp(np.minimum(u[j] - y, -0.1))), weight,
-                                   n_platforms, n_workloads, ridge)  # fmt: skip
+                u = cells.fastest()
+                share = np.minimum(u[:, None] - cells.mean, -0.1)  # of start-up, in ln units
+                p, w = cells.log_linear(cells.mean + np.log1p(-np.exp(share)), ridge)
         else:
             u, p, w = start.startup.copy(), start.platform.copy(), start.workload.copy()
         if startup:
-            u, p, w = _gauss_newton(j, i, y, weight, u, p, w, ridge)
+            u, p, w = cells.gauss_newton(u, p, w, ridge)
         elif start is not None:
-            p, w = _log_linear(j, i, y, weight, n_platforms, n_workloads, ridge)
+            p, w = cells.log_linear(cells.mean, ridge)
         return cls(u, p, w)
 
 
-def _rows(observations: Observations) -> tuple[NDArray[np.int64], NDArray[np.int64], Vector, Vector]:
-    """Isolated rows at full weight; rows with co-runners, less their mean slowdown, at a small one."""
-    n_co = observations.n_co_runners
-    y = observations.log_ns.copy()
-    j, i = observations.platform.astype(np.int64), observations.workload.astype(np.int64)
-    isolated = n_co == 0
-    weight = np.where(isolated, 1.0, CO_RUN_WEIGHT)
-    if not isolated.any():
-        return j, i, y, np.ones_like(weight)
-    if not isolated.all():
-        cell = j * (int(i.max()) + 1) + i
-        alone = np.zeros(int(cell.max()) + 1)
-        count = np.bincount(cell[isolated], minlength=len(alone))
-        np.add.at(alone, cell[isolated], y[isolated])
-        known = count > 0
-        alone[known] /= count[known]
-        for n in np.unique(n_co[~isolated]):
-            rows = n_co == n
-            paired = rows & known[cell]
-            if paired.any():
-                y[rows] -= np.median(y[paired] - alone[cell[paired]])
-    return j, i, y, weight
+@dataclass(frozen=True)
+class _Cells:
+    """What rows say of each cell (P, W): weight, mean ln ns, and where times were cut off, weight and limit."""
 
+    weight: Vector
+    mean: Vector
+    cut_weight: Vector
+    limit: Vector
+    isolated: NDArray[np.bool_]
 
-def _fastest(j: NDArray[np.int64], y: Vector, weight: Vector, n_platforms: int) -> Vector:
-    """Just below the fastest isolated row of each platform: where start-up is seen."""
-    fastest = np.full(n_platforms, np.inf)
-    rows = weight == weight.max()
-    np.minimum.at(fastest, j[rows], y[rows])
-    found = np.isfinite(fastest)
-    fastest[~found] = np.median(fastest[found])
-    return fastest - 0.2
-
-
-def _log_linear(
-    j: NDArray[np.int64],
-    i: NDArray[np.int64],
-    y: Vector,
-    weight: Vector,
-    n_platforms: int,
-    n_workloads: int,
-    ridge: float,
-) -> tuple[Vector, Vector]:
-    """Alternating means, solved exactly: p̄ carries the level, w̄ has mean zero under the ridge."""
-    centre = float(np.average(y, weights=weight))
-    matrix, right = _normal(j, i, weight, weight * (y - centre), n_platforms, n_workloads)
-    solution = np.linalg.solve(matrix + ridge * np.eye(len(matrix)), right)
-    return solution[:n_platforms] + centre, solution[n_platforms:]
-
-
-def _normal(
-    j: NDArray[np.int64],
-    i: NDArray[np.int64],
-    weight: Vector,
-    moment: Vector,
-    n_platforms: int,
-    n_workloads: int,
-) -> tuple[Vector, Vector]:
-    """Normal equations of y ≈ p_j + w_i."""
-    cross = np.bincount(j * n_workloads + i, weight, n_platforms * n_workloads).reshape(
-        n_platforms, n_workloads
-    )
-    matrix = np.block([[np.diag(cross.sum(axis=1)), cross], [cross.T, np.diag(cross.sum(axis=0))]])
-    right = np.concatenate([np.bincount(j, moment, n_platforms), np.bincount(i, moment, n_workloads)])
-    return matrix, right
-
-
-def _gauss_newton(
-    j: NDArray[np.int64],
-    i: NDArray[np.int64],
-    y: Vector,
-    weight: Vector,
-    u: Vector,
-    p: Vector,
-    w: Vector,
-    ridge: float,
-) -> tuple[Vector, Vector, Vector]:
-    """Levenberg–Marquardt on Σ weight (logaddexp(u_j, p_j + w_i) − y)², with a ridge about each median."""
-    n_platforms, n_workloads = len(p), len(w)
-    size = 2 * n_platforms + n_workloads
-    cell = j * n_workloads + i
-    anchor_u, anchor_p, anchor_w = float(np.median(u)), float(np.median(p)), float(np.median(w))
-    damping = 1e-3
-
-    def cost(u: Vector, p: Vector, w: Vector) -> float:
-        residual = np.logaddexp(u[j], p[j] + w[i]) - y
-        prior = np.sum((u - anchor_u) ** 2) + np.sum((p - anchor_p) ** 2) + np.sum((w - anchor_w) ** 2)
-        return float(np.sum(weight * residual**2) + 0.1 * ridge * prior)
-
-    now = cost(u, p, w)
-    for _ in range(30):
-        work = p[j] + w[i]
-        total = np.logaddexp(u[j], work)
-        a = np.exp(work - total)  # d log C̄ / d(p_j + w_i); the start-up has 1 − a
-        e = y - total
-        waa, wab, wbb = weight * a * a, weight * a * (1 - a), weight * (1 - a) ** 2
-        aa = np.bincount(cell, waa, n_platforms * n_workloads).reshape(n_platforms, n_workloads)
-        ab = np.bincount(cell, wab, n_platforms * n_workloads).reshape(n_platforms, n_workloads)
-        matrix = np.zeros((size, size))
-        P, U, W = slice(0, n_platforms), slice(n_platforms, 2 * n_platforms), slice(2 * n_platforms, size)
-        np.fill_diagonal(matrix[P, P], aa.sum(axis=1))
-        np.fill_diagonal(matrix[U, U], np.bincount(j, wbb, n_platforms))
-        np.fill_diagonal(matrix[P, U], ab.sum(axis=1))
-        np.fill_diagonal(matrix[U, P], ab.sum(axis=1))
-        np.fill_diagonal(matrix[W, W], aa.sum(axis=0))
-        matrix[P, W], matrix[W, P] = aa, aa.T
-        matrix[U, W], matrix[W, U] = ab, ab.T
-        prior = 0.1 * ridge
-        moment = weight * a * e
-        right = np.concatenate(
-            [
-                np.bincount(j, moment, n_platforms) - prior * (p - anchor_p),
-                np.bincount(j, weight * (1 - a) * e, n_platforms) - prior * (u - anchor_u),
-                np.bincount(i, moment, n_workloads) - prior * (w - anchor_w),
-            ]
+    @classmethod
+    def of(cls, observations: Observations, n_platforms: int, n_workloads: int) -> Self:
+        """Isolated rows at full weight; rows with co-runners, less their mean slowdown, at a small one."""
+        n_co, shape = observations.n_co_runners, (n_platforms, n_workloads)
+        y = observations.log_ns.copy()
+        cell = observations.platform.astype(np.int64) * n_workloads + observations.workload
+        measured, isolated = observations.measured, n_co == 0
+        alone = measured & isolated
+        if alone.any():
+            y = _without_slowdown(y, cell, n_co, measured, n_platforms * n_workloads)
+        weight = np.where(isolated | ~alone.any(), 1.0, CO_RUN_WEIGHT)
+        size = n_platforms * n_workloads
+        total = np.bincount(cell[measured], weight[measured], size)
+        moment = np.bincount(cell[measured], (weight * y)[measured], size)
+        mean = np.divide(moment, total, out=np.zeros(size), where=total > 0)
+        limit = np.zeros(size)
+        np.maximum.at(limit, cell[~measured], y[~measured])
+        cut = np.bincount(cell[~measured], weight[~measured], size)
+        seen = np.bincount(cell[alone], minlength=size) > 0
+        return cls(
+            total.reshape(shape),
+            mean.reshape(shape),
+            cut.reshape(shape),
+            limit.reshape(shape),
+            seen.reshape(shape),
         )
-        diagonal = np.einsum("kk->k", matrix)
-        diagonal += prior + damping * (diagonal + 0.1)
-        step = np.linalg.solve(matrix, right)
-        step *= min(1.0, 3.0 / max(float(np.abs(step).max()), 1e-12))
-        trial = (u + step[U], p + step[P], w + step[W])
-        after = cost(*trial)
-        if after <= now:
-            u, p, w = trial
-            damping = max(damping * 0.2, 1e-9)
-            if now - after < 1e-5 * now:
-                break
-            now = after
-        else:
-            damping *= 10.0
-            if damping > 1e6:
-                break
-    return u, p, w
+
+    def fastest(self) -> Vector:
+        """(P,) just below the fastest isolated cell of each platform: where start-up is seen."""
+        seen = self.isolated if self.isolated.any() else self.weight > 0
+        fastest = np.where(seen, self.mean, np.inf).min(axis=1)
+        found = np.isfinite(fastest)
+        fastest[~found] = np.median(fastest[found]) if found.any() else 0.0
+        return np.asarray(fastest - 0.2)
+
+    def log_linear(self, y: Vector, ridge: float) -> tuple[Vector, Vector]:
+        """Alternating means, solved exactly: p̄ carries the level, w̄ has mean zero under the ridge."""
+        weight = self.weight if self.weight.any() else self.cut_weight
+        y = y if self.weight.any() else np.where(weight > 0, self.limit, 0.0)
+        centre = float(np.average(y, weights=weight))
+        moment = weight * (y - centre)
+        rows, columns = weight.sum(axis=1) + ridge, weight.sum(axis=0) + ridge
+        scaled = weight / rows[:, None]
+        left = np.diag(columns) - scaled.T @ weight
+        w = np.linalg.solve(left, moment.sum(axis=0) - scaled.T @ moment.sum(axis=1))
+        return (moment.sum(axis=1) - weight @ w) / rows + centre, w
+
+    def gauss_newton(self, u: Vector, p: Vector, w: Vector, ridge: float) -> tuple[Vector, Vector, Vector]:
+        """Levenberg–Marquardt on Σ weight (logaddexp(u_j, p_j + w_i) − y)², with a ridge about each median."""
+        anchors = float(np.median(u)), float(np.median(p)), float(np.median(w))
+        prior, damping = 0.1 * ridge, 1e-3
+
+        def cost(u: Vector, p: Vector, w: Vector) -> float:
+            total = np.logaddexp(u[:, None], p[:, None] + w)
+            below = np.maximum(self.limit - total, 0.0)
+            ridges = sum(np.sum((x - anchor) ** 2) for x, anchor in zip((u, p, w), anchors, strict=True))
+            return float(
+                np.sum(self.weight * (total - self.mean) ** 2)
+                + np.sum(self.cut_weight * below**2)
+                + prior * ridges
+            )
+
+        now = cost(u, p, w)
+        for _ in range(30):
+            step = self._step(u, p, w, anchors, prior, damping)
+            scale = min(1.0, 3.0 / max(*(float(np.abs(part).max()) for part in step), 1e-12))
+            trial = (u + scale * step[0], p + scale * step[1], w + scale * step[2])
+            after = cost(*trial)
+            if after <= now:
+                u, p, w = trial
+                damping = max(damping * 0.2, 1e-9)
+                if now - after < 1e-5 * now:
+                    break
+                now = after
+            else:
+                damping *= 10.0
+                if damping > 1e6:
+                    break
+        return u, p, w
+
+    def _step(
+        self, u: Vector, p: Vector, w: Vector, anchors: tuple[float, float, float], prior: float, damping: float
+    ) -> tuple[Vector, Vector, Vector]:  # fmt: skip
+        """The damped Gauss–Newton step of u, p and w."""
+        work = p[:, None] + w
+        total = np.logaddexp(u[:, None], work)
+        a = np.exp(work - total)  # d log C̄ / d(p_j + w_i); the start-up has 1 − a
+        pulls = np.where(total < self.limit, self.cut_weight, 0.0)
+        weight = self.weight + pulls
+        moment = self.weight * (self.mean - total) + pulls * (self.limit - total)
+        aa, ab, bb = weight * a * a, weight * a * (1 - a), weight * (1 - a) ** 2
+        right_u = np.sum(moment * (1 - a), axis=1) - prior * (u - anchors[0])
+        right_p = np.sum(moment * a, axis=1) - prior * (p - anchors[1])
+        right_w = np.sum(moment * a, axis=0) - prior * (w - anchors[2])
+        uu, pp, ww = bb.sum(axis=1), aa.sum(axis=1), aa.sum(axis=0)
+        for diagonal in (uu, pp, ww):
+            diagonal += prior + damping * (diagonal + 0.1)
+        up = ab.sum(axis=1)
+        determinant = uu * pp - up * up
+        to_u = (pp[:, None] * ab - up[:, None] * aa) / determinant[
+            :, None
+        ]  # the 2 × 2 inverses times their columns
+        to_p = (uu[:, None] * aa - up[:, None] * ab) / determinant[:, None]
+        left = np.diag(ww) - to_u.T @ ab - to_p.T @ aa
+        step_w = np.linalg.solve(left, right_w - to_u.T @ right_u - to_p.T @ right_p)
+        rest_u, rest_p = right_u - ab @ step_w, right_p - aa @ step_w
+        return (
+            (pp * rest_u - up * rest_p) / determinant,
+            (uu * rest_p - up * rest_u) / determinant,
+            step_w,
+        )
+
+
+def _without_slowdown(
+    y: Vector, cell: NDArray[np.int64], n_co: NDArray[np.int64], measured: NDArray[np.bool_], size: int
+) -> Vector:
+    """Rows with co-runners less the median of what these add, by their number, where a cell was also seen alone."""
+    alone = measured & (n_co == 0)
+    count = np.bincount(cell[alone], minlength=size)
+    mean = np.bincount(cell[alone], y[alone], size) / np.maximum(count, 1)
+    for n in np.unique(n_co[n_co > 0]):
+        rows = n_co == n
+        paired = rows & measured & (count[cell] > 0)
+        if paired.any():
+            y[rows] -= np.median(y[paired] - mean[cell[paired]])
+    return y

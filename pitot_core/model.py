@@ -1,8 +1,8 @@
 """Pitot: matrix completion that knows interference, with bounds that hold.
 
 An observation goes one way through this package: `Pitot.fit` keeps calibration jobs apart and gives the others to a
-completion (`towers.ensemble` → `towers.training` → `towers.network`, where its gradient is); what that predicted
-of rows it had not seen, and the calibration rows, become bounds (`bounds`).
+completion (`tables.solved` → `tables.sweeps` → `tables.solve`); what that predicted of rows it had not seen, and the
+calibration rows, become bounds (`bounds`).
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ from pitot_core.observations import Observations, Queries, fingerprint, joined
 from pitot_core.settings import Settings, made_of, one_of
 from pitot_core.splits import split
 from pitot_core.steps import Progress
+from pitot_core.tables import Tables
 from pitot_core.towers import TowerOptions, Towers
 
 Array = NDArray[Any]
 Asked = Queries | Any  # Queries, or what `Queries.named` takes
-COMPLETIONS: dict[str, type[Completion]] = {"towers": Towers}
+COMPLETIONS: dict[str, type[Completion]] = {"tables": Tables, "towers": Towers}
 ROWS = ("platform", "workload", "co_runners", "log_ns", "job")
 DTYPES = bounds_state.DTYPES | {
     "seen_*": "b1", "new_*": "b1", "calibration_platform": "i4", "calibration_workload": "i4",
@@ -47,8 +48,8 @@ DTYPES = bounds_state.DTYPES | {
 class Pitot(Estimator):
     """Predicts execution times of workloads on platforms, alone or beside others, each with a bound.
 
-    `method` names what completes the matrix ("towers"); further options are those of `Settings` and of the method
-    (`TowerOptions`). Times are nanoseconds everywhere. After `fit` these are attributes:
+    `method` names what completes the matrix ("tables" or "towers"); further options are those of `Settings` and of
+    the method (`TableOptions`, `TowerOptions`). Times are nanoseconds everywhere. After `fit` these are attributes:
 
     settings, options  checked options, shared ones and those of the method
     features           the feature tables
@@ -61,7 +62,7 @@ class Pitot(Estimator):
     card               a free dict of figures that is kept with the model
     """
 
-    def __init__(self, method: str = "towers", **options: Any) -> None:
+    def __init__(self, method: str = "tables", **options: Any) -> None:
         one_of("method", method, tuple(COMPLETIONS))
         self.method = method
         self.settings, self.options = made_of(

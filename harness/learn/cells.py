@@ -40,6 +40,10 @@ def _ours(**changes: Any) -> Maker:
     return lambda by, seed: Pitot(split_by=by, seed=seed, **changes)
 
 
+def _towers(**changes: Any) -> Maker:
+    return _ours(method="towers", bounds="plain", **changes)
+
+
 def _published(**changes: Any) -> Maker:
     return lambda by, seed: Pitot.published(split_by=by, seed=seed, **changes)
 
@@ -50,6 +54,7 @@ def _baseline(method: Any) -> Maker:
 
 METHODS: dict[str, Maker] = {
     "ours": _ours(),
+    "towers": _ours(method="towers"),
     "published": _published(),
     "log-linear": _baseline(LogLinear),
     "start-up": _baseline(StartUp),
@@ -57,17 +62,17 @@ METHODS: dict[str, Maker] = {
     "neural": _baseline(NeuralNetwork),
     "attention": _baseline(Attention),
     "boosting": _baseline(Boosting),
-    "log": _ours(bounds="plain", objective="log"),
-    "proportional": _ours(bounds="plain", objective="proportional", learning_rate=3e-3),
-    "platform-features": _ours(bounds="plain", workload_features=False),
-    "workload-features": _ours(bounds="plain", platform_features=False),
-    "no-features": _ours(bounds="plain", workload_features=False, platform_features=False),
-    "discarded": _ours(bounds="plain", interference="discarded"),
-    "ignored": _ours(bounds="plain", interference="ignored"),
-    "identity": _ours(bounds="plain", negative_slope=1.0),
-    **{f"rank-{r}": _ours(bounds="plain", rank=r) for r in (4, 8, 16, 32, 64)},
-    **{f"learned-{q}": _ours(bounds="plain", learned=q) for q in (0, 1, 2, 4)},
-    **{f"types-{s}": _ours(bounds="plain", interference_types=s) for s in (1, 2, 4)},
+    "log": _towers(objective="log"),
+    "proportional": _towers(objective="proportional", learning_rate=3e-3),
+    "platform-features": _towers(workload_features=False),
+    "workload-features": _towers(platform_features=False),
+    "no-features": _towers(workload_features=False, platform_features=False),
+    "discarded": _towers(interference="discarded"),
+    "ignored": _towers(interference="ignored"),
+    "identity": _towers(negative_slope=1.0),
+    **{f"rank-{r}": _towers(rank=r) for r in (4, 8, 16, 32, 64)},
+    **{f"learned-{q}": _towers(learned=q) for q in (0, 1, 2, 4)},
+    **{f"types-{s}": _towers(interference_types=s) for s in (1, 2, 4)},
 }
 DEFAULT_METHODS = ("ours", "factorisation", "neural", "attention", "boosting")
 

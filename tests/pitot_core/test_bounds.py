@@ -41,7 +41,7 @@ def test_coverage_over_many_draws_is_what_exchangeability_says(eps: float) -> No
 
 def test_a_degree_without_a_pool_is_refused() -> None:
     rows, features = made_up(degrees=2)
-    model = Pitot(steps=2).fit(rows, features)
+    model = Pitot("towers", steps=2).fit(rows, features)
     three = made_up(degrees=4)[0]
     with pytest.raises(UncalibratedDegree, match="no bound for 3 co-runners"):
         model.bound(three[three.n_co_runners == 3], 0.1)
@@ -49,7 +49,7 @@ def test_a_degree_without_a_pool_is_refused() -> None:
 
 def test_too_few_calibration_rows_make_an_infinite_bound_not_a_clipped_one() -> None:
     rows, features = made_up(rows=200)
-    model = Pitot(steps=2).fit(rows, features)
+    model = Pitot("towers", steps=2).fit(rows, features)
     alone = rows[rows.n_co_runners == 0]
     smallest = model.pools()[0].smallest_eps
     assert np.isinf(model.bound(alone, smallest * 0.99)).all()
@@ -60,12 +60,12 @@ def test_too_few_calibration_rows_make_an_infinite_bound_not_a_clipped_one() -> 
 def test_eps_outside_zero_and_one_is_refused(eps: float) -> None:
     rows, features = made_up(rows=200)
     with pytest.raises(PitotError, match="not between 0 and 1"):
-        Pitot(steps=2).fit(rows, features).bound(rows, eps)
+        Pitot("towers", steps=2).fit(rows, features).bound(rows, eps)
 
 
 def test_a_smaller_eps_never_lowers_the_bound() -> None:
     rows, features = made_up()
-    model = Pitot(steps=20, calibration_share=0.4).fit(rows, features)
+    model = Pitot("towers", steps=20, calibration_share=0.4).fit(rows, features)
     alone = rows[rows.n_co_runners == 0]
     bounds = np.stack([model.bound(alone, eps) for eps in (0.5, 0.3, 0.2, 0.1)])
     assert np.all(np.diff(bounds, axis=0) >= 0)
@@ -123,7 +123,7 @@ def test_bounds_by_row_spread_are_narrower_where_noise_differs_between_platforms
         rows.job,
     )
     parts = split(noisy, train=0.8, test=0.2, by="row", seed=0)
-    model = Pitot(split_by="row", steps=150, members=2, folds=2).fit(noisy[parts.train], features)
+    model = Pitot("towers", split_by="row", steps=150, members=2, folds=2).fit(noisy[parts.train], features)
     test = noisy[parts.test]
     measured = np.exp(test.log_ns)
     chosen, plain = (
@@ -138,7 +138,7 @@ def test_bounds_fall_where_eps_rises_and_are_never_below_the_expected_time(
     rows: int, calibration: str
 ) -> None:
     observations, features = made_up(rows=rows, noise=0.1)
-    model = Pitot(steps=30, members=3, folds=3, calibration=calibration).fit(observations, features)
+    model = Pitot("towers", steps=30, members=3, folds=3, calibration=calibration).fit(observations, features)
     levels = np.geomspace(0.004, 0.9, 60)
     bounds = np.stack([model.bound(observations, float(eps)) for eps in levels])
     assert np.all(bounds[1:] <= bounds[:-1])
@@ -148,7 +148,7 @@ def test_bounds_fall_where_eps_rises_and_are_never_below_the_expected_time(
 
 def test_heads_chosen_per_eps_give_bounds_that_fall_where_eps_rises() -> None:
     observations, features = made_up(rows=1500, noise=0.1)
-    model = Pitot(steps=40, members=2, folds=2, bounds="heads", calibration_share=0.3).fit(
+    model = Pitot("towers", steps=40, members=2, folds=2, bounds="heads", calibration_share=0.3).fit(
         observations, features
     )
     bounds = np.stack([model.bound(observations, eps) for eps in np.geomspace(0.004, 0.9, 60).tolist()])
@@ -162,7 +162,7 @@ def test_cross_calibration_spends_no_row_and_holds_about_as_often_as_promised() 
     for seed in range(8):
         rows, features = made_up(rows=560, noise=0.1, seed=seed)
         train, test = rows[:260], rows[260:]
-        model = Pitot(steps=40, members=5, folds=5, threads=1, seed=seed).fit(train, features)
+        model = Pitot("towers", steps=40, members=5, folds=5, threads=1, seed=seed).fit(train, features)
         assert model.rows_used == {"training": 260, "calibration": 260}
         covered.append(np.mean(model.bound(test, 0.2) >= np.exp(test.log_ns)))
     assert 0.8 - 0.03 < np.mean(covered) < 0.9
@@ -174,7 +174,7 @@ def test_the_spread_is_as_large_as_the_errors_of_new_rows_in_every_tenth_of_it()
     loud = np.exp(rng.normal(-3.0, 0.7, 6))[rows.platform] * np.exp(rng.normal(0.0, 0.7, 12))[rows.workload]
     noisy = replace(rows, log_ns=rows.log_ns + loud * rng.standard_normal(len(rows)))
     parts = split(noisy, train=0.7, test=0.3, by="row", seed=0)
-    model = Pitot(split_by="row", steps=150, members=5, folds=5).fit(noisy[parts.train], features)
+    model = Pitot("towers", split_by="row", steps=150, members=5, folds=5).fit(noisy[parts.train], features)
     test = noisy[parts.test]
     spread = model.spread(test)
     z = (test.log_ns - np.log(model.predict(test))) / spread

@@ -59,7 +59,7 @@ def test_rows_above_a_limit_are_marked_kept_by_choosing_and_never_calibrated_on(
     np.testing.assert_array_equal(cut[::3].measured, (rows.log_ns <= limit)[::3])
     assert cut[cut.measured].censored is not None
     assert not cut[cut.measured].censored.any()
-    model = Pitot(steps=3, calibration="split", calibration_share=0.3).fit(cut, features)
+    model = Pitot("towers", steps=3, calibration="split", calibration_share=0.3).fit(cut, features)
     assert model.rows_used == {
         "training": cut.measured.sum() - len(model.calibration_rows), "calibration": len(model.calibration_rows)
     }  # fmt: skip

@@ -40,7 +40,7 @@ def test_tables_give_eq_9_row_by_row(types: int) -> None:
 
 def test_order_of_co_runners_never_matters() -> None:
     rows, features = made_up()
-    model = Pitot(steps=5).fit(rows, features)
+    model = Pitot("towers", steps=5).fit(rows, features)
     some = rows[rows.n_co_runners == 3]
     shuffled = Queries(some.platform, some.workload, some.co_runners[:, [2, 0, 1]])
     np.testing.assert_array_equal(model.predict(some), model.predict(shuffled))
@@ -48,7 +48,7 @@ def test_order_of_co_runners_never_matters() -> None:
 
 def test_an_isolated_prediction_does_not_depend_on_interference_embeddings() -> None:
     rows, features = made_up()
-    model = Pitot(steps=5).fit(rows, features)
+    model = Pitot("towers", steps=5).fit(rows, features)
     alone = rows[rows.n_co_runners == 0]
     before = model.predict(alone)
     assert isinstance(model.completion, Towers)
@@ -69,8 +69,8 @@ def test_relabelling_platforms_and_workloads_relabels_the_prediction() -> None:
     names_p = tuple(features.platform_names[j] for j in back_p)
     moved = Features(features.workloads[back_w], features.platforms[back_p], names_w, names_p)
     settings = {"steps": 30, "learned": 0, "members": 1, "weight_decay": 0.1}
-    first = Pitot(**settings).fit(rows, features).predict(rows)
-    second = Pitot(**settings).fit(renamed, moved).predict(renamed)
+    first = Pitot("towers", **settings).fit(rows, features).predict(rows)
+    second = Pitot("towers", **settings).fit(renamed, moved).predict(renamed)
     np.testing.assert_allclose(np.log(first), np.log(second), atol=2e-3)
 
 
@@ -79,7 +79,7 @@ def test_scaling_every_time_scales_every_prediction() -> None:
 
     rows, features = made_up()
     settings = {"steps": 30, "members": 2}
-    first = Pitot(**settings).fit(rows, features).predict(rows)
+    first = Pitot("towers", **settings).fit(rows, features).predict(rows)
     tripled = replace(rows, log_ns=rows.log_ns + np.log(3.0))
-    second = Pitot(**settings).fit(tripled, features).predict(rows)
+    second = Pitot("towers", **settings).fit(tripled, features).predict(rows)
     np.testing.assert_allclose(second / first, 3.0, rtol=2e-3)

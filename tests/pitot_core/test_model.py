@@ -40,7 +40,7 @@ def test_published_rows_are_predicted_and_bounded() -> None:
     """A short training on a tenth of the jobs, so that the suite stays quick."""
     rows, features = published()
     parts = split(rows, train=0.1, test=0.9, seed=0)
-    model = Pitot(steps=120, members=2, hidden=(64, 64), bounds="plain", weight_decay=0.3).fit(
+    model = Pitot("towers", steps=120, members=2, hidden=(64, 64), bounds="plain", weight_decay=0.3).fit(
         rows[parts.train], features
     )
     test = rows[parts.test]
@@ -63,7 +63,7 @@ def test_a_small_dataset_with_equal_features_neither_crashes_nor_loses_to_its_ba
 def test_progress_is_told_from_first_to_last_step() -> None:
     rows, features = made_up(rows=200)
     steps: list[Step] = []
-    Pitot(steps=20).fit(rows, features, progress=steps.append)
+    Pitot("towers", steps=20).fit(rows, features, progress=steps.append)
     assert [(s.done, s.total) for s in steps if s.phase == "training"][:: len(steps) - 1 or 1][0] == (0, 20)
     assert (steps[-1].done, steps[-1].total) == (20, 20)
 
@@ -71,7 +71,7 @@ def test_progress_is_told_from_first_to_last_step() -> None:
 def test_the_same_seed_gives_the_same_model_on_any_number_of_threads() -> None:
     rows, features = made_up(rows=300)
     first, second, other = (
-        Pitot(steps=20, seed=seed, threads=threads).fit(rows, features).predict(rows)
+        Pitot("towers", steps=20, seed=seed, threads=threads).fit(rows, features).predict(rows)
         for seed, threads in ((1, 1), (1, 3), (2, 1))
     )
     np.testing.assert_allclose(first, second, rtol=1e-5)
@@ -91,7 +91,7 @@ def test_nothing_to_train_on_is_refused() -> None:
 
 def test_a_workload_never_observed_is_refused_by_name() -> None:
     rows, features = made_up(rows=400)
-    model = Pitot(steps=2).fit(rows[rows.workload != 7], features)
+    model = Pitot("towers", steps=2).fit(rows[rows.workload != 7], features)
     with pytest.raises(UnknownEntity, match="workload 'w7' was never observed"):
         model.predict(Queries.of([0], [7]))
     with pytest.raises(UnknownEntity, match="outside the table of 12 workloads"):
@@ -105,7 +105,7 @@ def test_a_workload_never_observed_is_refused_by_name() -> None:
         ({"rank": 0}, "rank must be at least 1"),
         ({"folds": 1}, "folds must be at least 2"),
         ({"calibration_share": 1.0}, "calibration_share"),
-        ({"method": "magic"}, "method must be one of towers"),
+        ({"method": "magic"}, "method must be one of tables, towers"),
         ({"ranks": 3}, "there is no option 'ranks'"),
         ({"seed": -1}, "seed must not be negative"),
         ({"seed": 1.5}, "seed must be a whole number"),
@@ -119,12 +119,12 @@ def test_a_workload_never_observed_is_refused_by_name() -> None:
 )
 def test_options_that_make_no_sense_are_refused(options: dict, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
-        Pitot(**options)
+        Pitot(**({"method": "towers"} | options))
 
 
 def test_the_interference_norm_is_that_of_the_matrix_in_equation_9() -> None:
     rows, features = made_up(rows=900, platforms=5, workloads=8)
-    model = Pitot(steps=30, members=2, rank=4, hidden=(8,), bounds="plain").fit(rows, features)
+    model = Pitot("towers", steps=30, members=2, rank=4, hidden=(8,), bounds="plain").fit(rows, features)
     assert isinstance(model.completion, Towers)
     parts = model.completion.point.platforms.reshape(2, 5, 5, 4)  # p, v_s(1), v_s(2), v_g(1), v_g(2)
     direct = [
@@ -132,7 +132,7 @@ def test_the_interference_norm_is_that_of_the_matrix_in_equation_9() -> None:
         for j in range(5)
     ]
     np.testing.assert_allclose(model.interference_norms(), direct, rtol=1e-5)
-    alone = Pitot(steps=5, members=1, bounds="plain", interference="ignored").fit(rows, features)
+    alone = Pitot("towers", steps=5, members=1, bounds="plain", interference="ignored").fit(rows, features)
     assert not alone.interference_norms().any()
 
 
@@ -153,7 +153,7 @@ def test_what_only_ran_beside_others_is_not_known_and_not_judged() -> None:
     rows = rows[rows.workload != 11]  # measured nowhere, though others ran beside it
     assert (rows.co_runners == 11).any()
     parts = split(rows, train=0.8, test=0.2, seed=0)
-    model = Pitot(steps=30, members=2).fit(rows[parts.train], features)
+    model = Pitot("towers", steps=30, members=2).fit(rows[parts.train], features)
     test = rows[parts.test]
     known = model.knows(test)
     np.testing.assert_array_equal(known, ~(test.co_runners == 11).any(axis=1))

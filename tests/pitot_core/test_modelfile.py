@@ -19,13 +19,13 @@ from tests.pitot_core.problems import made_up
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows, features = made_up()
     path = tmp_path_factory.mktemp("model") / "model.npz"
-    Pitot(steps=5).fit(rows, features).save(path)
+    Pitot("towers", steps=5).fit(rows, features).save(path)
     return path
 
 
 def test_a_loaded_model_answers_as_the_saved_one(tmp_path: Path) -> None:
     rows, features = made_up()
-    model = Pitot(steps=5).fit(rows, features)
+    model = Pitot("towers", steps=5).fit(rows, features)
     model.card = {"isolated": {"mape": 0.04}}
     model.save(tmp_path / "m.npz")
     loaded = Pitot.load(tmp_path / "m.npz")
@@ -51,7 +51,7 @@ def test_a_file_holds_the_arrays_of_the_model_and_nothing_else(saved: Path) -> N
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     rows, features = made_up(rows=200)
     for name in ("a", "b"):
-        Pitot(steps=3, threads=1).fit(rows, features).save(tmp_path / name)
+        Pitot("towers", steps=3, threads=1).fit(rows, features).save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

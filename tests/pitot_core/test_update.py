@@ -15,7 +15,7 @@ from tests.pitot_core.problems import made_up
 def problem() -> tuple[Observations, Features, Pitot]:
     rows, features = made_up(rows=4000, platforms=16, workloads=30, noise=0.02)
     known = rows[(rows.workload != 29) & (rows.platform != 15) & (rows.co_runners != 29).all(axis=1)]
-    return rows, features, Pitot(steps=120, members=2, folds=2, hidden=(64,)).fit(known, features)
+    return rows, features, Pitot("towers", steps=120, members=2, folds=2, hidden=(64,)).fit(known, features)
 
 
 def _copy(model: Pitot, place: Path) -> Pitot:
@@ -66,7 +66,7 @@ def test_a_newcomer_outside_the_tables_comes_with_its_features(tmp_path: Path) -
         features.workloads[:-1], features.platforms, features.workload_names[:-1], features.platform_names
     )
     known = rows[(rows.workload != 19) & (rows.co_runners != 19).all(axis=1)]
-    model = Pitot(steps=100).fit(known, short)
+    model = Pitot("towers", steps=100).fit(known, short)
     before = model.predict(known)
     mine = rows[(rows.workload == 19) & (rows.n_co_runners == 0)]
     model.update(mine, features)

@@ -1,0 +1,157 @@
+"""The completion by tables: Eq. 9 with every table solved under a Gaussian-process prior.
+
+    log Ĉ_ijK = log C̄_ij + F_ji + Σ_t S⁽ᵗ⁾_ji α(Σ_{k∈K} G⁽ᵗ⁾_jk)
+
+`Tables.fit` reads from top to bottom: distinct rows (`rows`), the start-up baseline (`pitot_core.baseline`), what is
+alike beforehand (`kernels`), the stages (`sweeps`) and in them one table at a time (`solve`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitot_core.baseline import Baseline
+from pitot_core.completion import LeftOut, State
+from pitot_core.features import Features
+from pitot_core.known import Known
+from pitot_core.observations import Observations, Queries
+from pitot_core.settings import Settings
+from pitot_core.steps import Progress, Step, one_blas_thread
+from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
+from pitot_core.tables.kernels import prior_kernels
+from pitot_core.tables.left_out import FOLDS, Parts, left_out_fits
+from pitot_core.tables.rows import Rows
+from pitot_core.tables.solution import Solution
+from pitot_core.tables.stages import STAGES, solve_stages
+from pitot_core.tables.sweeps import Sweeps
+from pitot_core.tables.update import updated
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A solved model. Nothing changes it: `updated` gives another."""
+
+    Options: ClassVar[type[TableOptions]] = TableOptions
+    DTYPES: ClassVar[dict[str, str]] = {
+        "table_*": "f4", "part_*": "f4", "deviations": "f2", "sums_*": "f4", "arrived_platform": "i4",
+        "arrived_workload": "i4", "arrived_co_runners": "i4", "arrived_job": "i8",
+    }  # fmt: skip
+
+    solution: Solution
+
+    @classmethod
+    def usable(cls, rows: Observations, options: TableOptions) -> Observations:
+        """All rows."""
+        return rows
+
+    @classmethod
+    def fit(
+        cls,
+        rows: Observations,
+        features: Features,
+        settings: Settings,
+        options: TableOptions,
+        progress: Progress | None,
+    ) -> tuple[Self, LeftOut]:
+        """Solve all rows, then predict each fifth of them from the others."""
+        hyper = Hyperparameters()
+        shape = len(features.platforms), len(features.workloads)
+        total = sum(STAGES) + FOLDS
+        done = 0
+
+        def tell() -> None:
+            nonlocal done
+            if progress is not None:
+                progress(Step("training", done, total, 0.0))
+            done += 1
+
+        tell()
+        with one_blas_thread():
+            kernels = prior_kernels(features, options, hyper, shape)
+            baseline = Baseline.fit(rows, *shape)
+            sweeps = Sweeps(shape, options.interference_types, options.negative_slope, hyper)
+            residuals = solve_stages(sweeps, Rows.of(rows, *shape), baseline, kernels, tell=tell)
+            sweeps.weigh(residuals, noisy=True)
+            sums = sweeps.sums(residuals)
+            few = settings.crosses(len(rows), True)
+            fits, fold = left_out_fits(rows, sweeps, baseline, kernels, settings, tell, anew=few)
+            parts = Parts.of(fits) if few else Parts.none(options.interference_types, shape)
+            made = Solution(
+                options,
+                hyper,
+                shape,
+                rows[:0],
+                baseline,
+                *sweeps.values(),
+                sweeps.deviations(sums),
+                sums,
+                parts,
+            )
+            judged = rows.measured
+            rows, fold = rows[judged], fold[judged]
+            left_out = np.empty(len(rows))
+            for part, fitted in enumerate(fits):
+                left_out[fold == part] = fitted(rows[fold == part])
+            own = sweeps.weight(rows, rows.log_ns - made.log_ns(rows))
+        return cls(made), LeftOut(rows, left_out, None, fold, made.deviation(rows, own))
+
+    def log_ns(self, queries: Queries) -> NDArray[np.float64]:
+        """(M,) log Ĉ in ln ns."""
+        return self.solution.log_ns(queries)
+
+    def quantiles(self, queries: Queries) -> None:
+        """None: the tables have no quantile heads."""
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return ()
+
+    @property
+    def parts(self) -> int:
+        return len(self.solution.without)
+
+    def by_part(self, queries: Queries) -> NDArray[np.float64]:
+        """(K, M) log Ĉ of the fits without a fold, in ln ns."""
+        return self.solution.without(queries, self.solution.options.negative_slope)
+
+    def deviation(self, queries: Queries) -> NDArray[np.float64]:
+        """(M,) posterior standard deviation of log Ĉ in ln units."""
+        return self.solution.deviation(queries)
+
+    def alone(self) -> Array:
+        return self.solution.equation.alone
+
+    def startup_share(self, queries: Queries) -> Array:
+        baseline = self.solution.baseline
+        return np.asarray(
+            np.exp(baseline.startup[queries.platform] - baseline(queries.platform, queries.workload))
+        )
+
+    def interference_norms(self) -> Array:
+        """(P,) root mean square over workloads of what one co-runner adds to the log time."""
+        return self.solution.interference_norms()
+
+    def updated(
+        self, rows: Observations, features: Features, known: Known, rehearsal: Observations
+    ) -> tuple[Self, Known, dict[str, LeftOut]]:
+        """Learn newcomers (see `arrivals`), and from further rows of what is known by solving all tables again.
+
+        Where every row is of a newcomer, everything known stays as it is, to the bit. Rows of newcomers are kept, so
+        that a later update that has more of them learns from all. Raises ObservationsError where a newcomer appears
+        only as a co-runner or beside nothing known.
+        """
+        solution, known, rehearsed = updated(self.solution, rows, features, known, rehearsal)
+        return type(self)(solution), known, rehearsed
+
+    def state(self) -> State:
+        return self.solution.state()
+
+    @classmethod
+    def restored(cls, state: State, features: Features, settings: Settings, options: TableOptions) -> Self:
+        return cls(Solution.restored(state, features, options))

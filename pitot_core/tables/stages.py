@@ -1,0 +1,81 @@
+"""From nothing to tables, in stages: each knows from the last one what behaves alike.
+
+In the first stage workloads and platforms are alike where their features are. The tables solved with that say which of
+them took alike times on the same platforms, and those are alike from the second stage on; from the third on, S and G
+also know who suffers and presses alike, and the further interference types join in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitot_core.baseline import Baseline
+from pitot_core.tables.kernels import behaviour, factor, unit
+from pitot_core.tables.rows import Rows
+from pitot_core.tables.solve import Table
+from pitot_core.tables.sweeps import Residual, Sweeps
+
+Array = NDArray[Any]
+STAGES = (3, 4, 4, 4)  # sweeps in each
+
+
+def solve_stages(
+    sweeps: Sweeps, rows: Rows, baseline: Baseline, kernels: tuple[Array, Array], *,
+    stages: tuple[int, ...] = STAGES, tell: Callable[[], None] | None = None,
+) -> list[Residual]:  # fmt: skip
+    """Solve from nothing; the residuals of all rows in the end."""
+    know_features(sweeps, kernels)
+    residuals = sweeps.start(rows, baseline)
+    for stage, count in enumerate(stages):
+        if stage > 0:
+            know_behaviour(sweeps, kernels, beside=stage > 1)
+        if stage == 2:
+            sweeps.weigh(residuals, noisy=True)
+            sweeps.awake(residuals)
+        sweeps.run(residuals, count, noisy=stage > 0, first=stage == 0, tell=tell)
+    return residuals
+
+
+def know_features(sweeps: Sweeps, kernels: tuple[Array, Array]) -> None:
+    """The priors of the first stage, from the kernels of features (P, P) and (W, W)."""
+    hyper, (platform, workload) = sweeps.hyper, kernels
+    parts = factor(platform)
+    sweeps.work.prior(parts, factor(workload), hyper.work)
+    beside = factor(workload + hyper.platform_mean)
+    _prior_beside(sweeps, sweeps.suffers, hyper.suffers, parts, beside)
+    _prior_beside(sweeps, sweeps.presses, hyper.presses, parts, beside)
+
+
+def know_behaviour(sweeps: Sweeps, kernels: tuple[Array, Array], *, beside: bool = True) -> None:
+    """The priors of later stages, which have seen how workloads and platforms behave.
+
+    `beside` also lets S and G learn from their own behaviour.
+    """
+    hyper, (platform, workload) = sweeps.hyper, kernels
+    f = sweeps.work.f
+    workload = unit(workload + hyper.behaviour_workload * behaviour(f.T, hyper.behaviour_workload_length))
+    platform = unit(platform + hyper.behaviour_platform * behaviour(f, hyper.behaviour_platform_length))
+    sweeps.work.prior(factor(platform), factor(workload), hyper.work * hyper.work_later)
+    for tables, amplitude in ((sweeps.suffers, hyper.suffers), (sweeps.presses, hyper.presses)):
+        if not tables:
+            continue
+        own = platform, workload
+        if beside:
+            weight, length = hyper.behaviour_beside, hyper.behaviour_beside_length
+            every = [table.f for table in tables[: sweeps.active]]
+            own = (
+                unit(platform + weight * behaviour(np.concatenate(every, axis=1), length)),
+                unit(workload + weight * behaviour(np.concatenate(every).T, length)),
+            )
+        _prior_beside(sweeps, tables, amplitude, factor(own[0]), factor(own[1] + hyper.platform_mean))
+
+
+def _prior_beside(
+    sweeps: Sweeps, tables: list[Table], amplitude: float, platform: Array, workload: Array
+) -> None:
+    for t, table in enumerate(tables):
+        table.prior(platform, workload, amplitude * sweeps.hyper.further**t)

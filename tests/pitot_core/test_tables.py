@@ -1,0 +1,140 @@
+"""Tables solved under Gaussian-process priors, against dense linear algebra and made-up laws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pitot_core import Features, Observations, Pitot, Queries, SettingsError, mape, split
+from pitot_core.tables.kernels import factor, matern, squared_distances, unit
+from pitot_core.tables.rows import Rows
+from pitot_core.tables.solve import Table
+from tests.pitot_core.problems import made_up
+
+
+def _kernel(n: int, seed: int) -> np.ndarray:
+    x = np.random.default_rng(seed).standard_normal((n, 3))
+    return unit(matern(squared_distances(x), 1.0) + 0.1 * np.eye(n))
+
+
+def _solved(
+    precision: np.ndarray, moment: np.ndarray, k_p: np.ndarray, k_w: np.ndarray
+) -> tuple[Table, Table]:
+    table = Table(precision.shape, 0.3)
+    table.prior(factor(k_p), factor(k_w), 0.5)
+    for _ in range(3):
+        table.solve(precision, moment)
+    return table, table
+
+
+def test_a_table_is_the_posterior_mean_of_dense_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pitot_core.tables.solve.TOLERANCE", 1e-6)
+    rng = np.random.default_rng(0)
+    k_p, k_w = _kernel(5, 1), _kernel(7, 2)
+    precision = rng.gamma(0.5, 10.0, (5, 7)) * (rng.random((5, 7)) < 0.6)
+    moment = precision * rng.standard_normal((5, 7))
+    table, _ = _solved(precision, moment, k_p, k_w)
+    covariance = 0.5 * np.kron(k_p, k_w)
+    weight = np.diag(precision.ravel())
+    right = (moment - precision * 0.3).ravel()
+    dense = 0.3 + np.linalg.solve(np.linalg.inv(covariance) + weight, right)
+    np.testing.assert_allclose(table.f.ravel(), dense, atol=2e-3)
+
+
+def test_the_variance_is_exact_where_precision_is_a_product() -> None:
+    k_p, k_w = _kernel(5, 1), _kernel(7, 2)
+    precision = np.outer(np.linspace(1, 5, 5), np.linspace(0, 3, 7))
+    table, _ = _solved(precision, precision, k_p, k_w)
+    covariance = 0.5 * np.kron(k_p, k_w)
+    dense = np.diag(np.linalg.inv(np.linalg.inv(covariance) + np.diag(precision.ravel())))
+    np.testing.assert_allclose(table.variance(precision).ravel(), dense, rtol=1e-3)
+
+
+def test_equal_rows_become_one_and_limits_stay_apart() -> None:
+    rows = Observations.of(
+        [1, 0, 1, 1, 1], [2, 2, 2, 2, 2], [[-1, -1], [-1, -1], [0, 1], [1, 0], [-1, -1]],
+        log_ns=[10.0, 11.0, 12.0, 14.0, 9.0], censored=[False, False, False, False, True],
+    )  # fmt: skip
+    alone, pairs = Rows.of(rows, 2, 3).groups
+    assert alone.cell.tolist() == [2, 5, 5] and alone.log_ns.tolist() == [11.0, 10.0, 9.0]
+    assert alone.censored.tolist() == [False, False, True]
+    assert (pairs.log_ns.tolist(), pairs.count.tolist()) == ([13.0], [2.0])
+    assert sorted(pairs.beside[:, 0].tolist()) == [3, 4]
+
+
+def test_a_known_law_is_found_with_up_to_three_co_runners() -> None:
+    rows, features = made_up(rows=6000, platforms=12, workloads=24, noise=0.01)
+    parts = split(rows, train=0.8, test=0.2, seed=0)
+    model = Pitot().fit(rows[parts.train], features)
+    test = rows[parts.test]
+    for n in range(4):
+        some = test[test.n_co_runners == n]
+        assert mape(model.predict(some), np.exp(some.log_ns)) < 0.025
+
+
+def test_a_number_of_co_runners_never_seen_has_a_mean() -> None:
+    rows, features = made_up(rows=3000, platforms=10, workloads=20, noise=0.01)
+    model = Pitot().fit(rows[rows.n_co_runners < 3], features)
+    unseen = rows[rows.n_co_runners == 3]
+    assert mape(model.predict(unseen), np.exp(unseen.log_ns)) < 0.06
+
+
+def test_threads_and_seeds_do_not_move_a_bit() -> None:
+    rows, features = made_up(rows=900)
+    calibration, training = rows[:90], rows[90:]
+    one, other = (
+        Pitot(threads=threads).fit(training, features, calibration=calibration) for threads in (1, 3)
+    )
+    np.testing.assert_array_equal(one.predict(rows), other.predict(rows))
+    np.testing.assert_array_equal(one.bound(rows, 0.1), other.bound(rows, 0.1))
+
+
+@pytest.mark.parametrize("shape", [(1, 12), (6, 1), (1, 1)])
+def test_one_platform_or_one_workload_is_enough(shape: tuple[int, int]) -> None:
+    platforms, workloads = shape
+    rng = np.random.default_rng(0)
+    rows = Observations.of(
+        np.arange(60) % platforms, np.arange(60) % workloads, log_ns=15 + 0.01 * rng.standard_normal(60)
+    )
+    names = tuple(f"w{i}" for i in range(workloads)), tuple(f"e:d{j}" for j in range(platforms))
+    features = Features(np.ones((workloads, 2)), np.ones((platforms, 2)), *names)
+    predicted = np.log(Pitot().fit(rows, features).predict(Queries.of([0], [0])))
+    np.testing.assert_allclose(predicted, 15.0, atol=0.05)
+
+
+def test_further_rows_of_what_is_known_are_learned(tmp_path: Path) -> None:
+    rows, features = made_up(rows=1500, platforms=8, workloads=16, noise=0.01)
+    rare = rows.platform == 3
+    few = np.flatnonzero(rare)[:4]
+    model = Pitot().fit(rows[np.concatenate([np.flatnonzero(~rare), few])], features)
+    later = rows[np.setdiff1d(np.flatnonzero(rare), few)]
+    measured = np.exp(later.log_ns)
+    before = mape(model.predict(later), measured)
+    model.update(later[::2])
+    after = mape(model.predict(later[1::2]), measured[1::2])
+    assert after < 0.7 * before
+    model.save(tmp_path / "m.npz")
+    np.testing.assert_array_equal(Pitot.load(tmp_path / "m.npz").predict(later), model.predict(later))
+
+
+def test_two_observations_and_then_five_are_seven(tmp_path: Path) -> None:
+    rows, features = made_up(rows=3000, platforms=10, workloads=20, noise=0.02)
+    known = rows[(rows.workload != 19) & (rows.co_runners != 19).all(axis=1)]
+    mine = rows[(rows.workload == 19) & (rows.n_co_runners == 0)]
+    model = Pitot().fit(known, features)
+    model.save(tmp_path / "m.npz")
+    once, twice = Pitot.load(tmp_path / "m.npz"), Pitot.load(tmp_path / "m.npz")
+    once.update(mine[:7])
+    twice.update(mine[:2])
+    twice.save(tmp_path / "two.npz")
+    twice = Pitot.load(tmp_path / "two.npz").update(mine[2:7])
+    rest = mine[7:]
+    np.testing.assert_array_equal(once.predict(rest), twice.predict(rest))
+    assert mape(once.predict(rest), np.exp(rest.log_ns)) < 0.1
+
+
+def test_bounds_by_quantile_heads_are_refused() -> None:
+    with pytest.raises(SettingsError, match="quantile heads"):
+        Pitot(bounds="heads")
