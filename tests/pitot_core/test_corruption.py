@@ -23,14 +23,17 @@ warnings.simplefilter("ignore")
 place, count = Path(sys.argv[1]), int(sys.argv[2])
 rows, features = made_up(rows=240)
 refused = answered = 0
-for number, options in enumerate(({}, {"calibration": "split", "bounds": "heads", "calibration_share": 0.3})):
-    model = Pitot(steps=3, rank=2, hidden=(4,), members=3, folds=3, **options)
+towers = {"method": "towers", "steps": 3, "rank": 2, "hidden": (4,), "members": 3, "folds": 3}
+heads = {"calibration": "split", "bounds": "heads", "calibration_share": 0.3}
+kinds = ({"interference_types": 2}, towers, towers | heads)
+for number, options in enumerate(kinds):
+    model = Pitot(**options)
     known = rows[rows.workload != 11]
     model.fit(known[(known.co_runners != 11).all(axis=1)], features)
     newcomer = rows[(rows.workload == 11) & (rows.co_runners != 11).all(axis=1)]
     model.update(newcomer[:6]).save(place / "whole.npz")
     whole, entries = (place / "whole.npz").read_bytes(), read(place / "whole.npz")
-    for damaged in (*bombs(entries), *corruptions(whole, entries, count // 2, number)):
+    for damaged in (*bombs(entries), *corruptions(whole, entries, count // len(kinds), number)):
         (place / "bad.npz").write_bytes(damaged)
         try:
             model = Pitot.load(place / "bad.npz")

@@ -11,7 +11,7 @@ from tests.pitot_core.problems import made_up
 
 
 def test_settings_are_read_changed_and_copied_by_name() -> None:
-    model = Pitot(steps=7, hidden=(3, 4), calibration_share=0.2)
+    model = Pitot("towers", steps=7, hidden=(3, 4), calibration_share=0.2)
     assert model.get_params()["hidden"] == (3, 4)
     assert model.set_params(steps=9) is model
     assert (model.get_params()["steps"], model.get_params()["hidden"]) == (9, (3, 4))
@@ -24,7 +24,7 @@ def test_settings_are_read_changed_and_copied_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [Pitot(rank=3, steps=5), Boosting(iterations=7), NeuralNetwork(hidden=(4,), seed=2)]
+    "model", [Pitot("towers", rank=3, steps=5), Boosting(iterations=7), NeuralNetwork(hidden=(4,), seed=2)]
 )
 def test_scikit_learn_can_clone_it(model: Pitot) -> None:
     base = pytest.importorskip("sklearn.base", reason="scikit-learn is not installed")
@@ -36,10 +36,10 @@ def test_scikit_learn_can_clone_it(model: Pitot) -> None:
 
 def test_every_option_is_told_where_it_differs() -> None:
     rows, features = made_up(rows=300)
-    model = Pitot(steps=3)
-    assert repr(model) == "Pitot(steps=3)"
+    model = Pitot(calibration="cross")
+    assert repr(model) == "Pitot(calibration='cross')"
     assert repr(model.fit(rows, features)) == (
-        "<Pitot(steps=3), fitted on 300 rows of 12 workloads on 6 platforms; bounds for 0 co-runners (128 rows), "
+        "<Pitot(calibration='cross'), fitted on 300 rows of 12 workloads on 6 platforms; bounds for 0 co-runners (128 rows), "
         "1 co-runners (55 rows), 2 co-runners (72 rows), 3 co-runners (45 rows)>"
     )
     assert repr(Boosting(leaves=4)) == "Boosting(leaves=4)"
@@ -52,7 +52,7 @@ def test_every_option_is_told_where_it_differs() -> None:
 @pytest.fixture(scope="module")
 def model() -> Pitot:
     rows, features = made_up(rows=300)
-    return Pitot(steps=3).fit(rows, features)
+    return Pitot().fit(rows, features)
 
 
 def test_questions_are_tuples_frames_or_tables(model: Pitot) -> None:
@@ -128,7 +128,7 @@ def test_observations_go_to_tables_and_back(model: Pitot) -> None:
         "wall_ns_mean",
         "job",
     ]
-    fitted = Pitot(steps=3).fit(rows.to_pandas(features), features)
+    fitted = Pitot().fit(rows.to_pandas(features), features)
     assert fitted.rows_used["training"] == 200
 
 
