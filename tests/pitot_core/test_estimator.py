@@ -39,8 +39,8 @@ def test_every_option_is_told_where_it_differs() -> None:
     model = Pitot(calibration="cross")
     assert repr(model) == "Pitot(calibration='cross')"
     assert repr(model.fit(rows, features)) == (
-        "<Pitot(calibration='cross'), fitted on 300 rows of 12 workloads on 6 platforms; bounds for 0 co-runners (128 rows), "
-        "1 co-runners (55 rows), 2 co-runners (72 rows), 3 co-runners (45 rows)>"
+        "<Pitot(calibration='cross'), fitted on 300 rows of 12 workloads on 6 platforms; bounds for "
+        "0 co-runners (128 rows), 1 co-runners (55 rows), 2 co-runners (72 rows), 3 co-runners (45 rows)>"
     )
     assert repr(Boosting(leaves=4)) == "Boosting(leaves=4)"
     assert repr(rows) == (
