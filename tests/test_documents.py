@@ -163,6 +163,8 @@ def test_every_command_line_does_what_its_page_says(lab: Path, harness) -> None:
         if number == len(prepared):
             for name in ("before", "after"):
                 shutil.copytree("datasets/lab", f"datasets/{name}")
+            Path("datasets/demo").mkdir()
+            shutil.copy("lab.npz", "datasets/demo/model.npz")
         ran = harness(
             *(str(Path(word).expanduser()) if word[0] == "~" else word for word in words),
             *CUT.get(words[0], []),

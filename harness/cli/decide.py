@@ -9,7 +9,7 @@ import typer
 
 from harness.cli import completion
 from harness.cli.app import group
-from harness.cli.options import AsCsv, AsJson, form_of
+from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of
 from harness.errors import UsageError
 from harness.output import show, stderr
 
@@ -22,6 +22,7 @@ ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file o
     "harness place lab.npz deadlines.csv -d pi-4 -d pi-5 --for devices --picture placement.svg",
     "harness place lab.npz deadlines.csv --check datasets/lab",
     "harness place lab.npz deadlines.csv --violations 0.01 --check datasets/lab -o placement.csv",
+    "harness place lab.npz deadlines.csv --run datasets/placed",
 )
 def place(
     model: ModelPath,
@@ -83,6 +84,13 @@ def place(
         bool,
         typer.Option("--pareto", help="Several ε and --most: the placements that nothing else beats."),
     ] = False,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATASET",
+            help="Then measure the placement on the devices, into this dataset (training leaves it out).",
+        ),
+    ] = None,
     seconds: Annotated[float, typer.Option(help="Look no longer than about this.", min=0.1)] = 10.0,
     seed: Annotated[int, typer.Option(help="Decides what is drawn at random.")] = 0,
     output: Annotated[
@@ -92,6 +100,8 @@ def place(
     picture: Annotated[
         Path | None, typer.Option(metavar="SVG", help="Also draw the placement into this file.")
     ] = None,
+    devices_file: DevicesFile = DEVICES_YAML,
+    benchmarks: Benchmarks = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -102,6 +112,7 @@ def place(
     from harness.decide import place as placing
     from harness.decide import place_check as checking
     from harness.decide import place_front as front
+    from harness.decide import place_run as running
     from harness.decide.demands import read_demands
     from harness.decide.place_picture import write_picture
     from harness.decide.predict import load_model, write_batch
@@ -110,11 +121,14 @@ def place(
     form, console = form_of(as_json, as_csv), stderr()
     if violations is not None and check is None:
         raise UsageError("--violations needs measured jobs to choose ε by; name their dataset with --check.")
-    if pareto and (check or picture or output):
-        raise UsageError("--pareto prints a table of placements; leave out --check, --output and --picture.")
-    if check and violations is None and (picture or output):
+    placed = picture or output or run
+    if pareto and (check or placed):
         raise UsageError(
-            "--check alone places nothing; add --violations, or leave out --output and --picture."
+            "--pareto prints placements to choose from; leave out --check, -o, --picture and --run."
+        )
+    if check and violations is None and placed:
+        raise UsageError(
+            "--check alone places nothing; add --violations, or leave out -o, --picture and --run."
         )
     request = placing.Request.of(devices or [], engines or [], eps, most, goal, policy, seconds, seed)
     loaded, demands = load_model(model), read_demands(asked)
@@ -134,13 +148,20 @@ def place(
     with bar(console, "placing", 4) as progress:
         deadlines, placement = placing.place(loaded, demands, request, lambda size: progress.at(size, 4))
     rows = placing.rows_of(deadlines, placement)
+    columns, measured = placing.PLACE_COLUMNS, ""
+    if run and placement.residents:
+        measurement = running.Measurement(deadlines, placement, devices_file, benchmarks, console)
+        rows, measured = measurement.run(run, rows)
+        columns = running.RUN_COLUMNS
     if output:
         write_batch(output, rows)
     if picture:
         write_picture(picture, rows, deadlines.places.devices)
-    show(rows, placing.PLACE_COLUMNS, form)
+    show(rows, columns, form)
     console.print(placing.told(deadlines, placement, checked=violations is not None), markup=False)
-    if any(row["device"] is None for row in rows):
+    if measured:
+        console.print(measured, markup=False)
+    if any(row["reason"] for row in rows):
         raise typer.Exit(1)
 
 

@@ -46,7 +46,7 @@ def tables() -> list[Table]:
     from harness.cli.demo import PREDICTED_COLUMNS
     from harness.compare.comparison import HISTOGRAM_COLUMNS, SUITE_COLUMNS, WORKLOAD_COLUMNS
     from harness.dataset import spreadsheet
-    from harness.decide import offload, place, place_check, place_front, policy_study, predict
+    from harness.decide import offload, place, place_check, place_front, place_run, policy_study, predict
     from harness.fleet.inspection import DEVICE_COLUMNS, JSON_COLUMNS
     from harness.learn import train
     from harness.learn.evaluation import SUMMARY_COLUMNS
@@ -70,6 +70,7 @@ def tables() -> list[Table]:
         Table("predict --explain", [*predict.columns(0.05), *predict.EXPLAIN_COLUMNS]),
         Table("place", place.PLACE_COLUMNS),
         Table("place --pareto", place_front.PARETO_COLUMNS),
+        Table("place --run", place_run.RUN_COLUMNS),
         Table("place --check", place_check.CHECK_COLUMNS),
         Table("offload", offload.OFFLOAD_COLUMNS),
         Table("simulate", policy_study.SIMULATE_COLUMNS),

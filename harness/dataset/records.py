@@ -18,7 +18,7 @@ Status = Literal[
     "lost",
     "device_unfit",  # the device was not fit to give a result: this ends no job, it is still to do
 ]
-Purpose = Literal["measure", "startup", "anchor", "placebo"]
+Purpose = Literal["measure", "startup", "anchor", "placebo", "place"]
 Regime = Literal["steady", "process"]
 
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**62)]

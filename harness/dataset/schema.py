@@ -79,7 +79,8 @@ OBSERVATION_FIELDS = [
     Field(
         "purpose",
         _TEXT,
-        "`measure`, `startup` (an empty module), `anchor` (repeated to see drift) or `placebo`",
+        "`measure`, `startup` (an empty module), `anchor` (repeated to see drift), `placebo` or `place` (a "
+        "placement that was run; not trained on)",
     ),
     Field("platform", _TEXT, "engine:device"),
     Field("engine", _TEXT, "the platform's engine"),

@@ -29,7 +29,7 @@ PLACE_COLUMNS = [
     Column("deadline_ns", "deadline", True, "as asked, ns"),
     Column("slack", "slack", True, "1 − bound / deadline"),
     Column("eps", "ε", True, "how often each bound may be exceeded"),
-    Column("reason", "why not", meaning="why it is not hosted"),
+    Column("reason", "why not", meaning="why it is not hosted, or was not measured"),
 ]
 
 
