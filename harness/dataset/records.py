@@ -81,6 +81,8 @@ class State(msgspec.Struct, frozen=True):
     throttle_count: int | None = None
     load_1m: float | None = None
     free_memory_bytes: int | None = None
+    quota_throttled: int | None = None
+    steal_s: float | None = None
 
 
 class JobResult(msgspec.Struct, frozen=True):

@@ -69,6 +69,15 @@ STATE_FIELDS = [
     Field("throttle_count", _INTEGER, "how often the processors were throttled since they started", _UNTOLD),
     Field("load_1m", _NUMBER, "processes that wanted to run, mean of the last minute", _UNTOLD),
     Field("free_memory_bytes", _INTEGER, "memory that was available, bytes", _UNTOLD),
+    Field(
+        "quota_throttled", _INTEGER, "how often a CPU quota has stopped the agent's control group", _UNTOLD
+    ),
+    Field(
+        "steal_s",
+        _NUMBER,
+        "time that a hypervisor gave to others since the start, s, all processors",
+        _UNTOLD,
+    ),
 ]
 _SAMPLE = pa.struct([(field.name, field.type) for field in SAMPLE_FIELDS])
 _COLD_SAMPLE = pa.struct([(field.name, field.type) for field in COLD_FIELDS])

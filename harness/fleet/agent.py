@@ -88,6 +88,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}\Z")
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+CGROUPS = Path("/sys/fs/cgroup")
 _PR_SET_CHILD_SUBREAPER = 36
 # Death by any other signal is somebody else's doing: a user's, or the kernel's for want of memory.
 OWN_SIGNALS = (
@@ -183,7 +184,62 @@ def facts() -> Message:
             told[name + "_bytes"] = size_bytes(read(str(folder / "size")))
             told[name + "_line_bytes"] = number(read(str(folder / "coherency_line_size")))
             told[name + "_ways"] = number(read(str(folder / "ways_of_associativity")))
+    told.update(limits())
     return {key: value for key, value in told.items() if value is not None}
+
+
+def cgroups(controller: str) -> List[Path]:
+    """The directories that tell this process's limits of a kind, its own first and then those it stands in."""
+    found = []
+    for line in (read("/proc/self/cgroup") or "").splitlines():
+        number_, _, rest = line.partition(":")
+        names, _, place = rest.partition(":")
+        if number_ == "0" or controller in names.split(","):
+            root = CGROUPS / ("" if number_ == "0" else controller)
+            own = root / place.lstrip("/")
+            found += [folder for folder in [own, *own.parents] if folder == root or root in folder.parents]
+    return [folder for folder in found if folder.is_dir()]
+
+
+def limits() -> Message:
+    """What this process gets of the machine: quota of processors, limit of memory, priority, hypervisor, battery."""
+    shares, memory = [], []
+    for folder in cgroups("cpu"):
+        words = (read(str(folder / "cpu.max")) or "").split()  # version 2: microseconds of quota and period
+        old = [number(read(str(folder / ("cpu.cfs_%s_us" % name)))) for name in ("quota", "period")]
+        if len(words) == 2 and words[0].isdigit():
+            shares.append(int(words[0]) / max(1, int(words[1])))
+        elif old[0] and old[1] and old[0] > 0:
+            shares.append(old[0] / old[1])
+    for folder in cgroups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            size = number(read(str(folder / name)))
+            if size and size < 1 << 60:  # version 1 tells a huge number for no limit
+                memory.append(size)
+    supplies = Path("/sys/class/power_supply")
+    mains = [
+        read(str(kind.parent / "online")) for kind in supplies.glob("*/type") if read(str(kind)) == "Mains"
+    ]
+    batteries = any(read(str(kind)) == "Battery" for kind in supplies.glob("*/type"))
+    return {
+        "cpu_quota": min(shares) if shares else None,
+        "memory_limit_bytes": min(memory) if memory else None,
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "hypervisor": True
+        if re.search(r"^flags\s*:.*\bhypervisor\b", read("/proc/cpuinfo") or "", re.M)
+        else None,
+        "on_battery": batteries and "1" not in mains if mains else None,
+    }
+
+
+def quota_throttled() -> Optional[int]:
+    """How often the quota has stopped this process's group; None where there is no quota."""
+    counts = []
+    for folder in cgroups("cpu"):
+        found = re.search(r"^nr_throttled (\d+)$", read(str(folder / "cpu.stat")) or "", re.M)
+        if found:
+            counts.append(int(found.group(1)))
+    return max(counts) if counts else None
 
 
 def state() -> Message:
@@ -201,6 +257,8 @@ def state() -> Message:
         "throttle_count": sum(t for t in throttled if t) if any(t is not None for t in throttled) else None,
         "load_1m": os.getloadavg()[0],
         "free_memory_bytes": int(available.group(1)) * 1024 if available else None,
+        "quota_throttled": quota_throttled(),
+        "steal_s": cpu_times()[7] / os.sysconf("SC_CLK_TCK") if len(cpu_times()) > 7 else None,
     }
     return {key: value for key, value in told.items() if value is not None}
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.dataset.records import State
 from harness.engines import ENGINES
 from harness.errors import DevicesError, UnknownName
+from harness.fleet import agent
 from harness.fleet.devices import Device, choose, load_devices
+from harness.fleet.inspection import warnings
 from tests.conftest import ROOT
 
 
@@ -94,3 +97,26 @@ def test_an_engine_of_ones_own_is_a_table(tmp_path: Path) -> None:
         load(tmp_path, text.replace("version: mytool --version, ", ""))
     with pytest.raises(DevicesError, match=r"line 4, engines.wasmtime-j: .* choose another name"):
         load(tmp_path, text.replace("mytool-j:", "wasmtime-j:"))
+
+
+def test_the_limits_of_a_container_are_told_with_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A control group of version 2 with a quota of 0.3 processors above a group without one."""
+    root, own = tmp_path / "cgroup", tmp_path / "cgroup" / "lab" / "one"
+    own.mkdir(parents=True)
+    (own / "cpu.max").write_text("max 100000")
+    (own / "cpu.stat").write_text("nr_periods 20\nnr_throttled 7\n")
+    (own.parent / "cpu.max").write_text("30000 100000")
+    (own.parent / "memory.max").write_text(str(1 << 28))
+    told = {"/proc/self/cgroup": "0::/lab/one\n", "/proc/cpuinfo": "flags\t\t: fpu hypervisor sse\n"}
+    real = agent.read
+    monkeypatch.setattr(agent, "CGROUPS", root)
+    monkeypatch.setattr(agent, "read", lambda path: told.get(path) or real(path))
+    limits = agent.limits()
+    assert (limits["cpu_quota"], limits["memory_limit_bytes"], limits["hypervisor"]) == (0.3, 1 << 28, True)
+    assert agent.quota_throttled() == 7
+    facts = limits | {"cores": 4, "memory_bytes": 1 << 33, "nice": 5}
+    warned = "\n".join(warnings(facts, State(), Device(transport="local", name="box")))
+    for words in ("quota allows 0.3 processors", "only 0.25 GiB", "virtual machine", "nice 5"):
+        assert words in warned
