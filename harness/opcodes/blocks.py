@@ -14,7 +14,9 @@ of a `catch` clause, since an exception thrown by any call may come there.
 from __future__ import annotations
 
 import re
+from array import array
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from harness.errors import ModuleError
 from harness.opcodes.instruction_reader import read_instruction
@@ -61,6 +63,32 @@ class Blocks:
     def junction(self) -> int:
         self.parents.append(len(self.parents))
         return len(self.parents) - 1
+
+    def flow(self) -> Flow:
+        """What is needed to tell counts, small in memory."""
+        return Flow(
+            array("I", self.starts),
+            array("I", self.ends),
+            array("I", map(self.find, self.heads)),
+            array("I", map(self.find, self.tails)),
+            self.find(ENTRY),
+            self.find(EXIT),
+            len(self.parents),
+            frozenset(self.doomed),
+        )
+
+
+class Flow(NamedTuple):
+    """The blocks of one function in code order, and which junctions each one leads from and to."""
+
+    starts: array[int]
+    ends: array[int]
+    heads: array[int]
+    tails: array[int]
+    entry: int
+    exit: int
+    junctions: int
+    doomed: frozenset[int]
 
 
 @dataclass(slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.opcodes import traps
-from harness.opcodes.blocks import Blocks
+from harness.opcodes.blocks import Flow
 from harness.opcodes.decoder import Module
 from harness.opcodes.instruction_reader import read_instruction, read_instructions
 from harness.opcodes.probes import solve_counts
@@ -51,7 +52,7 @@ class Stop(NamedTuple):
 
 class Insertion(NamedTuple):
     offset: int  # in the original: the code goes before the instruction here
-    code: bytes
+    size: int  # bytes
     instructions: int  # that the code executes
     block: int  # the code runs as often as this block
 
@@ -60,12 +61,17 @@ class Insertion(NamedTuple):
 class Function:
     """One rewritten function: its blocks, which of them have counters, and what was inserted where."""
 
-    blocks: Blocks
-    probes: list[int]
+    flow: Flow
+    probes: array[int]
     first_counter: int
-    insertions: list[Insertion]  # in code order
+    inserted: array[int]  # the fields of every `Insertion`, one after the other, in code order
     start: int  # of the instructions, in the original
     new_start: int  # of the instructions, in the rewritten module
+
+    @property
+    def insertions(self) -> Iterator[Insertion]:
+        fields = iter(self.inserted)
+        return map(Insertion, fields, fields, fields, fields)
 
     def original_offset(self, offset: int) -> int:
         """Where the instruction at `offset` of the rewritten module stands in the original one."""
@@ -73,7 +79,7 @@ class Function:
         for insertion in self.insertions:
             if insertion.offset + shift >= offset:
                 break
-            shift += len(insertion.code)
+            shift += insertion.size
         return offset - shift
 
 
@@ -85,11 +91,8 @@ class Instrumented:
     module: Module
     functions: list[Function]
     counters: int
-    dump: (
-        str | None
-    )  # export that copies the counters into the memory below, where they are elsewhere; () -> ()
-    memory: str | None  # export: 64-bit little-endian counters
-    names: tuple[str, ...]  # exports: the global of each counter, where there is no such memory
+    # Exports: the memory of the counters, each 64 bits in little-endian order; or the global of each counter.
+    exported: str | tuple[str, ...]
     start: str | None  # export to call after instantiation, where the original has a start function
     every_block: bool = False  # so that counts need no solving and no place of a trap
 
@@ -100,24 +103,24 @@ class Instrumented:
         for number, function in enumerate(self.functions):
             values = counters[function.first_counter : function.first_counter + len(function.probes)]
             block = stopped[1] if stopped and stopped[0] == number else None
-            found.append((number, solve_counts(function.blocks, function.probes, values, block)))
+            found.append((number, solve_counts(function.flow, function.probes, values, block)))
         return found
 
     def opcode_counts(self, counters: Sequence[int], stop: Stop | None = None) -> dict[str, int]:
         """Executed opcodes by name; `stop` says where execution trapped, if it did."""
         data, total = self.module.data, Counter[str]()
         for number, counts in self.block_counts(counters, stop):
-            blocks = self.functions[number].blocks
+            flow = self.functions[number].flow
             for block, times in enumerate(counts):
                 if times:
-                    for name, static in count_opcodes(data, blocks.starts[block], blocks.ends[block]).items():
+                    for name, static in count_opcodes(data, flow.starts[block], flow.ends[block]).items():
                         total[name] += static * times
         stopped = self._stopped(stop)
         if stopped:
             number, block, offset = stopped
-            blocks = self.functions[number].blocks
-            total.subtract(count_opcodes(data, offset, blocks.ends[block]))
-            total.update(count_opcodes(data, offset, _after(data, offset, blocks.ends[block])))
+            flow = self.functions[number].flow
+            total.subtract(count_opcodes(data, offset, flow.ends[block]))
+            total.update(count_opcodes(data, offset, _after(data, offset, flow.ends[block])))
         return {name: times for name, times in total.items() if times}
 
     def expected_fuel(self, counters: Sequence[int]) -> int:
@@ -141,17 +144,17 @@ class Instrumented:
         if not 0 <= number < len(self.functions):
             return None
         function = self.functions[number]
-        blocks = function.blocks
+        flow = function.flow
         offset = function.original_offset(stop.offset)
-        block = bisect_right(blocks.starts, offset) - 1
-        if block < 0 or offset >= blocks.ends[block]:
+        block = bisect_right(flow.starts, offset) - 1
+        if block < 0 or offset >= flow.ends[block]:
             return None
         if stop.reason == traps.TIME_LIMIT:  # it stops on entering a function or loop, before the first block
-            opcode = read_instruction(self.module.data, offset, blocks.ends[block])[0]
+            opcode = read_instruction(self.module.data, offset, flow.ends[block])[0]
             return (number, block, offset) if opcode.name == "loop" else None
-        if stop.reason == traps.UNREACHABLE and block in blocks.doomed:
+        if stop.reason == traps.UNREACHABLE and block in flow.doomed:
             # The engine may report the instruction before, if that ends in a branch of the engine's own.
-            *_, last = read_instructions(self.module.data, offset, blocks.ends[block])
+            *_, last = read_instructions(self.module.data, offset, flow.ends[block])
             return number, block, last.offset
         return number, block, offset
 
@@ -168,7 +171,7 @@ class Instrumented:
         if stopped is None:
             return False
         number, block, offset = stopped
-        opcode = read_instruction(self.module.data, offset, self.functions[number].blocks.ends[block])[0]
+        opcode = read_instruction(self.module.data, offset, self.functions[number].flow.ends[block])[0]
         return stop.reason in traps.REASONS[opcode.code] and "store" not in opcode.name
 
 

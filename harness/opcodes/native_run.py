@@ -7,7 +7,8 @@ it. A branch, a `return` or a false `if` without `else` jumps past the `end`, wh
 Constant expressions of globals and segments are evaluated at instantiation and not counted.
 
 A run that traps where the engine cannot say at which instruction is repeated with counters that need no such
-report (its files are written twice then); all of the result is the second run's. How deep calls may nest before
+report (its files are written twice then); all of the result is the second run's. A module that would be larger
+than engines accept with counters in it is interpreted. How deep calls may nest before
 the stack is exhausted is the engine's choice, and a rewritten function may need a little more of it.
 """
 
@@ -28,9 +29,10 @@ import wasmtime
 from harness.errors import HarnessError, ModuleError
 from harness.opcodes import traps
 from harness.opcodes.counters import BULK, Instrumented, Stop
+from harness.opcodes.interpreter import interpret_invocation
 from harness.opcodes.invocation import TRAP_EXIT_CODE, Counts, FixedClock, FixedRandom, Invocation
 from harness.opcodes.pipe import Pipe
-from harness.opcodes.rewriter import instrument
+from harness.opcodes.rewriter import TooLarge, instrument
 from harness.opcodes.validity import check_valid, configuration, sentence
 
 _FUEL = 1 << 62
@@ -76,11 +78,14 @@ def count(
     """
     check_valid(module)
     invocation = Invocation(argv, stdin, preopens or {}, env or {}, timeout_s, entry, fixed)
-    instrumented = instrument(module)
-    run = _Run(instrumented, invocation, fuel_check)
-    if run.stop is not None and not instrumented.located(run.stop):
-        instrumented = instrument(module, every_block=True)
+    try:
+        instrumented = instrument(module)
         run = _Run(instrumented, invocation, fuel_check)
+        if run.stop is not None and not instrumented.located(run.stop):
+            instrumented = instrument(module, every_block=True)
+            run = _Run(instrumented, invocation, fuel_check)
+    except TooLarge:
+        return interpret_invocation(module, invocation)
     return run.counts()
 
 
@@ -169,14 +174,10 @@ class _Run:
         size = self.instrumented.counters
         if not self.exports or not size:  # no counters, or instantiation itself trapped: nothing was executed
             return (0,) * size
-        if self.invocation.timeout_s is not None:
-            self.store.set_epoch_deadline(1 << 60)
-        made = self.instrumented
-        if made.memory is None:
-            return tuple(self.exports[name].value(self.store) & (1 << 64) - 1 for name in made.names)
-        if made.dump is not None:
-            self.exports[made.dump](self.store)
-        return struct.unpack(f"<{size}Q", self.exports[made.memory].read(self.store, 0, 8 * size))
+        exported = self.instrumented.exported
+        if isinstance(exported, str):
+            return struct.unpack(f"<{size}Q", self.exports[exported].read(self.store, 0, 8 * size))
+        return tuple(self.exports[name].value(self.store) & (1 << 64) - 1 for name in exported)
 
     def counts(self) -> Counts:
         opcodes = self.instrumented.opcode_counts(self.counters, self.stop)

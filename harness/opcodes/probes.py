@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.opcodes.blocks import ENTRY, EXIT, Blocks
+from harness.opcodes.blocks import ENTRY, EXIT, Blocks, Flow
 
 
 def choose_probes(blocks: Blocks) -> list[int]:
@@ -40,21 +40,19 @@ def choose_probes(blocks: Blocks) -> list[int]:
 
 
 def solve_counts(
-    blocks: Blocks, probes: Sequence[int], counters: Sequence[int], stopped: int | None = None
+    flow: Flow, probes: Sequence[int], counters: Sequence[int], stopped: int | None = None
 ) -> list[int]:
     """How often each block was entered, from the counters of the probed ones.
 
     `stopped` is the block in which execution trapped, if it did so inside this function: it was entered and
     not left.
     """
-    size = len(blocks.parents)
-    heads = [blocks.find(junction) for junction in blocks.heads]
-    tails = [blocks.find(junction) for junction in blocks.tails]
+    size, heads, tails = flow.junctions, list(flow.heads), list(flow.tails)
     surplus = [0] * size  # known arrivals minus known departures of each junction
     counts: list[int] = [0] * len(heads)
     if stopped is not None:
         surplus[tails[stopped]] -= 1
-        surplus[blocks.find(EXIT)] += 1
+        surplus[flow.exit] += 1
     known = [False] * len(heads)
     for block, count in zip(probes, counters, strict=True):
         known[block] = True
@@ -63,8 +61,8 @@ def solve_counts(
         surplus[heads[block]] -= count
     # Every block leaves its head and arrives at its tail; the caller's edge, numbered last, leaves exit for
     # entry.
-    heads.append(blocks.find(EXIT))
-    tails.append(blocks.find(ENTRY))
+    heads.append(flow.exit)
+    tails.append(flow.entry)
     counts.append(0)
     known.append(heads[-1] == tails[-1])
     edges: list[set[int]] = [set() for _ in range(size)]

@@ -236,6 +236,17 @@ def test_both_refuse_what_cannot_run(text: str, message: str) -> None:
         """(memory (export "memory") 0) (data (i32.const 0) "abc") (func (export "_start"))""",
         """(table 1 funcref) (elem (i32.const 5) $f) (func $f) (func (export "_start"))""",
         """(func (export "_start") (result i32 f64 i64) (i32.const -5) (f64.const 2) (i64.const -1))""",
+        """(memory (export "memory") 1 2 shared) (func (export "_start") (result i32 i32 i32)
+        (memory.atomic.wait32 (i32.const 8) (i32.const 1) (i64.const 1000))
+        (memory.atomic.wait64 (i32.const 8) (i64.const 0) (i64.const 1000))
+        (memory.atomic.notify (i32.const 8) (i32.const 1)))""",
+        """(memory (export "memory") 1) (func (export "_start")
+        (drop (memory.atomic.wait32 (i32.const 8) (i32.const 1) (i64.const 1000))))""",
+        """(memory (export "memory") i64 1) (func (export "_start") (f64.store (i64.const -9) (f64.const 1)))""",
+        """(memory (export "memory") 1) (data (i32.const 65535) "abc") (func (export "_start") (nop))""",
+        """(memory (export "memory") 1) (func $f unreachable) (start $f) (func (export "_start") (nop))""",
+        """(func (export "_start") (drop (f32x4.relaxed_madd (v128.const f32x4 3e38 1 2 3)
+        (v128.const f32x4 2 0.1 0.2 0.3) (v128.const f32x4 -3e38 1 2 3))))""",
         """(func $a (param i32) (if (local.get 0) (then (return_call $a (i32.sub (local.get 0) (i32.const 1))))))
         (func (export "_start") (call $a (i32.const 100000)))""",
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import wasmtime
 
 from harness.errors import ModuleError, UnknownName
-from harness.opcodes import count, feature_column, features
+from harness.opcodes import count, feature_column, features, rewriter
+from harness.opcodes.appendix import sized
 
 FACTORIAL = """
 (func $factorial (param i32) (result i32)
@@ -184,3 +186,55 @@ def test_output_beyond_what_is_kept_is_still_hashed() -> None:
     )
     assert len(run.stdout) == 1 << 20
     assert run.stdout_sha256 == hashlib.sha256(b"A" * 3_000_000).hexdigest()
+
+
+def test_a_module_with_as_many_memories_as_there_may_be_is_counted() -> None:
+    run = count(wasm("(memory 1)" * 100 + '(func (export "_start") (if (i32.const 1) (then (nop))))'))
+    assert run.opcodes == {"i32.const": 1, "if": 1, "nop": 1, "end": 2}
+
+
+@pytest.mark.parametrize(("limit", "rewritten"), [(100_000, True), (50_000, False)])
+def test_a_function_too_large_for_counters_in_it_is_counted_all_the_same(
+    limit: int, rewritten: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By functions that each count one block; where even the calls of those are too much, by the interpreter."""
+    monkeypatch.setattr(rewriter, "MAX_BODY", limit)
+    body = sized(b"\1\1\x7f" + b"\x20\0\x0d\0" * 8_000 + b"\x0b")
+    entries = {1: b"\1\x60\0\0", 3: b"\1\0", 7: b"\1\6_start\0\0", 10: b"\1" + body}
+    module = b"\0asm\1\0\0\0" + b"".join(bytes([n]) + sized(entry) for n, entry in entries.items())
+    with contextlib.nullcontext() if rewritten else pytest.raises(rewriter.TooLarge):
+        assert rewriter.instrument(module).counters == 8_001
+    assert count(module).opcodes == {"local.get": 8_000, "br_if": 8_000, "end": 1}
+
+
+EXCEPTIONS = """
+(tag $plain) (tag $number (param i32))
+(func $throw (param i32) (nop) (if (local.get 0) (then (throw $number (local.get 0)))) (throw $plain))
+"""
+
+
+def test_what_an_exception_leaves_out_is_not_counted_and_what_catches_it_is() -> None:
+    run = count(
+        wasm(
+            EXCEPTIONS
+            + """(func (export "_start")
+              (drop (block $caught (result i32)
+                (try_table (catch $number $caught) (call $throw (i32.const 7)) (nop) (nop))
+                (i32.const 1)))
+              (block $any (try_table (catch_all $any) (call $throw (i32.const 0)) (nop))))"""
+        )
+    )
+    assert run.opcodes == {
+        "block": 2, "try_table": 2, "i32.const": 2, "call": 2, "nop": 2, "local.get": 3, "if": 2, "throw": 2,
+        "drop": 1, "end": 1,
+    }  # fmt: skip
+
+
+def test_an_exception_that_nothing_catches_ends_the_program() -> None:
+    run = count(wasm(EXCEPTIONS + '(func (export "_start") (call $throw (i32.const 0)) (nop))'))
+    assert (run.trap, run.exit_code, run.opcodes["throw"], run.opcodes["nop"]) == (
+        "uncaught exception",
+        134,
+        1,
+        1,
+    )
