@@ -1345,7 +1345,8 @@ class Agent:
             if not hot and not loaded:
                 return "waited %.0f s to be cool and idle" % waited_s if waited_s >= 2 else ""
             if waited_s > gate["limit_s"] or self.controller_gone:
-                return "not cool and idle after %.0f s: %s °C, %.0f %% busy" % (waited_s, heat, 100 * busy)
+                warm = "" if heat is None else "%.0f °C, " % heat
+                return "not cool and idle after %.0f s: %s%.0f %% busy" % (waited_s, warm, 100 * busy)
 
     def prepare(self, member: Member, members: List[Member], job: Message) -> None:
         """Load, compile and execute one member once while the others wait; a failure is left on the member."""

@@ -179,9 +179,10 @@ def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Eng
     check_engines(names)
     for name in names:
         if not any(name in device.versions for device in reached):
+            why = [f"{d.device.name} says: {d.absent[name]}" for d in reached if name in d.absent]
             raise UnknownName(
                 "engine", name, {n for device in reached for n in device.versions}, where="what the devices have",
-                hint=f"To get it: {ENGINES[name].how_to_get}.",
+                hint=". ".join([*why[:3], f"To get it: {ENGINES[name].how_to_get}."]),
             )  # fmt: skip
     return [
         e

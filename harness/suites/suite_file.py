@@ -39,6 +39,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -60,6 +61,8 @@ from harness.suites.suite import (
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _CANNOT = "cannot be part of a workload's name, which takes letters, digits and . _ + -"
 _MACRO = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Shells and engines use the exit codes above for programs that could not run or were killed.
+ExitCode = Annotated[int, msgspec.Meta(ge=0, le=125)]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -68,7 +71,7 @@ class _Size(msgspec.Struct, forbid_unknown_fields=True):
     args: list[str] = []
     stdin: str | None = None
     files: dict[str, str] = {}
-    exit_code: int = 0
+    exit_code: ExitCode = 0
     stdout_sha256: str | None = None
 
 

@@ -81,7 +81,12 @@ def test_a_placement_is_measured_as_it_was_placed(real: Path, harness) -> None:
 @pytest.mark.parametrize(
     ("rows", "options", "code", "told"),
     [
-        (["s/small/w5,5000,1,"], ["-e", "wasmtime-j"], 2, "no suite here has s/small/w5, so it cannot be run"),
+        (
+            ["s/small/w5,5000,1,"],
+            ["-e", "wasmtime-j"],
+            2,
+            "no suite here has s/small/w5, so it cannot be run",
+        ),
         (["polybench/mini/lu,60000,1,there"], ["--devices-file", "one.yaml"], 2, "no device named 'there'"),
         (["polybench/mini/lu,60000,1,"], ["-e", "wasm9-i"], 2, "no engine named 'wasm9-i'"),
         (["polybench/mini/lu,60000,1,"], ["--check", "x"], 2, "--check alone places nothing"),

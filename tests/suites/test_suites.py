@@ -76,6 +76,8 @@ def test_a_recipe_adds_the_flags_of_suite_workload_and_size(tmp_path: Path) -> N
         ("[[workload]]\nname = 'a'\nsizes = { s = { define = { 'N x' = 1 } } }", "define has 'N x'"),
         ("[[workload]]\nname = 'a'\nsizes = { s = { stdout_sha256 = 'ab' } }", "not 64 hexadecimal digits"),
         ("[[workload]]\nname = 'a'\nsizes = { s = {} }\n" * 2, "workload a: the name is used twice"),
+        ("[[workload]]\nname = 'a'\nsizes = { s = { exit_code = 126 } }", "expected `int` <= 125"),
+        ("[[workload]]\nname = 'a'\nsizes = { s = { exit_code = -1 } }", "expected `int` >= 0"),
         ("[[workload]\n", "is not valid TOML: "),
     ],
 )

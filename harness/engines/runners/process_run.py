@@ -151,7 +151,8 @@ class Process:
             if refused:
                 raise runner.Fail(" ".join(refused.group(refused.re.groups and 1).split()))
         if by_signal:
-            name = signal.Signals(os.WTERMSIG(status)).name
+            number = os.WTERMSIG(status)  # real-time signals have no name
+            name = next((known.name for known in signal.Signals if known == number), "signal %d" % number)
             raise Died("%s was killed by %s: %s" % (self.engine.command[0], name, spawned.last_line(words)))
         return code
 
