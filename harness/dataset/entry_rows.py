@@ -9,7 +9,9 @@ import msgspec
 
 from harness.dataset.records import ColdSample, Entry, MemberResult, Sample
 
+MATTERS = 0.05  # an unknown part of a time by which it may be wrong
 MIXED = "mixed"  # the regime of what was measured before schema version 2 in a resident engine
+_COLD_PARTS = ("load", "instantiate", "first")
 _AS_TOLD = (
     "compile_ns", "load_ns", "cached", "warmup_ns", "loop_start_ns", "loop_end_ns", "warm_executions", "warm_ns",
     "unsteady", "executions_asked", "executions", "cut_off_ns",
@@ -54,13 +56,22 @@ def _measured(member: MemberResult, limit_ns: int) -> dict[str, Any]:
     samples = [_counted(sample) for sample in member.samples]
     covered = [sample["wall_ns"] for sample in samples if sample["covered"]]
     count = len(covered) + member.more_count
-    timeout_ns = limit_ns if member.cut_off_ns is None else member.cut_off_ns
+    timeout_ns = max(1, limit_ns if member.cut_off_ns is None else member.cut_off_ns)
+    mean_ns = time_ns = None
+    censored = member.status == "timeout"
+    if member.status == "ok":
+        mean_ns = (sum(covered) + member.more_wall_ns) / count
+        time_ns, censored = with_cut_off(mean_ns, count, covered, member.cut_off_ns)
+    elif censored:
+        time_ns = float(timeout_ns)
     return {
         "status": member.status,
         "reason": member.reason,
-        "wall_ns_mean": (sum(covered) + member.more_wall_ns) / count if member.status == "ok" else None,
+        "wall_ns_mean": mean_ns,
         "n_covered": count,
         "lower_bound_ns": timeout_ns if member.status == "timeout" else None,
+        "time_ns": time_ns,
+        "censored": censored,
         "samples": samples,
         "regime": member.regime or MIXED,
         "cold_samples": [msgspec.structs.asdict(sample) for sample in member.cold_samples],
@@ -70,7 +81,28 @@ def _measured(member: MemberResult, limit_ns: int) -> dict[str, Any]:
     }
 
 
-_COLD_PARTS = ("load", "instantiate", "first")
+def with_cut_off(
+    mean_ns: float, count: int, whole_ns: Sequence[int], cut_off_ns: int | None
+) -> tuple[float, bool]:
+    """The mean time with the execution that the limit ended, and whether the time is only known to be above it.
+
+    Executions follow each other until the limit ends one of them, and a long one is more likely to be that one: the
+    mean of those that came to their end is too small. With n whole ones and one that had run for c, the product-limit
+    estimator (Kaplan and Meier; for gaps between recurring events Peña, Strawderman and Hollander, JASA 2001) lets
+    the last one count like the whole ones that took longer than c:
+
+        (n · mean + mean of the whole ones longer than c) / (n + 1)
+
+    Where none took longer than c, nothing tells how long it would have been. Then c stands in, and the time is
+    censored where that alone moves the mean by more than MATTERS. ``whole_ns`` are the n whole ones, or the first of
+    them.
+    """
+    if cut_off_ns is None:
+        return mean_ns, False
+    longer = [wall_ns for wall_ns in whole_ns if wall_ns > cut_off_ns]
+    last_ns = sum(longer) / len(longer) if longer else cut_off_ns
+    time_ns = (count * mean_ns + last_ns) / (count + 1)
+    return time_ns, not longer and time_ns > (1 + MATTERS) * mean_ns
 
 
 def _counted(sample: Sample) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,39 +14,86 @@ import pyarrow.parquet as pq
 from harness.dataset import schema
 from harness.dataset.conform import NoSuchType, conform, projected
 from harness.dataset.entry_rows import MIXED
+from harness.dataset.limits import check, check_times
 from harness.errors import DatasetError
 
 _NULLABLE = {field.name for field in schema.OBSERVATION_FIELDS if field.null}
+_NEEDED_FOR: dict[str, tuple[str, ...]] = {  # what fills in that which rows of version 1 do not have
+    "regime": ("platform",),
+    "censored": ("status",),
+    "time_ns": ("wall_ns_mean", "lower_bound_ns", "status"),
+    "attempt": (),
+}
+_NEEDED_WITH = {"time_ns": ("status",), "wall_ns_mean": ("status",)}  # what is needed to judge it
 
 
 def read_part(path: Path, columns: Sequence[str], contains: Mapping[str, str]) -> pa.Table:
     """The columns of one part, given by name or Parquet path (``samples.list.element.wall_ns``), as the schema says.
 
     What version 1 lacks is filled in; ``contains`` says what ``wall_ns`` is on each platform, which decides the
-    regime. Raises DatasetError where the file is damaged, or a column is missing or of a type that cannot be read.
+    regime. Raises DatasetError where the file is damaged, or a column is missing, of a type that cannot be read, or
+    holds a number that cannot be.
     """
     shape = projected(schema.OBSERVATIONS, columns)
+    with _opened(path) as file:
+        wanted = list(columns)
+        for name in shape.names:
+            wanted += _NEEDED_FOR.get(name, _NEEDED_WITH.get(name, ()))
+        table = file.read(list(dict.fromkeys(_leaves(file, wanted))))
+    made = {}
+    for name in table.column_names:
+        kind = (shape if name in shape.names else schema.OBSERVATIONS).field(name).type
+        made[name] = _conformed(path, name, table[name], kind)
+    for field in shape:
+        name = field.name
+        if name not in made:
+            made[name] = _filled(path, field, made, len(table), contains)
+        elif name in _NEEDED_FOR and made[name].null_count:
+            made[name] = pc.coalesce(made[name], _filled(path, field, made, len(table), contains))
+    found = pa.table(made)
+    check(path, found, schema.OBSERVATION_FIELDS)
+    for name in _NEEDED_WITH:
+        if name in shape.names and "status" in made:
+            check_times(path, made["status"], made[name], name)
+    return found.select(shape.names).cast(shape)
+
+
+def read_table(path: Path, fields: Sequence[schema.Field]) -> pa.Table:
+    """A whole file of other rows than observations, whose first column has no gaps.
+
+    Raises DatasetError as `read_part` does.
+    """
+    with _opened(path) as file:
+        table = file.read()
+    made = []
+    for field in fields:
+        if field.name not in table.column_names:
+            made.append(_empty(path, field.name, field is not fields[0], field.type, len(table)))
+        else:
+            made.append(_conformed(path, field.name, table[field.name], field.type))
+    found = pa.table(made, schema=schema.arrow(fields))
+    check(path, found, [fields[0], *(replace(field, null="anywhere") for field in fields[1:])])
+    return found
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
-            there = set(file.schema_arrow.names)
-            wanted = _leaves(file, columns)
-            if "regime" in shape.names and "regime" not in there:
-                wanted.append("platform")
-            table = file.read(list(dict.fromkeys(wanted)))
+            yield file
     except (OSError, pa.ArrowException) as error:
         problem = str(error).splitlines()[0][:200]
         raise DatasetError(f"{path} is damaged: {problem}; restore or remove it.") from error
-    made = []
-    for field in shape:
-        column = table[field.name] if field.name in there else _filled(path, field, table, contains)
-        try:
-            made.append(conform(column, field.type))
-        except NoSuchType as problem:
-            raise DatasetError(
-                f"{path}: column {field.name} cannot be read as {field.type}: {problem}; "
-                "write it as docs/dataset.md says, or restore the file from a copy."
-            ) from problem
-    return pa.table(made, schema=shape)
+
+
+def _conformed(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    try:
+        return conform(column, kind)
+    except NoSuchType as problem:
+        raise DatasetError(
+            f"{path}: column {name} cannot be read as {kind}: {problem}; "
+            "write it as docs/dataset.md says, or restore the file from a copy."
+        ) from problem
 
 
 def _leaves(file: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
@@ -60,14 +109,25 @@ def _leaves(file: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
     return found
 
 
-def _filled(path: Path, field: pa.Field, table: pa.Table, contains: Mapping[str, str]) -> pa.ChunkedArray:
-    """A column that is not in the file."""
-    if field.name == "regime":
-        processes = [platform for platform, kind in contains.items() if kind == "process"]
-        alike = pc.is_in(table["platform"].cast(pa.string()), pa.array(processes, pa.string()))
-        return pc.if_else(alike, "process", MIXED)
-    if field.name == "attempt":
-        return pa.chunked_array([pa.repeat(pa.scalar(1, field.type), len(table))])
-    if field.name not in _NULLABLE:
-        raise DatasetError(f"{path} has no column {field.name}; restore the file from a copy, or remove it.")
-    return pa.chunked_array([pa.nulls(len(table), field.type)])
+def _filled(
+    path: Path, field: pa.Field, made: Mapping[str, pa.ChunkedArray], rows: int, contains: Mapping[str, str]
+) -> pa.ChunkedArray:
+    """A column that is not in the file, from those that are."""
+    needed = _NEEDED_FOR.get(field.name, ())
+    if all(name in made for name in needed):
+        if field.name == "regime":
+            processes = [platform for platform, kind in contains.items() if kind == "process"]
+            return pc.if_else(pc.is_in(made["platform"], pa.array(processes, pa.string())), "process", MIXED)
+        if field.name == "censored":
+            return pc.equal(made["status"], "timeout")
+        if field.name == "time_ns":
+            return pc.coalesce(made["wall_ns_mean"], made["lower_bound_ns"].cast(pa.float64()))
+        if field.name == "attempt":
+            return pa.chunked_array([pa.repeat(pa.scalar(1, field.type), rows)])
+    return _empty(path, field.name, field.name in _NULLABLE, field.type, rows)
+
+
+def _empty(path: Path, name: str, may_be: bool, kind: pa.DataType, rows: int) -> pa.ChunkedArray:
+    if not may_be:
+        raise DatasetError(f"{path} has no column {name}; restore the file from a copy, or remove it.")
+    return pa.chunked_array([pa.nulls(rows, kind)])

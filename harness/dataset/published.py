@@ -178,6 +178,8 @@ def _observations(
         "n_co_runners": np.full(rows, n_co_runners, np.int8),
         "status": pa.repeat("ok", rows),
         "wall_ns_mean": arrays["t"].astype(np.float64) * NS_PER_UNIT,
+        "time_ns": arrays["t"].astype(np.float64) * NS_PER_UNIT,
+        "censored": np.zeros(rows, bool),
         "limit_s": np.full(rows, 30.0),
         "regime": pa.repeat("process", rows),  # the published collection started a process for each execution
         "attempt": np.ones(rows, np.int16),

@@ -22,6 +22,8 @@ Purpose = Literal["measure", "startup", "anchor", "placebo", "place"]
 Regime = Literal["steady", "process"]
 
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Duration = Annotated[int, msgspec.Meta(ge=1, le=2**62)]  # of something that ran; nothing takes no time
+Reading = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
 
@@ -30,7 +32,7 @@ class Sample(msgspec.Struct, array_like=True, frozen=True):
     """One execution. Times are CLOCK_MONOTONIC of the device, in nanoseconds."""
 
     start_ns: Nanoseconds
-    wall_ns: Nanoseconds
+    wall_ns: Duration
     user_ns: Nanoseconds
     sys_ns: Nanoseconds
     max_rss_kb: Nanoseconds
@@ -41,7 +43,7 @@ class Sample(msgspec.Struct, array_like=True, frozen=True):
 class ColdSample(msgspec.Struct, array_like=True, frozen=True):
     """One start of a new runner up to the end of its first execution, in nanoseconds; null where not told apart."""
 
-    wall_ns: Nanoseconds  # all of it, more than the sum of the parts
+    wall_ns: Duration  # all of it, more than the sum of the parts
     load_ns: Nanoseconds | None = None  # compiling the module, or reading what was compiled before
     instantiate_ns: Nanoseconds | None = None
     first_ns: Nanoseconds | None = None  # the first execution
@@ -71,18 +73,26 @@ class MemberResult(msgspec.Struct, frozen=True):
     cut_off_ns: Nanoseconds | None = None  # how long the execution had run that the limit ended
     cold_samples: list[ColdSample] = []
 
+    def __post_init__(self) -> None:
+        if self.status == "ok":
+            counted = [one.wall_ns for one in self.samples if one.covered and not one.warm]
+            if not counted and not (self.more_count and self.more_wall_ns):
+                raise ValueError("`ok` without an execution that counts")
+            if self.more_wall_ns < self.more_count:
+                raise ValueError("executions that took no time")
+
 
 class State(msgspec.Struct, frozen=True):
     """What can disturb a measurement, as far as the device tells it."""
 
-    clock_mhz: float | None = None
+    clock_mhz: Reading | None = None
     governor: Name | None = None
-    temperature_c: float | None = None
-    throttle_count: int | None = None
-    load_1m: float | None = None
-    free_memory_bytes: int | None = None
-    quota_throttled: int | None = None
-    steal_s: float | None = None
+    temperature_c: Reading | None = None
+    throttle_count: Nanoseconds | None = None
+    load_1m: Reading | None = None
+    free_memory_bytes: Nanoseconds | None = None
+    quota_throttled: Nanoseconds | None = None
+    steal_s: Reading | None = None
 
 
 class JobResult(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -29,7 +30,8 @@ class Field:
     null: str = ""
 
 
-def _arrow(fields: list[Field]) -> pa.Schema:
+def arrow(fields: Sequence[Field]) -> pa.Schema:
+    """The columns of a file."""
     return pa.schema([(field.name, field.type) for field in fields])
 
 
@@ -112,6 +114,14 @@ OBSERVATION_FIELDS = [
         "a censored observation: the time is longer than this, ns",
         "unless `status` is `timeout`",
     ),
+    Field(
+        "time_ns",
+        _NUMBER,
+        "what to reckon with: the mean time where an execution that the limit ended counts like those that took "
+        "longer than it had (see measuring.md), ns",
+        "unless `status` is `ok` or `timeout`",
+    ),
+    Field("censored", _YES, "the time is only known to be more than `time_ns`: always of a `timeout`"),
     Field("samples", pa.list_(_SAMPLE), "each execution: the fields below", _IMPORTED),
     Field("compile_ns", _INTEGER, "compiling the module, ns", f"{_NOT_RUN}, or each execution compiles anew"),
     Field("load_ns", _INTEGER, "reading what was compiled before, ns", _NOT_RUN),
@@ -168,7 +178,7 @@ OBSERVATION_FIELDS = [
     ),
     Field("note", _TEXT, "what else the device said, such as how long it waited to be cool", _IMPORTED),
 ]
-OBSERVATIONS = _arrow(OBSERVATION_FIELDS)
+OBSERVATIONS = arrow(OBSERVATION_FIELDS)
 
 PLATFORM_FIELDS = [
     Field("platform", _TEXT, "engine:device"),
@@ -184,7 +194,7 @@ PLATFORM_FIELDS = [
         "features", pa.map_(_TEXT, _NUMBER), "of the model, by name", "unless imported: `facts` says it all"
     ),
 ]
-PLATFORMS = _arrow(PLATFORM_FIELDS)
+PLATFORMS = arrow(PLATFORM_FIELDS)
 
 WORKLOAD_FIELDS = [
     Field("workload", _TEXT, "suite/size/name"),
@@ -200,7 +210,7 @@ WORKLOAD_FIELDS = [
         "unless imported: `opcodes` says it all",
     ),
 ]
-WORKLOADS = _arrow(WORKLOAD_FIELDS)
+WORKLOADS = arrow(WORKLOAD_FIELDS)
 
 PLAN_FIELDS = [
     Field("job", _TEXT, "identity: a hash of what defines it"),
@@ -213,4 +223,4 @@ PLAN_FIELDS = [
     Field("limit_s", _NUMBER, "after which the job ends, s"),
     Field("co_run_s", _NUMBER, "how long workloads run together at least, s"),
 ]
-PLAN = _arrow(PLAN_FIELDS)
+PLAN = arrow(PLAN_FIELDS)

@@ -30,10 +30,10 @@ class Snapshot:
     def __init__(self, root: Path, contains: Mapping[str, str]) -> None:
         self._contains = contains
         self.journals = {  # one that went away since is in a part by now
-            path.stem: read_journal(path) for path in sorted((root / "journal").glob("*.jsonl"))
+            path.stem: read_journal(path) for path in files(root / "journal", ".jsonl")
         }
         self.entries = [entry for entries in self.journals.values() for entry in entries]
-        self.paths = sorted((root / "observations").glob("*.parquet"))
+        self.paths = files(root / "observations", ".parquet")
 
     def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The rows that count, a file at a time, the journals' last; a file without such rows is left out."""
@@ -107,3 +107,8 @@ class Snapshot:
         shape = projected(schema.OBSERVATIONS, columns)
         table = pa.Table.from_pylist(found, schema.OBSERVATIONS)
         return pa.table([conform(table[field.name], field.type) for field in shape], schema=shape)
+
+
+def files(folder: Path, suffix: str) -> list[Path]:
+    """The files of a folder, sorted, without hidden ones such as those that macOS and copying programs make."""
+    return sorted(path for path in folder.glob(f"*{suffix}") if not path.name.startswith((".", "~")))

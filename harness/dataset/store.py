@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import re
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from harness.dataset import schema
 from harness.dataset.entry_rows import rows
 from harness.dataset.info import Collection, Info, Settings
 from harness.dataset.journal import Journal
+from harness.dataset.parts import read_table
 from harness.dataset.records import Job
 from harness.dataset.snapshot import Snapshot
 from harness.errors import DatasetError
@@ -103,7 +105,7 @@ class Dataset:
 
     def planned(self) -> pa.Table:
         """`plan` as a table."""
-        return self._table("plan", schema.PLAN)
+        return self._table("plan", schema.PLAN_FIELDS)
 
     def journal(self, device: str) -> Journal:
         return Journal(self.root / "journal" / f"{device}.jsonl")
@@ -139,7 +141,8 @@ class Dataset:
         """Add observations as one more file; its name is unique, so that datasets merge by copying their parts."""
         folder, prefix = self.root / "observations", f"part-{self.info.id[:8]}-"
         with self._numbering:
-            numbers = [int(path.stem.rpartition("-")[2]) for path in folder.glob(f"{prefix}*.parquet")]
+            names = [path.name[len(prefix) :] for path in folder.glob(f"{prefix}*.parquet")]
+            numbers = [int(found[0]) for name in names if (found := re.match(r"\d+", name))]
             self._write(folder / f"{prefix}{max(numbers, default=0) + 1:05}.parquet", observations)
 
     def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
@@ -157,34 +160,29 @@ class Dataset:
         return pa.concat_tables(self.parts(columns))
 
     def platforms(self) -> pa.Table:
-        return self._table("platforms", schema.PLATFORMS)
+        return self._table("platforms", schema.PLATFORM_FIELDS)
 
     def workloads(self) -> pa.Table:
-        return self._table("workloads", schema.WORKLOADS)
+        return self._table("workloads", schema.WORKLOAD_FIELDS)
 
     def put_platforms(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add platforms; those already there are replaced."""
-        self._put("platforms", "platform", rows, schema.PLATFORMS)
+        self._put("platforms", "platform", rows, schema.PLATFORM_FIELDS)
 
     def put_workloads(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add workloads; those already there are replaced."""
-        self._put("workloads", "workload", rows, schema.WORKLOADS)
+        self._put("workloads", "workload", rows, schema.WORKLOAD_FIELDS)
 
-    def _put(self, name: str, key: str, new: Iterable[Mapping[str, Any]], shape: pa.Schema) -> None:
-        by_key = {row[key]: row for row in [*self._table(name, shape).to_pylist(), *new]}
+    def _put(
+        self, name: str, key: str, new: Iterable[Mapping[str, Any]], fields: Sequence[schema.Field]
+    ) -> None:
+        by_key = {row[key]: row for row in [*self._table(name, fields).to_pylist(), *new]}
+        shape = schema.arrow(fields)
         self._write(self.root / f"{name}.parquet", pa.Table.from_pylist(list(by_key.values()), shape))
 
-    def _table(self, name: str, shape: pa.Schema) -> pa.Table:
+    def _table(self, name: str, fields: Sequence[schema.Field]) -> pa.Table:
         path = self.root / f"{name}.parquet"
-        return self._read(path) if path.exists() else shape.empty_table()
-
-    def _read(self, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-        try:
-            with pq.ParquetFile(path) as file:
-                return file.read(columns and list(columns))
-        except (OSError, pa.ArrowException) as error:
-            problem = str(error).splitlines()[0][:200]
-            raise DatasetError(f"{path} is damaged: {problem}; restore or remove it.") from error
+        return read_table(path, fields) if path.exists() else schema.arrow(fields).empty_table()
 
     def _write(self, path: Path, table: pa.Table) -> None:
         with replacing(path) as partial:

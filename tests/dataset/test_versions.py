@@ -19,7 +19,7 @@ from tests.dataset.test_store import entry
 
 NEW = {
     "regime", "warm_executions", "warm_ns", "unsteady", "executions_asked", "executions", "cut_off_ns", "cold_ns",
-    "cold_load_ns", "cold_instantiate_ns", "cold_first_ns", "cold_samples", "attempt",
+    "cold_load_ns", "cold_instantiate_ns", "cold_first_ns", "cold_samples", "attempt", "time_ns", "censored",
 }  # fmt: skip
 
 
@@ -61,7 +61,11 @@ def old(tmp_path: Path) -> Dataset:
 def test_a_dataset_of_version_1_is_read_whole_and_by_column(old: Dataset) -> None:
     whole = old.observations()
     assert whole.schema.equals(schema.OBSERVATIONS)
-    assert told(old, "regime", "attempt") == [("mixed", 1), ("mixed", 1), ("process", 1)]
+    assert told(old, "regime", "attempt", "time_ns", "censored") == [
+        ("mixed", 1, 200.0, False),
+        ("mixed", 1, 200.0, False),
+        ("process", 1, 200.0, False),
+    ]
     nested = old.observations(["samples.list.element.wall_ns", "samples.list.element.warm"])["samples"]
     assert nested.to_pylist()[0] == [{"wall_ns": t, "warm": False} for t in (100, 300, 999)]
     assert whole["samples"].to_pylist()[0][0]["warm"] is False
