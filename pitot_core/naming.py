@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pitot_core.buffers import arrow_names, arrow_numbers, numbers_of
 from pitot_core.errors import ObservationsError, UnknownEntity
 
 Array = NDArray[Any]
@@ -102,9 +103,12 @@ def _numbers(values: Any, kind: str, known: tuple[str, ...]) -> Array:
         if len(values) and not pa.types.is_null(values.type):
             raise ObservationsError(f"a {kind} is named by text, not by {values.type}")
         values = values.cast(pa.string())
-    found = pc.index_in(values, value_set=pa.array(known, values.type))
-    if found.null_count:
-        row = int(np.flatnonzero(np.asarray(found.is_null()))[0])
+    names = arrow_names(known)
+    found = numbers_of(
+        pc.index_in(values, value_set=names if values.type == names.type else names.cast(values.type))
+    )
+    if len(found) and found.min() < 0:
+        row = int(np.flatnonzero(found < 0)[0])
         name = values[row].as_py()
         raise UnknownEntity(
             f"row {row} names no {kind}"
@@ -126,19 +130,19 @@ def _fill_beside(beside: Array, column: Any, known: tuple[str, ...]) -> None:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = pc.split_pattern(pc.fill_null(column, ""), SEPARATOR)
+        column = pc.split_pattern(column, SEPARATOR)
     elif not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         raise ObservationsError(
             f"co-runners are a list of names, or one text with ; between, not {column.type}"
         )
-    row = np.asarray(pc.list_parent_indices(column))
+    row = numbers_of(pc.list_parent_indices(column))
     names = pc.list_flatten(column)
     if pa.types.is_dictionary(names.type):
         names = names.cast(names.type.value_type)
     if len(names) and (pa.types.is_string(names.type) or pa.types.is_large_string(names.type)):
         names = pc.utf8_trim_whitespace(names)
-        named = np.asarray(pc.fill_null(pc.greater(pc.utf8_length(names), 0), False))
-        row, names = row[named], names.filter(pa.array(named))
+        named = np.flatnonzero(numbers_of(pc.utf8_length(names)) > 0)
+        row, names = row[named], names.take(arrow_numbers(named))
     count = np.bincount(row, minlength=len(beside))
     if count.max(initial=0) > beside.shape[1]:
         worst = int(count.argmax())

@@ -163,19 +163,18 @@ def predict(
     if batch:
         if any((workload, device, engine, platform, beside)):
             raise UsageError("with --batch the rows say what is asked; leave out -w, -d, -e, -p and --with.")
-        rows, asked = asking.read_batch(batch)
-        answers = asking.answer(loaded, asked, eps) if asked else []
-        rows = [
-            row | {"mean_ns": answer["mean_ns"], "bound_ns": answer["bound_ns"]}
-            for row, answer in zip(rows, answers, strict=True)
-        ]
+        from harness.decide.batch import Batch
+
+        questions = Batch(batch, loaded)
         if output:
-            asking.write_batch(output, rows)
-            stderr().print(f"{len(rows):,} answered rows are in {output}")
+            questions.write(output, eps, explain=explain)
+            stderr().print(f"{len(questions.queries):,} answered rows are in {output}")
         elif as_json:
+            rows = list(questions.rows(eps, explain=explain))
             show(rows, [Column(key, key) for key in (rows[0] if rows else {})], Form.json)
         else:
-            asking.write_csv(sys.stdout, rows)
+            questions.print_csv(sys.stdout, eps, explain=explain)
+        told = questions.shortage(eps)
     else:
         if output:
             raise UsageError(
@@ -191,6 +190,6 @@ def predict(
             rows = [row | parts for row, parts in zip(rows, asking.explain(loaded, asked), strict=True)]
             columns += asking.EXPLAIN_COLUMNS
         show(rows, columns, form_of(as_json, as_csv))
-    told = asking.shortage(loaded, asked, eps)
+        told = asking.shortage(loaded, asked, eps)
     if told:
         stderr().print(told, soft_wrap=True)

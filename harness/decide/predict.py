@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import ModelError, UnknownName, UsageError
 from harness.output import Column
-from pitot_core import MAX_CO_RUNNERS, Pitot, PitotError, Queries, UncalibratedDegree
+from pitot_core import MAX_CO_RUNNERS, Pitot, PitotError, Queries
 
 WITH = "with"
 
@@ -94,20 +95,16 @@ def questions(
 
 
 def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str, Any]]:
-    """Rows with ``mean_ns`` and ``bound_ns`` (infinite where the calibration rows cannot support ε).
+    """Rows with ``mean_ns`` and ``bound_ns`` (infinite where no bound can be promised, which `shortage` explains).
 
-    Raises UsageError for an ε outside (0, 1), UnknownName for what was never observed, ModelError for a number of
-    co-runners that was never calibrated.
+    Raises UsageError for an ε outside (0, 1), UnknownName for what was never observed, ModelError for what the model
+    cannot predict.
     """
-    if not 0 < eps < 1:
-        raise UsageError(
-            f"--eps {eps:g} must be between 0 and 1; 0.05 asks for a bound that holds 95 times in 100."
-        )
+    check_eps(eps)
     queries = _encode(model, asked)
     try:
-        mean = model.predict(queries)
-        bound = model.bound(queries, eps)
-    except UncalibratedDegree as error:
+        mean, bound = model.predict(queries), bounds(model, queries, eps)
+    except PitotError as error:
         raise ModelError(f"{error}.") from error
     return [
         {
@@ -120,6 +117,23 @@ def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str
         }
         for i, question in enumerate(asked)
     ]
+
+
+def check_eps(eps: float) -> None:
+    """Raise UsageError unless 0 < ε < 1."""
+    if not 0 < eps < 1:
+        raise UsageError(
+            f"--eps {eps:g} must be between 0 and 1; 0.05 asks for a bound that holds 95 times in 100."
+        )
+
+
+def bounds(model: Pitot, queries: Queries, eps: float) -> NDArray[np.float64]:
+    """(M,) ns; infinite where no bound can be promised, also for a number of co-runners that was never calibrated."""
+    found = np.full(len(queries), np.inf)
+    calibrated = np.isin(queries.n_co_runners, list(model.pools()))
+    if calibrated.any():
+        found[calibrated] = model.bound(queries[calibrated], eps)
+    return found
 
 
 def explain(model: Pitot, asked: Sequence[Question]) -> list[dict[str, Any]]:
@@ -145,32 +159,20 @@ def shortage(model: Pitot, asked: Iterable[Question], eps: float) -> str | None:
 def shortage_at(model: Pitot, counts: Iterable[int], eps: float) -> str | None:
     """The same for these numbers of co-runners."""
     pools = model.pools()
-    short = [pools[n] for n in sorted(counts) if n in pools and pools[n].smallest_eps > eps]
-    if not short:
+    told = []
+    for n in sorted(counts):
+        if n not in pools:
+            told.append(f"no measured job had {_co_runners(n)}")
+        elif pools[n].smallest_eps > eps:
+            told.append(
+                f"{pools[n].rows} calibration rows with {_co_runners(n)} support no ε below {pools[n].smallest_eps:.3g}"
+            )
+    if not told:
         return None
-    told = "; ".join(
-        f"{pool.rows} calibration rows with {_co_runners(pool.co_runners)} support no ε below {pool.smallest_eps:.3g}"
-        for pool in short
+    return (
+        f"∞ means that no bound can be promised at ε = {eps:g}: {'; '.join(told)}. "
+        "Collect more such jobs, or ask for a larger --eps."
     )
-    return f"∞ means that no bound can be promised at ε = {eps:g}: {told}. Collect more, or ask for a larger --eps."
-
-
-def read_batch(path: Path) -> tuple[list[dict[str, Any]], list[Question]]:
-    """The rows of a CSV, Parquet or JSON-lines file, and the question in each. Raises UsageError."""
-    rows = read_rows(path, "workload, platform and with")
-    asked = []
-    for number, row in enumerate(rows, 1):
-        for column in ("workload", "platform"):
-            if not isinstance(row.get(column), str) or not row[column]:
-                raise UsageError(
-                    f"{path}, row {number}: column {column!r} is missing or empty; put a name there."
-                )
-        beside = row.get(WITH) or []
-        names = beside.split(";") if isinstance(beside, str) else list(beside)
-        asked.append(
-            Question(row["workload"], row["platform"], tuple(name.strip() for name in names if name.strip()))
-        )
-    return rows, asked
 
 
 def write_batch(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -119,6 +119,42 @@ def test_a_batch_keeps_its_columns_and_gains_two(
     assert all(float(row["bound_ns"]) > float(row["mean_ns"]) for row in found)
 
 
+def test_a_batch_explains_every_row_and_leaves_out_a_bound_that_cannot_be_promised(
+    harness, model_path: Path, tmp_path: Path
+) -> None:
+    names = [f"s/small/w{i}" for i in range(4)]
+    rows = [
+        {"workload": names[i % 4], "platform": f"engine{i % 3}:device{i % 2}", "with": names[1:i]}
+        for i in range(1, 4)
+    ]
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ran = harness(
+        "predict", model_path, "--batch", tmp_path / "asked.jsonl", "--explain", "-o", tmp_path / "a.jsonl"
+    )
+    assert ran.code == 0, ran.err
+    found = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [row["bound_ns"] is None for row in found] == [False, False, True]
+    for row, asked in zip(found, rows, strict=True):
+        one = harness(
+            "predict", model_path, "-w", row["workload"], "-p", row["platform"], "--with", ",".join(asked["with"]),
+            "--explain", "--json",
+        )  # fmt: skip
+        [expected] = json.loads(one.out)
+        expected.pop("eps", None)
+        assert row == expected | {"with": asked["with"]}
+    as_csv = harness("predict", model_path, "--batch", tmp_path / "asked.jsonl", "--explain")
+    lines = list(csv.DictReader(io.StringIO(as_csv.out)))
+    assert [line["with"] for line in lines] == ["", "s/small/w1", "s/small/w1;s/small/w2"]
+    assert [line["bound_ns"] == "" for line in lines] == [False, False, True]
+    assert lines[0]["like_workloads"] == ";".join(found[0]["like_workloads"])
+
+
+def test_an_empty_batch_is_answered_by_nothing(harness, model_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "asked.csv").write_text("workload,platform,with\n")
+    ran = harness("predict", model_path, "--batch", tmp_path / "asked.csv")
+    assert (ran.code, ran.out) == (0, "workload,platform,with,mean_ns,bound_ns\n")
+
+
 def test_a_bound_that_cannot_be_promised_is_infinite_and_explained(harness, model_path: Path) -> None:
     asked = ("predict", model_path, "-w", "s/small/w3", "-p", "engine1:device0", "--eps", "0.0001")
     ran = harness(*asked)
@@ -126,6 +162,27 @@ def test_a_bound_that_cannot_be_promised_is_infinite_and_explained(harness, mode
     assert "∞" in ran.out
     assert "calibration rows with no co-runner support no ε below" in ran.err
     assert json.loads(harness(*asked, "--json").out)[0]["bound_ns"] is None
+
+
+def test_the_expected_time_is_given_also_where_a_number_of_co_runners_was_never_measured(
+    harness, model_path: Path
+) -> None:
+    ran = harness(
+        "predict",
+        model_path,
+        "-w",
+        "s/small/w1",
+        "-p",
+        "engine0:device0",
+        "--with",
+        "s/small/w2,s/small/w3",
+        "--json",
+    )
+    [row] = json.loads(ran.out)
+    assert (ran.code, row["bound_ns"]) == (0, None)
+    assert row["mean_ns"] > 0
+    assert "no bound can be promised at ε = 0.05: no measured job had 2 co-runners. Collect more" in ran.err
+    assert ran.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -153,7 +210,6 @@ def test_a_bound_that_cannot_be_promised_is_infinite_and_explained(harness, mode
             ["-w", "s/small/w1", "--with", "s/small/w2,s/small/w3,s/small/w4,s/small/w5"],
             "4 co-runners were given; at most 3 are measured and calibrated",
         ),
-        (["-w", "s/small/w1", "--with", "s/small/w2,s/small/w3"], "no bound for 2 co-runners"),
         (["--batch", "nowhere.csv"], "no file nowhere.csv"),
         (["-w", "s/small/w1", "-o", "x.csv"], "--output goes with --batch"),
         (["--json", "--csv"], "give either --json or --csv, not both"),

@@ -1,0 +1,243 @@
+"""`harness predict --batch`: a file of questions, answered column by column and slice by slice.
+
+A question is a row with columns `workload`, `platform` and, where something runs beside it, `with`. Every column of the
+file is kept; the answers are added behind them. Names become numbers once per column and answers are arrays, so that a
+million questions take seconds and memory does not grow with what is asked about each.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.decide.predict import bounds, check_eps, shortage_at
+from harness.errors import ModelError, UnknownName, UsageError
+from pitot_core import ObservationsError, Pitot, PitotError, Queries, UnknownEntity
+from pitot_core.buffers import arrow_names, arrow_numbers, numbers_of
+
+AT_ONCE = 1 << 16
+NAMED = ("workload", "platform", "with", "co_runners")
+LINES = (".jsonl", ".ndjson", ".json")
+
+
+class Batch:
+    """The questions of one file. Raises UsageError for a file that cannot be read or a row that asks nothing."""
+
+    def __init__(self, path: Path, model: Pitot) -> None:
+        self.path, self.model = path, model
+        try:
+            self.asked = _read(path)
+        except FileNotFoundError:
+            raise UsageError(
+                f"no file {path}; name one with the columns workload, platform and with."
+            ) from None
+        except (OSError, ValueError, pa.ArrowException) as error:
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            kind = path.suffix.lstrip(".") or "CSV"
+            raise UsageError(f"{path} cannot be read as {kind}: {told}; correct it.") from error
+        self.queries = self._queries()
+
+    def shortage(self, eps: float) -> str | None:
+        """The sentence that says why bounds are missing, if any is."""
+        return shortage_at(self.model, np.unique(self.queries.n_co_runners).tolist(), eps)
+
+    def write(self, path: Path, eps: float, *, explain: bool) -> None:
+        """CSV, Parquet or JSON lines by the file's extension; the file appears whole or not at all."""
+        from harness.files import replacing
+
+        check_eps(eps)
+        with replacing(path) as partial:
+            if path.suffix == ".parquet":
+                import pyarrow.parquet as pq
+
+                answers = self._answers(eps, explain)
+                first = next(answers)
+                with pq.ParquetWriter(partial, first.schema) as writer:
+                    writer.write_table(first)
+                    for table in answers:
+                        writer.write_table(table)
+            elif path.suffix in LINES:
+                with open(partial, "w", encoding="utf-8") as file:
+                    self.print_lines(file, eps, explain=explain)
+            else:
+                with open(partial, "w", encoding="utf-8", newline="") as file:
+                    self.print_csv(file, eps, explain=explain)
+
+    def print_csv(self, file: TextIO, eps: float, *, explain: bool) -> None:
+        """As CSV; lists are joined by ";" and a missing bound is empty."""
+        import pyarrow.csv
+
+        check_eps(eps)
+        for number, table in enumerate(self._answers(eps, explain, joined=True)):
+            for place, field in enumerate(table.schema):
+                if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
+                    text = arrow_names([";".join(names or ()) for names in table[field.name].to_pylist()])
+                    table = table.set_column(place, field.name, text)
+            stream = io.BytesIO()
+            options = pyarrow.csv.WriteOptions(include_header=number == 0, quoting_style="needed")
+            pyarrow.csv.write_csv(table, stream, options)
+            text = stream.getvalue().decode()
+            if number == 0:  # Arrow puts the names of columns in quotes whether they need it or not
+                head, _, rest = text.partition("\n")
+                file.write(",".join(map(_quoted, table.column_names)) + "\n" + (rest if head else ""))
+            else:
+                file.write(text)
+
+    def print_lines(self, file: TextIO, eps: float, *, explain: bool) -> None:
+        """As one JSON object a line; a missing bound is null."""
+        check_eps(eps)
+        for table in self._answers(eps, explain):
+            keys = [json.dumps(name) for name in table.column_names]
+            columns = [_texts(table[name]) for name in table.column_names]
+            pattern = (
+                "{" + ", ".join(f"{key.replace('{', '{{').replace('}', '}}')}: {{}}" for key in keys) + "}"
+            )
+            file.writelines(f"{{{pattern[1:-1].format(*row)}}}\n" for row in zip(*columns, strict=True))
+
+    def rows(self, eps: float, *, explain: bool) -> Iterator[dict[str, Any]]:
+        """Every row as a dict."""
+        check_eps(eps)
+        for table in self._answers(eps, explain):
+            yield from table.to_pylist()
+
+    def _answers(self, eps: float, explain: bool, *, joined: bool = False) -> Iterator[pa.Table]:
+        """Slices of the file with the answers behind its own columns; one empty slice where nothing is asked.
+
+        `joined`: lists as one text with ";" between.
+        """
+        for start in range(0, max(len(self.queries), 1), AT_ONCE):
+            chunk = slice(start, start + AT_ONCE)
+            queries, table = self.queries[chunk], self.asked.slice(start, AT_ONCE)
+            with _told():
+                mean, bound = self.model.predict(queries), bounds(self.model, queries, eps)
+                added: dict[str, Any] = {
+                    "mean_ns": arrow_numbers(mean),
+                    "bound_ns": arrow_numbers(bound, np.isfinite(bound)),
+                }
+                if explain:
+                    added |= self._explained(queries, joined)
+            for name, values in added.items():
+                kept = [column for column in table.column_names if column != name]
+                table = table.select(kept).append_column(name, values)
+            yield table
+
+    def _explained(self, queries: Queries, joined: bool) -> dict[str, Any]:
+        parts = self.model.explain(queries)
+        found = {
+            name: arrow_numbers(getattr(parts, name)) for name in ("startup_ns", "work_ns", "interference_ns")
+        }
+        for kind, numbers, near in (
+            ("workloads", queries.workload, parts.nearest_workloads),
+            ("platforms", queries.platform, parts.nearest_platforms),
+        ):  # one list for every name that is asked about, not one for every row
+            _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
+            if joined:
+                words = arrow_names([";".join(near[k]) for k in first])
+                found[f"like_{kind}"] = words.take(arrow_numbers(which.reshape(-1).astype(np.int64)))
+                continue
+            ends = np.cumsum([0, *(len(near[k]) for k in first)]).astype(np.int32)
+            names = arrow_names([name for k in first for name in near[k]])
+            lists = pa.ListArray.from_arrays(arrow_numbers(ends), names)
+            found[f"like_{kind}"] = lists.take(arrow_numbers(which.reshape(-1).astype(np.int64)))
+        return found
+
+    def _queries(self) -> Queries:
+        features = self.model.features
+        assert features is not None
+        table, known = self.asked, {"workload": features.workload_names, "platform": features.platform_names}
+        if not len(table):
+            return Queries.of([], [])
+        for column in ("workload", "platform"):
+            values = table[column] if column in table.column_names else pa.nulls(len(table), pa.string())
+            if _is_text(values):
+                empty = np.flatnonzero(numbers_of(pc.utf8_length(values.cast(pa.string()))) <= 0)
+            else:
+                empty = np.zeros(1, np.int64)
+            if len(empty):
+                raise UsageError(
+                    f"{self.path}, row {empty[0] + 1}: column {column!r} is missing or empty; put a name there."
+                )
+        try:
+            return Queries.named(table, features)
+        except UnknownEntity as error:
+            for column in NAMED:
+                kind = column if column in known else "workload"
+                for name in _names(table, column):
+                    if name not in known[kind]:
+                        raise UnknownName(
+                            kind, name, known[kind], where="the model (it was never observed)"
+                        ) from error
+            raise ModelError(f"{error}.") from error
+        except ObservationsError as error:
+            raise UsageError(f"{self.path}: {error}.") from error
+
+
+def _read(path: Path) -> pa.Table:
+    """A CSV, Parquet or JSON-lines file, by its extension; names are text, whatever they look like."""
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path)
+    if path.suffix in LINES:
+        import pyarrow.json
+
+        return pyarrow.json.read_json(path) if path.stat().st_size else pa.table({})
+    import pyarrow.csv
+
+    if not path.stat().st_size:
+        return pa.table({})
+    text = dict.fromkeys(NAMED, pa.string())
+    return pyarrow.csv.read_csv(
+        path,
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=text, strings_can_be_null=False),
+    )
+
+
+def _is_text(values: Any) -> bool:
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _names(table: pa.Table, column: str) -> list[str]:
+    """The distinct names in a column."""
+    if column not in table.column_names:
+        return []
+    values = pc.unique(table[column]).to_pylist() if _is_text(table[column]) else table[column].to_pylist()
+    lists = [value.split(";") if isinstance(value, str) else value for value in values if value]
+    return list(dict.fromkeys(name.strip() for names in lists for name in names if name and name.strip()))
+
+
+def _texts(column: Any) -> list[str]:
+    """Every value as JSON."""
+    if _is_text(column):
+        coded = column.combine_chunks().dictionary_encode() if isinstance(column, pa.ChunkedArray) else column
+        if isinstance(coded, pa.ChunkedArray):
+            coded = (
+                pa.concat_arrays(coded.chunks)
+                if coded.num_chunks
+                else pa.array([], column.type).dictionary_encode()
+            )
+        words = [json.dumps(word) for word in coded.dictionary.to_pylist()]
+        return ["null" if at is None else words[at] for at in coded.indices.to_pylist()]
+    return [json.dumps(value, default=str) for value in column.to_pylist()]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\r\n') else name
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except PitotError as error:
+        raise ModelError(f"{error}.") from error
