@@ -49,7 +49,7 @@ def write_picture(path: Path, rows: Sequence[dict[str, Any]], devices: Sequence[
     from harness.files import replacing
 
     with replacing(path) as partial:
-        partial.write_text(draw_placement(rows, devices))
+        partial.write_text(draw_placement(rows, devices), encoding="utf-8")
 
 
 def _bar(row: dict[str, Any], y: int) -> list[str]:

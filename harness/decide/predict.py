@@ -217,13 +217,15 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 
         rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
         return rows
-    text = path.read_text(encoding="utf-8")
+    # A file splits at newlines only, as a line of text does not (U+2028); spreadsheets begin with a byte-order mark.
     if path.suffix in (".jsonl", ".ndjson", ".json"):
-        parsed = [json.loads(line) for line in text.splitlines() if line.strip()]
+        with open(path, encoding="utf-8-sig") as file:
+            parsed = [json.loads(line) for line in file if line.strip()]
         if not all(isinstance(row, dict) for row in parsed):
             raise ValueError("each line must be a JSON object")
         return parsed
-    return list(csv.DictReader(text.splitlines()))
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

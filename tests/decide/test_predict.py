@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from harness.decide.predict import read_rows
 from pitot_core import Pitot
 from tests.conftest import synthetic
 
@@ -250,3 +251,22 @@ def test_what_is_no_model_is_refused(harness, tmp_path: Path) -> None:
     junk = harness("predict", tmp_path / "junk.npz")
     assert junk.code == 2
     assert "is not a model" in junk.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("spreadsheet.csv", '\ufeffworkload,note\r\nw1,"two\r\nlines"\r\nw2,a\u2028b\r\n'),
+        (
+            "lines.jsonl",
+            '\ufeff{"workload": "w1", "note": "two\\r\\nlines"}\n{"workload": "w2", "note": "a\u2028b"}\n',
+        ),
+    ],
+)
+def test_a_table_is_read_as_spreadsheets_and_programs_write_it(
+    name: str, content: str, tmp_path: Path
+) -> None:
+    """A byte-order mark, line ends within quotes, and the separators that only look like line ends."""
+    (tmp_path / name).write_bytes(content.encode())
+    rows = read_rows(tmp_path / name, "workload")
+    assert rows == [{"workload": "w1", "note": "two\r\nlines"}, {"workload": "w2", "note": "a\u2028b"}]
