@@ -11,7 +11,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of
 from harness.errors import UsageError
-from harness.output import show, stderr
+from harness.output import Form, show, stderr
 
 command = group("Decide")
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")]
@@ -157,7 +157,7 @@ def place(
         write_batch(output, rows)
     if picture:
         write_picture(picture, rows, deadlines.places.devices)
-    show(rows, columns, form)
+    show(rows, placing.for_people(rows, columns) if form is Form.table else columns, form)
     console.print(placing.told(deadlines, placement, checked=violations is not None), markup=False)
     if measured:
         console.print(measured, markup=False)

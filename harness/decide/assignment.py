@@ -36,18 +36,19 @@ class Residents:
 class Placement:
     """Residents of every device in use.
 
-    at_most is what no placement of the sets known can exceed in hosted weight (None: not known, sets are missing).
+    at_most is what no placement can exceed in hosted weight; complete: all sets were known.
     """
 
     residents: tuple[Residents, ...]
-    at_most: float | None
+    at_most: float
     hosted: int
     weight: float
     time_ns: float
+    complete: bool = True
 
     @property
     def optimal(self) -> bool:
-        return self.at_most is not None and self.weight >= self.at_most - 1e-9
+        return self.weight >= self.at_most - 1e-9
 
 
 def assign(
@@ -70,8 +71,8 @@ def assign(
     left = max(0.5, seconds - (time.monotonic() - started))
     rng = np.random.default_rng(seed)
     other = [Residents(*one) for one in place_greedily(deadlines, copies, most, rng, left)]
-    best = max((found, settled(deadlines, other, None)), key=lambda one: one.weight)
-    return replace(best, at_most=None)
+    best = max((found, settled(deadlines, other, 0.0)), key=lambda one: one.weight)
+    return replace(best, at_most=roughly_most(deadlines, most), complete=False)
 
 
 def copies_of(deadlines: Deadlines) -> Array:
@@ -162,7 +163,16 @@ def most_weight(bound: float, weights: Array, copies: Array) -> float:
     return min(most, float(weights @ copies))
 
 
-def settled(deadlines: Deadlines, residents: Sequence[Residents], at_most: float | None) -> Placement:
+def roughly_most(deadlines: Deadlines, most: int) -> float:
+    """What nothing exceeds in weight: those that fit somewhere alone, as many as all devices take at most."""
+    place, demand = np.nonzero(deadlines.allowed)
+    fits = np.unique(demand[deadlines.judge(place, demand[:, None]).meets])
+    weights = np.array([one.weight for one in deadlines.demands])
+    each = np.sort(np.repeat(weights[fits], copies_of(deadlines)[fits]))[::-1]
+    return float(each[: most * len(deadlines.places.devices)].sum())
+
+
+def settled(deadlines: Deadlines, residents: Sequence[Residents], at_most: float) -> Placement:
     """The placement of these residents, each judged once more: whoever would not meet its deadline is a fault."""
     time_ns, hosted, weight = 0.0, 0, 0.0
     for one in residents:

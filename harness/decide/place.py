@@ -187,6 +187,14 @@ def rows_of(deadlines: Deadlines, placement: Placement) -> list[dict[str, Any]]:
     return rows
 
 
+def for_people(rows: Sequence[dict[str, Any]], columns: Sequence[Column]) -> list[Column]:
+    """The columns without what others say already or no row has anything to say about."""
+    left_out = {"device", "engine", "eps"}
+    left_out |= set() if any(row["copy"] > 1 for row in rows) else {"copy"}
+    left_out |= set() if any(row["reason"] for row in rows) else {"reason"}
+    return [column for column in columns if column.key not in left_out]
+
+
 def reason_of(deadlines: Deadlines, demand: int) -> str:
     """Why a demand is not hosted: it fits nowhere even alone, or others take every place where it does."""
     what = "bound" if deadlines.policy == "bound" else "expected time"
@@ -207,10 +215,6 @@ def told(deadlines: Deadlines, placement: Placement, *, checked: bool = False) -
     asked = int(copies_of(deadlines).sum())
     if placement.hosted == asked:
         quality = "all"
-    elif placement.at_most is None:
-        quality = (
-            "there are too many sets to list, so how many more may fit is not known; give more --seconds"
-        )
     elif placement.optimal:
         quality = "optimal"
     else:
@@ -219,6 +223,8 @@ def told(deadlines: Deadlines, placement: Placement, *, checked: bool = False) -
             quality = f"at most {placement.at_most - placement.weight:.0f} more may fit"
         else:
             quality = f"of weight {placement.weight:g}; no placement exceeds {placement.at_most:g}"
+        if not placement.complete:
+            quality += ", a rough figure, since there are too many sets to list; give more --seconds or fewer devices"
     first = (
         f"{placement.hosted:,} of {asked:,} hosted on {len(placement.residents):,} of "
         f"{len(deadlines.places.devices):,} devices ({quality})"

@@ -1,6 +1,6 @@
-"""What decisions from predictions are worth, on the published data (DECIDE: placement, here or there, policies).
+"""What decisions from predictions are worth, on the published data: placement and scheduling policies.
 
-    python -m tests.perf.bench_decide [placement] [limits] [replay] [together] [speed] [forecasts] [offload] [policies]
+    python -m tests.perf.bench_decide [placement] [replay] [together] [speed] [policies]
 
 Rows are deduplicated and split by job: 40 % train (a quarter of them calibrates), the rest is half A, which may
 choose, and half B, on which everything printed is measured.
