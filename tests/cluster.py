@@ -15,7 +15,7 @@ from pathlib import Path
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 HAVE_SSHD = Path(SSHD).exists() and shutil.which("ssh-keygen") is not None
-WHY_NOT = "no OpenSSH server on this machine"
+WHY_NOT = "no OpenSSH server; apt-get install openssh-server openssh-client"
 
 
 def free_port() -> int:

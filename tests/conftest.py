@@ -15,6 +15,7 @@ from harness.suites.build import build
 from harness.suites.catalogue import load_suites
 from harness.suites.suite import Suite
 from pitot_core import Features, Observations, Pitot
+from tests import missing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,6 +25,16 @@ class Ran:
     code: int
     out: str
     err: str
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with what to install for the tests that were skipped."""
+    reports = terminalreporter.stats.get("skipped", [])
+    lines = missing.summary(one.longrepr[2] for one in reports if isinstance(one.longrepr, tuple))
+    if lines:
+        terminalreporter.section("skipped tests")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from pitot_core import Features, Observations
 
 PLACE = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "pitot-dev"
-ABSENT = f"the published data is not at {PLACE}"
+ABSENT = f"no published data; it would lie at {PLACE}"
 
 
 @lru_cache(maxsize=1)

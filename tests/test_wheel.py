@@ -19,7 +19,9 @@ from harness import __version__
 from tests.conftest import ROOT
 
 LACKING = [name for name in ("build", "hatchling", "pip") if importlib.util.find_spec(name) is None]
-pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"no Python package {', '.join(LACKING)}")
+pytestmark = pytest.mark.skipif(
+    bool(LACKING), reason=f"no {' and '.join(LACKING)}; pip install {' '.join(LACKING)}"
+)
 
 ZIG_CACHE = os.environ.get("ZIG_GLOBAL_CACHE_DIR", str(Path("~/.cache/zig").expanduser()))  # saves a minute
 SOME = ["-s", "polybench/mini/g*", "-s", "own", "-e", "wasmtime-j", "-e", "wasmtime-p"]
@@ -136,7 +138,8 @@ def test_scripts_of_the_shipped_suites_run_from_the_wheel(installed: Installed) 
 
 
 @pytest.mark.skipif(
-    "HARNESS_TEST_DEMO" not in os.environ, reason="takes two minutes; HARNESS_TEST_DEMO=1 runs it"
+    "HARNESS_TEST_DEMO" not in os.environ,
+    reason="asked for by HARNESS_TEST_DEMO=1 only, as it takes a minute",
 )
 def test_the_demo_runs_from_the_wheel(installed: Installed) -> None:
     installed.run("harness", "demo", "--minutes", "0.7")

@@ -17,11 +17,10 @@ from harness.errors import DatasetError
 from harness.learn.arrays import load_training
 from tests.conftest import ROOT
 from tests.dataset.test_store import entry
+from tests.published import ABSENT
 
 PUBLISHED = ROOT.parent / "shared" / "data" / "pitot-dev"
-needs_published = pytest.mark.skipif(
-    not PUBLISHED.exists(), reason="the published rows are not beside this checkout"
-)
+needs_published = pytest.mark.skipif(not PUBLISHED.exists(), reason=ABSENT)
 
 
 def write(folder: Path, **changes) -> Path:

@@ -22,6 +22,7 @@ from harness.fleet.devices import Device
 from harness.fleet.reach import Reached, reach
 from tests.devices import job_spec
 from tests.fake_engines.command_lines import PROGRAMS, PYTHON, install
+from tests.missing import without
 
 FAKED = [name for name, engine in ENGINES.items() if set(engine.needs) & set(PROGRAMS)]
 ONE_OF_EACH = [
@@ -86,7 +87,7 @@ def test_every_faked_command_line_is_found_with_its_version(device: Reached) -> 
 @pytest.mark.parametrize("engine", FAKED)
 def test_arguments_output_and_exit_code_pass_through(engine: str, device: Reached) -> None:
     if engine not in device.versions:
-        pytest.skip(device.absent[engine])
+        without(ENGINES[engine], device.absent[engine])
     script = {"argv": True, "stdout": "", "exit_code": 3}
     found = run(device, engine, script, exit_code=3, stdout_sha256=sha256('["one", "--two"]'))
     assert (found.status, found.reason) == ("ok", "")

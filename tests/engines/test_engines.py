@@ -18,6 +18,7 @@ from harness.fleet.devices import Device
 from harness.fleet.reach import Reached, reach
 from harness.suites.suite import Suite
 from tests.devices import job_spec, made_of
+from tests.missing import without
 
 
 def test_the_engine_that_comes_with_the_harness_is_there(device: Reached) -> None:
@@ -35,7 +36,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reached]:
 @pytest.fixture(params=[name for name, engine in ENGINES.items() if name != "native"])
 def engine(request: pytest.FixtureRequest, device: Reached) -> str:
     if request.param not in device.versions:
-        pytest.skip(f"{device.absent[request.param]}; {ENGINES[request.param].how_to_get}")
+        without(ENGINES[request.param], device.absent[request.param])
     return str(request.param)
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from harness.engines.runners import HERE
 from harness.fleet.artefacts import probe
 from harness.suites.toolchain import compile_c
 from tests.devices import made_of
+from tests.missing import without
 
 INSIDE = ["in.txt", "./sub/../in.txt", "sub/deep.txt"]
 OUTSIDE = [
@@ -162,16 +164,15 @@ def run_alone(engine: Engine, module: bytes, own: Path, folder: Path) -> int:
 @pytest.fixture(params=[name for name in ENGINES if name != "native"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found = ENGINES[request.param]
-    missing = [program for program in found.needs if not shutil.which(program)]
-    if missing:
-        pytest.skip(f"no {missing[0]} on this machine; {found.how_to_get}")
-    if found.family == "wasm3":
-        pytest.importorskip("wasm3", reason=f"no wasm3 package; {found.how_to_get}")
+    if not all(shutil.which(program) for program in found.needs):
+        without(found, "")
+    if found.family == "wasm3" and find_spec("wasm3") is None:
+        without(found, "no wasm3 package")
     if found.only_made:
         try:
             probe(found, platform.machine())
         except NotMade as reason:
-            pytest.skip(str(reason))
+            without(found, str(reason))
     return found
 
 

@@ -170,7 +170,7 @@ def test_input_files_and_clock_are_the_same_to_both_and_the_files_stay_as_they_w
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
 
 
-@pytest.mark.skipif(shutil.which("wasm-interp") is None, reason="wabt's wasm-interp is not installed")
+@pytest.mark.skipif(shutil.which("wasm-interp") is None, reason="no wasm-interp; apt-get install wabt")
 def test_wabts_interpreter_executes_the_same_instructions(tmp_path: Path) -> None:
     text = """(module (memory 1) (global $g (mut i64) (i64.const 5)) (table 2 funcref) (elem (i32.const 0) $f $h)
       (type $t (func (param i32) (result i32)))

