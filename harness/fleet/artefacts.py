@@ -49,7 +49,8 @@ def artefact(engine: Engine, workload: Workload, machine: str) -> Artefact:
     if maker is None:
         raise NotMade(f"{engine.name} compiles on the device only")
     try:
-        recipe = [engine.name, maker.version(), machine, maker.recipe(workload, machine)]
+        made_of = maker.recipe(workload, machine)  # first: whether it compiles for that processor at all
+        recipe = [engine.name, maker.version(), machine, made_of]
     except (OSError, SuiteError) as error:
         raise NotMade(str(error)) from error
     path = cache_directory("made") / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
