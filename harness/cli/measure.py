@@ -146,7 +146,7 @@ def _statuses(text: str) -> tuple[str, ...]:
 
     words, known = tuple(word.strip() for word in text.split(",") if word.strip()), get_args(Status)
     if unknown := [word for word in words if word not in known]:
-        raise UsageError(f"--retry {unknown[0]} is no status of a job; they are {', '.join(known)}.")
+        raise UsageError(f"--retry {unknown[0]} is no status of a job; give some of {', '.join(known)}.")
     return words
 
 

@@ -78,7 +78,7 @@ def grow(
     demands, places = len(copies), len(deadlines.places.platforms)
     if places * (demands + 1) ** most >= 2**63:
         raise UsageError(
-            f"{demands:,} workloads on {places:,} platforms are too many for one placement; divide them."
+            f"{demands:,} workloads on {places:,} platforms are too many for one placement; ask for fewer at a time."
         )
     until = time.monotonic() + seconds
     place, item = np.nonzero(deadlines.allowed)

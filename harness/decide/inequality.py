@@ -164,6 +164,7 @@ def execution(model: Pitot, workload: str, place: Place, eps: float | None) -> t
     best = min(told, key=lambda row: float(row[key]))
     if not math.isfinite(best[key]):
         raise UsageError(
-            shortage(model, asked, eps or 0.05) or f"no bound can be promised on {place.device}."
+            shortage(model, asked, eps or 0.05)
+            or f"no bound can be promised on {place.device}; leave it out, or ask for a larger ε."
         )
     return str(best["platform"]).partition(":")[0], float(best[key])

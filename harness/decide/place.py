@@ -80,7 +80,8 @@ def place(
     deadlines = deadlines_of(model, demands, request)
     if request.policy == "bound" and not np.isfinite(deadlines.alone_bound_ns[deadlines.allowed]).any():
         raise ModelError(
-            shortage_at(model, [0], request.eps) or f"no bound can be promised at ε = {request.eps:g}."
+            shortage_at(model, [0], request.eps)
+            or f"no bound can be promised at ε = {request.eps:g}; ask for a larger one."
         )
     return deadlines, assign(
         deadlines, most, request.goal, seconds=request.seconds, seed=request.seed, told=told
@@ -136,7 +137,7 @@ def most_together(model: Pitot, request: Request) -> int:
         return usable
     wanted = request.most or 1
     if wanted > MOST:
-        raise UsageError(f"--most {wanted} is too many; at most {MOST} together are measured and calibrated.")
+        raise UsageError(f"--most {wanted} is too many; give at most {MOST}, as no more are measured.")
     if not calibrated:
         raise ModelError(
             "the model has no calibration rows of workloads alone, so it promises nothing; train it again."

@@ -25,7 +25,9 @@ def load_training(dataset: Dataset) -> tuple[Observations, Features]:
     try:
         return _loaded(dataset)
     except PitotError as error:
-        raise DatasetError(f"{dataset.root} holds what cannot be learned from: {error}.") from error
+        raise DatasetError(
+            f"{dataset.root} holds what cannot be learned from: {error}; correct or remove those rows."
+        ) from error
 
 
 def _loaded(dataset: Dataset) -> tuple[Observations, Features]:

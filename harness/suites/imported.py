@@ -48,7 +48,9 @@ def import_modules(directory: Path, name: str | None = None, root: Path | None =
     suite_file = target / "suite.toml"
     if name in shipped() and target != shipped()[name].root:
         raise SuiteError(f"harness ships a suite {name}; choose another name with --as.")
-    if target.exists() and not (suite_file.exists() and suite_file.read_text(encoding="utf-8").startswith(MARK)):
+    if target.exists() and not (
+        suite_file.exists() and suite_file.read_text(encoding="utf-8").startswith(MARK)
+    ):
         raise SuiteError(f"{target} exists and was not imported; choose another name for the suite.")
     base = directory / "wasm" if (directory / "wasm").is_dir() else directory
     data = _listed(directory / "data")

@@ -53,7 +53,9 @@ def check_complete(root: Path) -> Dataset:
     table = dataset.observations(["job", "workload", "status", "reason"])
     counted = Counter(zip(table["job"].to_pylist(), table["workload"].to_pylist(), strict=True))
     assert counted == Counter((job.id, name) for job in dataset.plan() for name in job.workloads)
-    assert set(table["status"].to_pylist()) == {"ok"}, table.filter(table["status"] != "ok").to_pylist()
+    assert set(table["status"].to_pylist()) == {"ok"}, [
+        row for row in table.to_pylist() if row["status"] != "ok"
+    ]
     return dataset
 
 
