@@ -47,16 +47,26 @@ def collect(
         str, typer.Option(help="How many workloads run together, beside running alone.")
     ] = "2,3,4",
     rounds: Annotated[int, typer.Option(help="How often co-runner sets are drawn per degree.", min=1)] = 1,
-    repeats: Annotated[int, typer.Option(help="Samples of a workload alone.", min=1)] = 50,
+    repeats: Annotated[int, typer.Option(help="Samples of a workload alone, at least.", min=1)] = 50,
     limit: Annotated[float, typer.Option(help="Seconds after which a job ends.", min=0.01)] = 30.0,
     co_run: Annotated[
-        float | None,
-        typer.Option(help="Seconds that workloads run together.", show_default="the limit", min=0.01),
-    ] = None,
+        float,
+        typer.Option(help="Seconds that workloads are measured at least, alone and together.", min=0.01),
+    ] = 1.0,
     seed: Annotated[int, typer.Option(help="Decides order and co-runner sets.")] = 0,
     anchors: Annotated[
         int, typer.Option(help="Workloads repeated at start and end, to see drift.", min=0)
     ] = 3,
+    placebos: Annotated[
+        int,
+        typer.Option(help="How often each platform measures what is known beforehand (0: never).", min=0),
+    ] = 2,
+    cold: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Also start every workload anew N times, each in a new runner.", min=0
+        ),
+    ] = 0,
     hours: Annotated[float | None, typer.Option(help="Start no job after so many hours.", min=0.0001)] = None,
     jobs: Annotated[int | None, typer.Option(help="Start no more than so many jobs.", min=1)] = None,
     shard: Annotated[
@@ -95,7 +105,8 @@ def collect(
 
     form = form_of(as_json, as_csv)
     settings = Settings(
-        seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run or limit, anchors=anchors,
+        seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run, anchors=anchors,
+        placebos=placebos, cold=cold,
         rounds=dict.fromkeys(_degrees(degrees), rounds),
         gate=Gate(temperature_c=cool, busy=None if idle is None else idle / 100, limit_s=gate_limit),
     )  # fmt: skip

@@ -51,12 +51,14 @@ def tables() -> list[Table]:
     from harness.learn import train
     from harness.learn.evaluation import SUMMARY_COLUMNS
     from harness.measure.collection import PLAN_COLUMNS
+    from harness.measure.placebo import PLACEBO_COLUMNS
     from harness.measure.status import STATUS_COLUMNS
     from harness.suites.counting import COUNT_COLUMNS, OPCODE_COLUMNS
     from harness.suites.ready import BUILD_COLUMNS
 
     return [
         Table("demo", PREDICTED_COLUMNS),
+        Table("devices --check", PLACEBO_COLUMNS),
         Table("devices --csv", DEVICE_COLUMNS),
         Table("devices --json", JSON_COLUMNS),
         Table("build", BUILD_COLUMNS),

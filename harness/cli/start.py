@@ -33,7 +33,7 @@ def demo(
     run_demo(output, minutes, benchmarks, form_of(as_json, as_csv), stderr())
 
 
-@command("harness devices", "harness devices pi-4 pi-5 --setup", "harness devices --json")
+@command("harness devices", "harness devices pi-4 pi-5 --setup", "harness devices --check")
 def devices(
     names: Annotated[
         list[str] | None,
@@ -43,6 +43,12 @@ def devices(
         bool,
         typer.Option("--setup", help="Install the engines a device lacks, without root or internet there."),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Measure for a minute what is known beforehand: can times there be trusted?"
+        ),
+    ] = False,
     devices_file: DevicesFile = DEVICES_YAML,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -50,11 +56,21 @@ def devices(
     """Reach every device: what it is, which engines it has, and what would spoil measurements."""
     from harness.fleet.devices import choose, load_devices
     from harness.fleet.inspection import inspect_all, show_inspection
+    from harness.measure.placebo import PLACEBO_COLUMNS, in_digits
+    from harness.measure.placebo_check import check_devices
 
     form, console = form_of(as_json, as_csv), stderr()
     known = load_devices(devices_file, partial(console.print, markup=False))
-    found = inspect_all(choose(known, names or []), console, setup=setup)
-    show_inspection(found, form)
+    chosen = choose(known, names or [])
+    found = inspect_all(chosen, console, setup=setup)
+    if not check:
+        show_inspection(found, form)
+    else:
+        if form is Form.table:
+            show_inspection(found, form)
+            print()
+        rows = check_devices([d for d, one in zip(chosen, found, strict=True) if not one.problem], console)
+        show(in_digits(rows) if form is Form.table else rows, PLACEBO_COLUMNS, form)
     if any(one.problem for one in found):
         raise typer.Exit(1)
 

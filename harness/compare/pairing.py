@@ -85,7 +85,7 @@ def read_side(dataset: Dataset, choice: Choice, title: str, meant: frozenset[str
     for part in dataset.parts(_COLUMNS):
         for kind, names in seen.items():
             names.update(part[kind].unique().to_pylist())
-        wanted = pc.not_equal(part["purpose"], "startup")
+        wanted = pc.is_in(part["purpose"], value_set=pa.array(["measure", "anchor"]))
         for kind in ("engine", "device"):
             name = getattr(choice, kind)
             if name is not None:

@@ -32,6 +32,7 @@ def rows(entry: Entry) -> list[dict[str, Any]]:
         "repeats": job.repeats,
         "limit_s": job.limit_s,
         "co_run_s": job.co_run_s,
+        "pin": job.pin,
         "started_at": result.started_unix_ns // 1000,
         "state_before": msgspec.structs.asdict(result.state_before),
         "state_after": msgspec.structs.asdict(result.state_after),
@@ -59,7 +60,7 @@ def _measured(member: MemberResult, limit_ns: int) -> dict[str, Any]:
     timeout_ns = max(1, limit_ns if member.cut_off_ns is None else member.cut_off_ns)
     mean_ns = time_ns = None
     censored = member.status == "timeout"
-    if member.status == "ok":
+    if member.status == "ok" and count:
         mean_ns = (sum(covered) + member.more_wall_ns) / count
         time_ns, censored = with_cut_off(mean_ns, count, covered, member.cut_off_ns)
     elif censored:

@@ -17,16 +17,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a user chooses about a collection; kept in ``dataset.json``.
 
     ``rounds[n]`` is how often the co-runner sets of degree n are drawn: each round runs every workload n times
-    per platform. ``limit_s`` bounds the first execution, and then all samples of a job together. Workloads run
-    together for ``co_run_s``, and longer, up to the limit, where one of them is not yet through its fifth execution.
+    per platform. ``limit_s`` bounds the first execution, and then all samples of a job together. Alone and together
+    workloads are measured for ``co_run_s`` at least: longer, up to the limit, where one is alone and not yet through
+    ``repeats`` executions, or together with others and not yet through its fifth. ``placebos`` is how often what is
+    known beforehand is measured on each platform, ``cold`` how often each workload is started anew.
     """
 
     seed: int = 0
     repeats: int = 50
     limit_s: float = 30.0
-    co_run_s: float = 30.0
+    co_run_s: float = 1.0
     rounds: dict[int, int] = msgspec.field(default_factory=lambda: {2: 1, 3: 1, 4: 1})
     anchors: int = 3
+    placebos: int = 2
+    cold: int = 0
     memory_bytes: int = 1 << 30
     gate: Gate = Gate()
 

@@ -18,7 +18,8 @@ Status = Literal[
     "lost",
     "device_unfit",  # the device was not fit to give a result: this ends no job, it is still to do
 ]
-Purpose = Literal["measure", "startup", "anchor", "placebo", "place"]
+Purpose = Literal["measure", "startup", "anchor", "placebo", "cold", "place"]
+Pin = Literal["one", "each"]  # all members on one processor, or each on one of its own
 Regime = Literal["steady", "process"]
 
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -116,6 +117,7 @@ class Job(msgspec.Struct, frozen=True):
     repeats: int
     limit_s: float
     co_run_s: float
+    pin: Pin | None = None
 
     @property
     def platform(self) -> str:

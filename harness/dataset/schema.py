@@ -90,8 +90,8 @@ OBSERVATION_FIELDS = [
     Field(
         "purpose",
         _TEXT,
-        "`measure`, `startup` (an empty module), `anchor` (repeated to see drift), `placebo` or `place` (a "
-        "placement that was run; not trained on)",
+        "`measure`, `startup` (an empty module), `anchor` (repeated to see drift), `placebo` (its slowdown is known), "
+        "`cold` (started anew each time) or `place` (a placement that was run; not trained on)",
     ),
     Field("platform", _TEXT, "engine:device"),
     Field("engine", _TEXT, "the platform's engine"),
@@ -165,6 +165,12 @@ OBSERVATION_FIELDS = [
     Field("repeats", pa.int32(), "samples that were asked for", _IMPORTED),
     Field("limit_s", _NUMBER, "after which the job ends, s"),
     Field("co_run_s", _NUMBER, "how long workloads run together at least, s", _IMPORTED),
+    Field(
+        "pin",
+        _TEXT,
+        "`one`: all members of the job were held to one processor; `each`: each to one of its own",
+        "where they were not, as in most jobs",
+    ),
     Field("started_at", pa.timestamp("us", tz="UTC"), "by the device's clock, UTC", _IMPORTED),
     Field("state_before", _STATE, "the device before the job: the fields below", _IMPORTED),
     Field("state_after", _STATE, "and after it", _IMPORTED),
@@ -221,6 +227,7 @@ PLAN_FIELDS = [
     Field("position", pa.int32(), "as in observations"),
     Field("repeats", pa.int32(), "samples asked for"),
     Field("limit_s", _NUMBER, "after which the job ends, s"),
-    Field("co_run_s", _NUMBER, "how long workloads run together at least, s"),
+    Field("co_run_s", _NUMBER, "how long is measured at least, s"),
+    Field("pin", _TEXT, "as in observations", "as the device's file says"),
 ]
 PLAN = arrow(PLAN_FIELDS)

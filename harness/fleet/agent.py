@@ -707,6 +707,7 @@ class Member:
         self.warm_until_ns: Optional[int] = None  # executions that began before it are no samples
         self.loop_start_ns: Optional[int] = None
         self.running = self.enough = False
+        self.limit_at_ns = 0  # when the limit ends what it executes
         self.unsteady = ""
         self.exit_code = 0
         self.partial_line = b""
@@ -881,7 +882,7 @@ def summarise(members: List[Member], end_ns: int, job: Message) -> None:
         result["regime"] = job["regime"]
         result["warm_executions"], result["warm_ns"] = warm, sum(walls[:warm])
         result["executions_asked"], result["executions"] = job["least"], count - warm
-        if member.running and not member.enough and not member.failure:
+        if member.running and not member.enough and end_ns >= member.limit_at_ns:
             result["cut_off_ns"] = max(0, end_ns - member.last_end_ns())
         told = [member.unsteady, unsteadiness(covered, alone=not others)]
         result["unsteady"] = "; ".join(filter(None, told)) or None
@@ -1451,7 +1452,7 @@ class Agent:
         for member in members:
             typical_ns = member.typical_ns()
             short = typical_ns < RUN_UP_NS
-            member.warm_until_ns = record_ns
+            member.warm_until_ns, member.limit_at_ns = record_ns, deadline
             member.run(
                 at_ns=start_ns if short else record_ns, after=str(go) if go and member is slowest else None,
                 until_ns=record_ns + job["window_ns"], most_ns=deadline, stop=str(stop),

@@ -35,6 +35,12 @@ class Reached:
     versions: dict[str, str]
     absent: dict[str, str]
 
+    @property
+    def processors(self) -> int:
+        """How many its workloads may use."""
+        told = str(self.facts.get("cpus_allowed") or self.facts.get("cores") or 1)
+        return len(self.device.cpus) if self.device.cpus else int(float(told))
+
 
 CONTROLLER = f"{user()}@{socket.gethostname()}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
 

@@ -24,6 +24,7 @@ from harness.errors import DeviceError, HarnessError, Interrupted, UsageError
 from harness.fleet.devices import Device, choose, load_devices
 from harness.fleet.reach import Reached, check_engines, choose_engines, platform_rows, reach_all
 from harness.measure.listener import CollectionProgress
+from harness.measure.placebo import SUITE, placebos_of
 from harness.measure.plan import Plan, make_plan
 from harness.measure.status import status_rows
 from harness.measure.stop import Stop
@@ -73,9 +74,11 @@ def run_collection(
     known = {w.name: w for suite in suites.values() for w in suite.workloads}
     workloads = [w for w in select(known, request.suites) if w.name != STARTUP]
     startup = known[STARTUP]
+    placebos = placebos_of(known) if request.settings.placebos else []
+    beside = [startup, *(w for w in placebos if w not in workloads)]
     if (request.output / "dataset.json").exists():
         Dataset.open(request.output)
-    names = [w.name for w in (*workloads, startup)]
+    names = [w.name for w in (*workloads, *beside)]
     parts = [part for suite in suites.values() if (part := suite.only(names)).workloads]
     build_shown(parts, console, checks=False)
 
@@ -91,8 +94,9 @@ def run_collection(
         platforms = [(e.name, d.device.name) for d in reached for e in engines if e.name in d.versions]
         if not platforms:
             raise HarnessError("no device has any engine; see `harness devices` for what to install.")
-        plan = make_plan(platforms, workloads, startup, request.settings, takes)
-        if not request.suites and (told := left_out(known.values())):
+        processors = {d.device.name: d.processors for d in reached}
+        plan = make_plan(platforms, workloads, startup, request.settings, takes, placebos, processors)
+        if not request.suites and (told := left_out(w for w in known.values() if w.suite != SUITE)):
             console.print(told, soft_wrap=True)
         for engine in engines:
             if not_taken := sum(not engine.takes(workload) for workload in workloads):
@@ -104,10 +108,10 @@ def run_collection(
             return plan_rows(plan), True
         dataset = Dataset.open_or_create(request.output)
         with dataset.locked():
-            prepare(dataset, plan, reached, engines, [*workloads, startup], console)
+            prepare(dataset, plan, reached, engines, [*workloads, *beside], console)
             budget_s = request.hours and request.hours * 3600
             outcome = measure(
-                dataset, plan, reached, [*workloads, startup], console, budget_s, request.jobs, request.retry
+                dataset, plan, reached, [*workloads, *beside], console, budget_s, request.jobs, request.retry
             )  # fmt: skip
         if outcome.left:
             console.print(f"{outcome.left:,} jobs are left; repeat the command to go on")

@@ -34,6 +34,8 @@ def job_spec(
         "regime": engine.regime,
         "ahead_of_time": engine.ahead_of_time,
         "keep": MAX_SAMPLES,
+        "cold": job.repeats if job.purpose == "cold" else 0,
+        "pin": job.pin,
         "least": job.repeats if job.degree == 1 else min(LEAST_SAMPLES, job.repeats),
         "window_ns": round(job.co_run_s * 1e9),
         "limit_ns": round(job.limit_s * 1e9),
@@ -47,4 +49,10 @@ def job_spec(
 
 def longest_s(job: Job, settings: Settings) -> float:
     """After this long without a result a device is given up: all limits of the job after each other, and a minute."""
-    return 60 + settings.gate.limit_s + job.degree * (2 * COMPILE_LIMIT_S + job.limit_s) + 2 * job.limit_s
+    starts = job.repeats if job.purpose == "cold" else 1
+    return (
+        60
+        + settings.gate.limit_s
+        + starts * job.degree * (2 * COMPILE_LIMIT_S + job.limit_s)
+        + 2 * job.limit_s
+    )

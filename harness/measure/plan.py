@@ -8,10 +8,15 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from harness.dataset.info import Settings
-from harness.dataset.records import Job, Purpose
+from harness.dataset.records import Job, Pin, Purpose
+from harness.measure.placebo import KINDS
 from harness.suites.suite import Workload, identity
+
+RULE = "steady"  # what was measured by another rule is another job
+PLACEBO_S = 0.25  # for so long a placebo is measured at least, and for a second at most
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,10 @@ class Plan:
 
     def hours(self) -> float:
         """An estimate: a tenth of a second per member to start, then the co-run's window, or the limit alone."""
-        return (
-            sum(0.1 * job.degree + (job.limit_s if job.degree == 1 else job.co_run_s) for job in self.jobs)
-            / 3600
-        )
+        return sum(0.1 * job.degree + self._longest_s(job) for job in self.jobs) / 3600
+
+    def _longest_s(self, job: Job) -> float:
+        return job.co_run_s if job.degree > 1 or job.purpose == "placebo" else job.limit_s
 
 
 def make_plan(
@@ -33,13 +38,16 @@ def make_plan(
     startup: Workload,
     settings: Settings,
     takes: Callable[[str, Workload], bool] = lambda engine, workload: True,
+    placebos: Sequence[Workload] = (),
+    processors: Mapping[str, int] = MappingProxyType({}),
 ) -> Plan:
     """All jobs for the platforms, given as (engine, device), of the workloads that each engine takes.
 
-    Per device: the start-up of each platform and the anchors first, then everything else in seeded random order
-    with engines interleaved, so that heat and drift do not look like an engine, then the anchors again.
+    Per device: the start-up of each platform, the anchors and the placebos first, then everything else in seeded
+    random order with engines interleaved, so that heat and drift do not look like an engine, then the anchors again.
+    ``processors`` tells how many each device has, where there are ``placebos`` that need two.
     """
-    hashes = {w.name: identity(w) for w in (*workloads, startup)}
+    hashes = {w.name: identity(w) for w in (*workloads, startup, *placebos)}
     devices = list(dict.fromkeys(device for _, device in platforms))
     jobs: list[Job] = []
     for device in devices:
@@ -53,6 +61,17 @@ def make_plan(
             if takes(engine, startup):
                 first.append(job([startup.name], "startup", 0))
             middle += [job([name], "measure", 0) for name in names]
+            if settings.cold:
+                middle += [job([name], "cold", 0) for name in names]
+            known = {w.name for w in placebos if takes(engine, w)}
+            for turn in range(settings.placebos):
+                part = middle if turn else first
+                part += [
+                    job(kind.together, "placebo", turn, pin=kind.pin)
+                    for kind in KINDS
+                    if known.issuperset(kind.together)
+                    and (kind.pin != "each" or processors.get(device, 1) >= 2)
+                ]
             for degree, rounds in sorted(settings.rounds.items()):
                 for turn in range(rounds):
                     sets = co_runner_sets(names, degree, f"{settings.seed}/{engine}:{device}/{degree}/{turn}")
@@ -99,10 +118,19 @@ def make_job(
     together: Sequence[str],
     purpose: Purpose = "measure",
     position: int = 0,
+    *,
+    pin: Pin | None = None,
 ) -> Job:
     """The job of these workloads, with ``hashes`` of what each executes (`identity`)."""
-    limits = [settings.repeats, settings.limit_s, settings.co_run_s, settings.memory_bytes, settings.seed]
-    parts = [engine, device, [hashes[name] for name in together], purpose, position, limits]
+    repeats, co_run_s = settings.repeats, min(settings.co_run_s, settings.limit_s)
+    if purpose == "cold":
+        repeats = settings.cold
+    if purpose == "placebo":
+        repeats, co_run_s = 5, min(max(PLACEBO_S, co_run_s), 1.0, settings.limit_s)
+    limits = [repeats, settings.limit_s, co_run_s, settings.memory_bytes, settings.seed]
+    parts = [engine, device, [hashes[name] for name in together], purpose, position, limits, RULE]
+    if pin:
+        parts.append(pin)
     return Job(
         id=_digest(json.dumps(parts).encode())[:32],
         device=device,
@@ -110,9 +138,10 @@ def make_job(
         workloads=tuple(together),
         purpose=purpose,
         position=position,
-        repeats=settings.repeats,
+        repeats=repeats,
         limit_s=settings.limit_s,
-        co_run_s=min(settings.co_run_s, settings.limit_s),
+        co_run_s=co_run_s,
+        pin=pin,
     )
 
 

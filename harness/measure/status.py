@@ -18,13 +18,14 @@ STATUS_COLUMNS = [
     Column("observations", "observations", True, "rows, one a workload in a job"),
     Column("failed", "failed", True, "rows without a time"),
     Column("reasons", "reasons", meaning="how many of which status"),
+    Column("unsteady", "unsteady", True, "rows with a time whose executions are not of one steady state"),
     Column("coverage", "workloads seen", meaning="workloads with a time, of all planned"),
 ]
 
 
 def status_rows(dataset: Dataset) -> list[dict[str, Any]]:
     """A row per platform, planned or observed."""
-    table = dataset.observations(["job", "platform", "workload", "status"])
+    table = dataset.observations(["job", "platform", "workload", "status", "unsteady"])
     planned = Counter(job.platform for job in dataset.plan())
     left = Counter(planned)
     done_jobs = set(table["job"].unique().to_pylist())
@@ -46,6 +47,7 @@ def status_rows(dataset: Dataset) -> list[dict[str, Any]]:
                 "observations": len(mine),
                 "failed": failed.total(),
                 "reasons": ", ".join(f"{count} {status}" for status, count in failed.most_common()),
+                "unsteady": len(mine) - mine["unsteady"].null_count,
                 "coverage": f"{seen} of {len(workloads)}",
             }
         )

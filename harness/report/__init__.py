@@ -22,6 +22,7 @@ from harness.report.page import page
 from harness.report.programs import programs
 from harness.report.rows import Rows, load_rows
 from harness.report.slowdowns import slowdowns
+from harness.report.steadiness import steadiness
 from harness.report.worst import worst
 from pitot_core import Pitot
 
@@ -52,7 +53,7 @@ def write_report(
     sections += suffered
     maps += drawn
     said("noise")
-    sections += noise(dataset, rows)
+    sections += steadiness(dataset, rows) + noise(dataset, rows)
     said("accuracy")
     if judged and len(judged.rows):
         sections += accuracy(judged) + worst(rows, judged)

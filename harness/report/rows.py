@@ -20,6 +20,7 @@ Array = NDArray[Any]
 COLUMNS = (
     "job", "purpose", "platform", "workload", "co_runners", "n_co_runners", "status", "reason", "wall_ns_mean",
     "position", "compile_ns", "limit_s", "started_at", "state_before", "state_after", "harness_version", "note",
+    "regime", "unsteady",
 )  # fmt: skip
 SAMPLES = ("samples.list.element.wall_ns", "samples.list.element.covered")
 FEWEST = 5  # with fewer samples no spread is computed
@@ -119,7 +120,9 @@ def load_rows(dataset: Dataset) -> Rows:
     workload, co_runners = _numbers(table["workload"], workloads), _co_runners(table, workloads)
     proper = planned.filter(pc.equal(planned["purpose"], "measure"))
     asked = np.isin(np.arange(len(workloads)), _numbers(pc.list_flatten(proper["workloads"]), workloads))
-    asked[workload[purpose == "measure"]] = asked[co_runners[co_runners >= 0]] = True
+    asked[workload[purpose == "measure"]] = True
+    beside = co_runners[purpose == "measure"]
+    asked[beside[beside >= 0]] = True
     time_ns = pc.fill_null(table["wall_ns_mean"], float("nan"))
     return Rows(
         platforms, workloads, statuses,

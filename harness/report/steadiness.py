@@ -1,0 +1,117 @@
+"""Whether alone and together were measured alike: placebos, observations that are not steady, and old regimes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from harness.dataset.entry_rows import MIXED
+from harness.dataset.store import Dataset
+from harness.measure.placebo import placebo_rows
+from harness.report.listing import Column, folded, percent, sentences, several, table
+from harness.report.markup import Html, Section, join, tag
+from harness.report.rows import Rows
+
+MANY = 0.05  # share of unsteady observations alone from which on the page warns
+LISTED = 200
+
+
+def steadiness(dataset: Dataset, rows: Rows) -> list[Section]:
+    placebos = placebo_rows(dataset)
+    told = _unsteady(rows)
+    warned = [_off(row) for row in placebos if row["verdict"]] + _many(rows, told) + _mixed(rows)
+    note = (
+        "Placebos are workloads whose slowdown is known before it is measured: beside one that sleeps nothing slows "
+        "down, two that compute on one processor take twice their time. Intervals are of 95 %. An observation is "
+        "unsteady where its times drift, change at once, or are of two kinds: its mean is then one of several truths."
+    )
+    columns = [
+        Column("platform"), Column("placebo"), Column("time over time alone", "ratio"), Column("from", "ratio"),
+        Column("to", "ratio"), Column("truth", "ratio"), Column("pairs", "count"),
+    ]  # fmt: skip
+    keys = ("platform", "placebo", "ratio", "low", "high", "truth", "pairs")
+    body = [[row[key] for key in keys] for row in placebos]
+    content = join(
+        sentences(warned, "warnings") or (tag("p", "Nothing is off.", class_="good") if placebos else None),
+        table(columns, body, "Placebos by platform"),
+        _counts(rows, told),
+        _listed(rows, told),
+    )
+    off = sum(bool(row["verdict"]) for row in placebos)
+    gist = f"{off} of {len(placebos)} placebos are off, {several(len(told), 'observation')} unsteady."
+    empty = "No placebo was measured here, and nothing tells whether observations are steady."
+    if not (placebos or told or warned):
+        content, gist = Html(""), ""
+    return [Section("steadiness", "Placebos and steadiness", note, content, empty, gist)]
+
+
+def _off(row: dict[str, Any]) -> str:
+    interval = f"{row['low']:.2f} to {row['high']:.2f}"
+    where = f"{row['platform']}: {row['placebo']} {row['ratio']:.2f}× ({interval}) where {row['truth']:.2f}× is true"
+    return f"{where}; look for {row['verdict']}."
+
+
+def _unsteady(rows: Rows) -> dict[int, str]:
+    """What was said of each finished observation of the plan proper that is not steady, by its row."""
+    said = rows.table["unsteady"].to_pylist()
+    return {int(at): said[at] for at in np.flatnonzero(rows.measured) if said[at]}
+
+
+def _by_platform(rows: Rows, told: dict[int, str]) -> list[tuple[str, int, int, int, int]]:
+    """Name, then unsteady and finished observations alone, and the same together."""
+    counted = Counter((int(rows.platform[at]), bool(rows.n_co_runners[at])) for at in told)
+    whole = Counter(
+        (int(p), bool(n))
+        for p, n in zip(rows.platform[rows.measured], rows.n_co_runners[rows.measured], strict=True)
+    )
+    return [
+        (name, counted[p, False], whole[p, False], counted[p, True], whole[p, True])
+        for p, name in enumerate(rows.platforms)
+        if whole[p, False] + whole[p, True]
+    ]
+
+
+def _counts(rows: Rows, told: dict[int, str]) -> Html:
+    columns = [
+        Column("platform"), Column("unsteady alone", "count"), Column("of", "count"),
+        Column("unsteady together", "count"), Column("of all", "count"),
+    ]  # fmt: skip
+    return table(columns, _by_platform(rows, told), "Unsteady observations by platform") if told else Html("")
+
+
+def _listed(rows: Rows, told: dict[int, str]) -> Html:
+    columns = [Column("platform"), Column("workload"), Column("beside", "count"), Column("what its times do")]
+    body = [
+        (
+            rows.platforms[rows.platform[at]],
+            rows.workloads[rows.workload[at]],
+            int(rows.n_co_runners[at]),
+            said,
+        )
+        for at, said in list(told.items())[:LISTED]
+    ]
+    title = "Unsteady observations" + (f" (the first {LISTED})" if len(told) > LISTED else "")
+    return folded(title, table(columns, body, title, wide=(3,))) if body else Html("")
+
+
+def _many(rows: Rows, told: dict[int, str]) -> list[str]:
+    return [
+        f"{name}: {unsteady} of {of} observations alone are unsteady ({percent(unsteady / of)}): other work on the "
+        "device, a clock that changes, or an engine that goes on compiling; see the list below."
+        for name, unsteady, of, _, _ in _by_platform(rows, told)
+        if of and unsteady / of > MANY and unsteady > 2
+    ]
+
+
+def _mixed(rows: Rows) -> list[str]:
+    """Told once for all such rows: they can be used, but not for what depends on a few percent."""
+    old = np.asarray(rows.table["regime"].to_pylist(), object)[rows.measured] == MIXED
+    if not old.any():
+        return []
+    return [
+        f"{np.count_nonzero(old):,} of {len(old):,} finished observations were measured by the rule of before version "
+        "2 (regime mixed): alone they hold executions to warm up, together they do not, so that slowdowns of short "
+        "workloads come out too small, below 1 even; collect them again to compare alone with together."
+    ]
