@@ -39,7 +39,20 @@ ONLY_PARSED = {
 }
 # What is added to a line so that it ends within seconds.
 CUT = {
-    "collect": ["--degrees", "2", "--repeats", "2", "--co-run", "0.02", "--limit", "1", "--anchors", "0"],
+    "collect": [
+        "--degrees",
+        "2",
+        "--repeats",
+        "2",
+        "--co-run",
+        "0.02",
+        "--limit",
+        "1",
+        "--anchors",
+        "0",
+        "--placebos",
+        "0",
+    ],
     "train": ["--calibration-share", "0.4"],
     "evaluate": ["--replicates", "1", "--method", "start-up", "--no-plots"],
 }

@@ -25,7 +25,20 @@ pytestmark = pytest.mark.skipif(
 
 ZIG_CACHE = os.environ.get("ZIG_GLOBAL_CACHE_DIR", str(Path("~/.cache/zig").expanduser()))  # saves a minute
 SOME = ["-s", "polybench/mini/g*", "-s", "own", "-e", "wasmtime-j", "-e", "wasmtime-p"]
-SHORT = ["--degrees", "2", "--repeats", "2", "--co-run", "0.02", "--limit", "1", "--anchors", "0"]
+SHORT = [
+    "--degrees",
+    "2",
+    "--repeats",
+    "2",
+    "--co-run",
+    "0.02",
+    "--limit",
+    "1",
+    "--anchors",
+    "0",
+    "--placebos",
+    "0",
+]
 OWN = '(module (memory (export "memory") 1) (func (export "_start") (drop (i32.add (i32.const 1) (i32.const 2)))))'
 
 

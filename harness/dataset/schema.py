@@ -169,7 +169,7 @@ OBSERVATION_FIELDS = [
         "pin",
         _TEXT,
         "`one`: all members of the job were held to one processor; `each`: each to one of its own",
-        "where they were not, as in most jobs",
+        f"{_IMPORTED}, or where they were not, as in most jobs",
     ),
     Field("started_at", pa.timestamp("us", tz="UTC"), "by the device's clock, UTC", _IMPORTED),
     Field("state_before", _STATE, "the device before the job: the fields below", _IMPORTED),

@@ -96,7 +96,7 @@ def run_collection(
             raise HarnessError("no device has any engine; see `harness devices` for what to install.")
         processors = {d.device.name: d.processors for d in reached}
         plan = make_plan(platforms, workloads, startup, request.settings, takes, placebos, processors)
-        if not request.suites and (told := left_out(w for w in known.values() if w.suite != SUITE)):
+        if not request.suites and (told := left_out(known.values())):
             console.print(told, soft_wrap=True)
         for engine in engines:
             if not_taken := sum(not engine.takes(workload) for workload in workloads):
@@ -188,6 +188,8 @@ def left_out(workloads: Iterable[Workload]) -> str:
     """What a collection that names no suite leaves out, and how it is included; empty where nothing is left out."""
     groups: Counter[tuple[str, str]] = Counter()
     for one in workloads:
+        if one.suite == SUITE:
+            continue  # they are in every collection
         if one.optional:
             groups[one.suite, "optional"] += 1
         elif one.heavy:

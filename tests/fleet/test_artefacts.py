@@ -157,6 +157,7 @@ def test_a_workload_that_cannot_be_compiled_is_a_row_and_the_others_go_on(
     monkeypatch.setattr(WasmtimeMaker, "make", some)
     ran = harness(
         "collect", "-o", tmp_path / "d", "--devices-file", devices, "--engine", "wasmtime-a", "--anchors", 0,
+        "--placebos", 0,
         "--suite", "polybench/mini/trisolv", "--suite", "polybench/mini/gemm", "--repeats", 2, "--limit", 2,
         "--degrees", "2",
     )  # fmt: skip

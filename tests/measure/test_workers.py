@@ -20,7 +20,8 @@ from tests.conftest import ROOT
 KERNELS = ["polybench/mini/gemm", "polybench/mini/atax", "polybench/mini/trisolv", "polybench/mini/mvt"]
 PLAN = [
     *(word for kernel in KERNELS for word in ("-s", kernel)), "--degrees", "2,3", "--repeats", "5", "--limit", "2",
-    "--co-run", "0.1", "--anchors", "1", "-e", "wasmtime-j", "-e", "wasmtime-a", "-e", "wasmtime-p",
+    "--co-run", "0.1", "--anchors", "1", "--placebos", "0",
+    "-e", "wasmtime-j", "-e", "wasmtime-a", "-e", "wasmtime-p",
 ]  # fmt: skip
 
 

@@ -288,7 +288,7 @@ def test_the_ten_worst_predictions_are_the_furthest_off_and_each_has_a_cause(pag
 def test_the_top_says_in_short_what_the_sections_come_to(page: str) -> None:
     [short] = re.findall(r'<ul class="short">(.*?)</ul>', page.replace("\u00a0", " "), re.S)
     told = dict(re.findall(r'<li><a href="#([a-z-]+)">[^<]*</a>: (.*?)</li>', short))
-    assert list(told) == ["coverage", "slowdowns", "noise", "accuracy", "failures"]
+    assert list(told) == ["coverage", "slowdowns", "steadiness", "noise", "accuracy", "failures"]
     assert told["coverage"] == "of 64 fields platform × workload 56 measured, 8 beside others only."
     assert (told["noise"], told["failures"]) == ("3 warnings.", "2 timeout, 2 trap.")
     assert re.match(r"MAPE \d\.\d % alone, MAPE \d\.\d % beside 1; ", told["accuracy"])
