@@ -16,12 +16,12 @@ from pitot_core.settings import Settings
 from pitot_core.splits import folds
 from pitot_core.tables.equation import Equation
 from pitot_core.tables.rows import Rows
-from pitot_core.tables.stages import solve_stages
+from pitot_core.tables.stages import solve_stages, solve_without
 from pitot_core.tables.sweeps import Sweeps
 
 Array = NDArray[Any]
 FOLDS = 5
-SWEEPS = 2
+SPARSE = 0.5  # rows per cell below which a fold has a say in who behaves alike
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,10 @@ def left_out_fits(
     """A fit without each fold, and the fold (N,) of every row.
 
     `anew` solves each from nothing: baseline, behaviour and all. Otherwise it starts from the tables of all rows and
-    keeps their baseline and kernels, which a fifth of the rows hardly moves. Folds are worked at side by side; the
-    result is the same on any number of threads.
+    keeps their baseline (see `stages.solve_without`). Folds are worked at side by side; the result is the same on any
+    number of threads.
     """
+    sparse = len(rows) < SPARSE * sweeps.shape[0] * sweeps.shape[1]
     fold = folds(rows, FOLDS, by=settings.split_by, seed=settings.seed)
     shape = sweeps.shape
 
@@ -79,7 +80,7 @@ def left_out_fits(
             solve_stages(twin, merged, base, kernels)
         else:
             base, twin = baseline, sweeps.copy()
-            twin.run(twin.start(merged, base), SWEEPS)
+            solve_without(twin, twin.start(merged, base), kernels, sparse=sparse)
         work, suffers, presses = twin.values()
         return Equation(base.table() + work, suffers, presses, sweeps.slope)
 

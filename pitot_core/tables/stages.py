@@ -40,6 +40,22 @@ def solve_stages(
     return residuals
 
 
+def solve_without(
+    sweeps: Sweeps, residuals: list[Residual], kernels: tuple[Array, Array], *, sparse: bool
+) -> None:
+    """From tables that have seen further rows to those that have not: behaviour is learned again without them.
+
+    Where rows are sparse, what behaves alike is first forgotten altogether, for it would remember single rows.
+    """
+    if sparse:
+        know_features(sweeps, kernels)
+        sweeps.run(residuals, 1)
+        know_behaviour(sweeps, kernels)
+    sweeps.run(residuals, 2)
+    know_behaviour(sweeps, kernels)
+    sweeps.run(residuals, 2)
+
+
 def know_features(sweeps: Sweeps, kernels: tuple[Array, Array]) -> None:
     """The priors of the first stage, from the kernels of features (P, P) and (W, W)."""
     hyper, (platform, workload) = sweeps.hyper, kernels
