@@ -103,7 +103,7 @@ class Bounds:
                 some = mask[these]
                 own = self.newcomers[side][n].bound(asked[some], eps, method)
                 bound[these[some]] = np.maximum(bound[these[some]], own)
-        return np.maximum(bound, rows.point)
+        return np.maximum(bound, completion.log_ns(queries))
 
     @property
     def calibrated(self) -> Iterable[int]:
@@ -155,7 +155,7 @@ class Bounds:
     def _located(self, completion: Completion, queries: Queries) -> Located:
         spread = self.spread(queries, completion.deviation(queries)) if self.candidates.scales else None
         device = self.devices[queries.platform]
-        return Located(completion.log_ns(queries), device, spread, completion.quantiles(queries))
+        return Located(completion.judged_ns(queries), device, spread, completion.quantiles(queries))
 
 
 def _cross_fitted(left_out: LeftOut, sizes: tuple[int, int], settings: Settings) -> Array:

@@ -82,11 +82,18 @@ class Completion(Protocol):
         settings: Settings,
         options: Any,
         progress: Progress | None,
+        further: Observations | None = None,
     ) -> tuple[Self, LeftOut]:
-        """Learn from usable rows; with predictions of the rows (or of some) by parts that had not seen them."""
+        """Learn from usable rows; with predictions of the rows (or of some) by parts that had not seen them.
+
+        Calibration rows are `further` rows: `log_ns` may learn from them, `judged_ns` must not.
+        """
 
     def log_ns(self, queries: Queries) -> NDArray[np.float64]:
         """(M,) log Ĉ in ln ns."""
+
+    def judged_ns(self, queries: Queries) -> NDArray[np.float64]:
+        """(M,) log Ĉ in ln ns by a fit that has not seen the further rows: bounds are measured from here."""
 
     def quantiles(self, queries: Queries) -> NDArray[np.float64] | None:
         """(Q, M) quantiles of log C* at `levels`, in ln ns; None without quantile heads."""

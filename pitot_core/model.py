@@ -93,8 +93,9 @@ class Pitot(Estimator):
     ) -> Self:
         """Learn from observations, or from a table or frame of them (see `Observations.named`).
 
-        Calibration rows choose nothing: they are taken off first (`calibration_share`, by job) unless given. Where rows
-        are few (`Settings.calibration`) none are taken off, and bounds come from cross-validation (CV+).
+        Calibration rows choose nothing: they are taken off first (`calibration_share`, by job) unless given. With
+        tables, predictions learn from them too, once bounds are made without. Where rows are few
+        (`Settings.calibration`) none are taken off, and bounds come from cross-validation (CV+).
         Raises ObservationsError when there is nothing to train on, UnknownEntity for rows outside the tables.
         """
         settings = self.settings
@@ -117,7 +118,7 @@ class Pitot(Estimator):
                 observations = joined(observations, calibration[calibration.censored])
                 calibration = calibration[calibration.measured]
         observations = kind.usable(observations, self.options)
-        completion, left_out = kind.fit(observations, features, settings, self.options, progress)
+        completion, left_out = kind.fit(observations, features, settings, self.options, progress, calibration)
         self.bounds = Bounds.fit(completion, left_out, calibration, features, settings)
         self.features, self.completion, self.known = features, completion, Known.of(observations, features)
         self.calibration_rows = left_out.rows if calibration is None else calibration

@@ -81,8 +81,7 @@ def left_out_fits(
         else:
             base, twin = baseline, sweeps.copy()
             solve_without(twin, twin.start(merged, base), kernels, sparse=sparse)
-        work, suffers, presses = twin.values()
-        return Equation(base.table() + work, suffers, presses, sweeps.slope)
+        return twin.equation(base)
 
     found = []
     with ThreadPoolExecutor(settings.threads) as pool:

@@ -34,9 +34,10 @@ class Solution:
     baseline                   log C̄
     work (P, W)                F
     suffers, presses (s, P, W) S and G of each type
-    deviations (1+2s, P, W)    posterior standard deviation of F, each S and each G
+    deviations (1+2s, P, W)    posterior standard deviation of F, each S and each G, without the rows that calibrate
     sums                       what all rows say of each table, for further rows
-    without                    fits without a fold each, where rows are few
+    without                    the fits without a fold each, where rows are few; or else the one without the rows that
+                               calibrate
     """
 
     options: TableOptions

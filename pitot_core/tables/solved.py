@@ -18,7 +18,7 @@ from pitot_core.baseline import Baseline
 from pitot_core.completion import LeftOut, State
 from pitot_core.features import Features
 from pitot_core.known import Known
-from pitot_core.observations import Observations, Queries
+from pitot_core.observations import Observations, Queries, joined
 from pitot_core.settings import Settings
 from pitot_core.steps import Progress, Step, one_blas_thread
 from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
@@ -26,7 +26,7 @@ from pitot_core.tables.kernels import prior_kernels
 from pitot_core.tables.left_out import FOLDS, Parts, left_out_fits
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solution import Solution
-from pitot_core.tables.stages import STAGES, solve_stages
+from pitot_core.tables.stages import STAGES, solve_stages, solve_with
 from pitot_core.tables.sweeps import Sweeps
 from pitot_core.tables.update import updated
 
@@ -58,8 +58,9 @@ class Tables:
         settings: Settings,
         options: TableOptions,
         progress: Progress | None,
+        further: Observations | None = None,
     ) -> tuple[Self, LeftOut]:
-        """Solve all rows, then predict each fifth of them from the others."""
+        """Solve all rows, predict each fifth of them from the others, and then solve again with further rows."""
         hyper = Hyperparameters()
         shape = len(features.platforms), len(features.workloads)
         total = sum(STAGES) + FOLDS
@@ -77,33 +78,37 @@ class Tables:
             baseline = Baseline.fit(rows, *shape)
             sweeps = Sweeps(shape, options.interference_types, options.negative_slope, hyper)
             residuals = solve_stages(sweeps, Rows.of(rows, *shape), baseline, kernels, tell=tell)
-            sweeps.weigh(residuals, noisy=True)
-            sums = sweeps.sums(residuals)
             few = settings.crosses(len(rows), True)
             fits, fold = left_out_fits(rows, sweeps, baseline, kernels, settings, tell, anew=few)
+            sweeps.weigh(residuals, noisy=True)
+            sums = sweeps.sums(residuals)
+            deviations, judged = sweeps.deviations(sums), sweeps.equation(baseline)
+            weights = sweeps.weight(rows, rows.log_ns - judged(rows))
             parts = Parts.of(fits) if few else Parts.none(options.interference_types, shape)
+            if further is not None and len(further):
+                parts = Parts.of([judged])
+                residuals = sweeps.start(Rows.of(joined(rows, further), *shape), baseline)
+                solve_with(sweeps, residuals, kernels)
+                sweeps.weigh(residuals, noisy=True)
+                sums = sweeps.sums(residuals)
             made = Solution(
-                options,
-                hyper,
-                shape,
-                rows[:0],
-                baseline,
-                *sweeps.values(),
-                sweeps.deviations(sums),
-                sums,
-                parts,
-            )
-            judged = rows.measured
-            rows, fold = rows[judged], fold[judged]
+                options, hyper, shape, rows[:0], baseline, *sweeps.values(), deviations, sums, parts
+            )  # fmt: skip
             left_out = np.empty(len(rows))
-            for part, fitted in enumerate(fits):
-                left_out[fold == part] = fitted(rows[fold == part])
-            own = sweeps.weight(rows, rows.log_ns - made.log_ns(rows))
-        return cls(made), LeftOut(rows, left_out, None, fold, made.deviation(rows, own))
+            for part, fit in enumerate(fits):
+                left_out[fold == part] = fit(rows[fold == part])
+        own, seen = made.deviation(rows, weights), rows.measured
+        return cls(made), LeftOut(rows[seen], left_out[seen], None, fold[seen], own[seen])
 
     def log_ns(self, queries: Queries) -> NDArray[np.float64]:
         """(M,) log Ĉ in ln ns."""
         return self.solution.log_ns(queries)
+
+    def judged_ns(self, queries: Queries) -> NDArray[np.float64]:
+        """(M,) log Ĉ in ln ns by the fit without the further rows, where there were such."""
+        if len(self.solution.without) == 1:
+            return np.asarray(self.by_part(queries)[0])
+        return self.log_ns(queries)
 
     def quantiles(self, queries: Queries) -> None:
         """None: the tables have no quantile heads."""
@@ -114,7 +119,7 @@ class Tables:
 
     @property
     def parts(self) -> int:
-        return len(self.solution.without)
+        return len(self.solution.without) if len(self.solution.without) > 1 else 0
 
     def by_part(self, queries: Queries) -> NDArray[np.float64]:
         """(K, M) log Ĉ of the fits without a fold, in ln ns."""

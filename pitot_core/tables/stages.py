@@ -56,6 +56,14 @@ def solve_without(
     sweeps.run(residuals, 2)
 
 
+def solve_with(sweeps: Sweeps, residuals: list[Residual], kernels: tuple[Array, Array]) -> None:
+    """From tables that have seen some of the rows to those that have seen all."""
+    sweeps.run(residuals, 1)
+    for _ in range(2):
+        know_behaviour(sweeps, kernels)
+        sweeps.run(residuals, 2)
+
+
 def know_features(sweeps: Sweeps, kernels: tuple[Array, Array]) -> None:
     """The priors of the first stage, from the kernels of features (P, P) and (W, W)."""
     hyper, (platform, workload) = sweeps.hyper, kernels

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from pitot_core.baseline import Baseline
 from pitot_core.observations import Observations
+from pitot_core.tables.equation import Equation
 from pitot_core.tables.hyperparameters import Hyperparameters
 from pitot_core.tables.rows import Group, Rows
 from pitot_core.tables.solve import FLOAT, Table
@@ -56,7 +57,6 @@ class Residual:
     e: Array
     load: list[Array]
     weight: Array
-    noise: Array
 
 
 class Sweeps:
@@ -75,17 +75,14 @@ class Sweeps:
 
     def start(self, rows: Rows, baseline: Baseline) -> list[Residual]:
         """What the tables leave of each row."""
-        base = baseline.table().ravel()
+        base = baseline.table().ravel() + self.work.f.ravel()
         found = []
         for group in rows.groups:
-            e = group.log_ns - base[group.cell] - self.work.f.ravel()[group.cell]
-            load = []
-            if len(group.beside):
-                load = [self._load(group, t) for t in range(self.types)]
-                for t in range(self.active):
-                    e -= self.suffers[t].f.ravel()[group.cell] * self._alpha(load[t])
-            ones = np.ones(len(group))
-            found.append(Residual(group, e, load, ones, ones))
+            e = group.log_ns - base[group.cell]
+            load = [self._load(group, t) for t in range(self.types)] if len(group.beside) else []
+            for t in range(self.active if load else 0):
+                e -= self.suffers[t].f.ravel()[group.cell] * self._alpha(load[t])
+            found.append(Residual(group, e, load, np.ones(len(group))))
         return found
 
     def weigh(self, residuals: list[Residual], *, noisy: bool, blind: bool = False) -> None:
@@ -96,7 +93,7 @@ class Sweeps:
         for beside in (False, True):
             some = [r for r in residuals if bool(len(r.group.beside)) == beside]
             if noisy and some:
-                self.loudness[int(beside)] = self._loudness(some, self.shape[1]) ** self.hyper.quiet
+                self.loudness[int(beside)] = self._loudness(some) ** self.hyper.quiet
             for r in some:
                 e = np.full_like(r.e, BLIND * self.hyper.scale) if blind else r.e
                 r.weight = r.group.count * self._weight(r.group.cell // self.shape[1], beside, e)
@@ -115,9 +112,9 @@ class Sweeps:
         loud = variance * self.loudness[int(beside)][platform]
         return np.asarray(1.0 / (loud * np.sqrt(1.0 + (e / self.hyper.scale) ** 2)))
 
-    def _loudness(self, some: list[Residual], n_workloads: int) -> Array:
+    def _loudness(self, some: list[Residual]) -> Array:
         """(P,) mean residual of each platform's rows over that of all, held to 1 where rows are few."""
-        n = self.shape[0]
+        n, n_workloads = self.shape
         total, count = np.zeros(n), np.zeros(n)
         for r in some:
             platform = r.group.cell // n_workloads
@@ -125,10 +122,8 @@ class Sweeps:
             total += np.bincount(platform, (np.abs(r.e) + RESIDUAL_FLOOR) * seen, n)
             count += np.bincount(platform, seen, n)
         mean = total.sum() / max(count.sum(), 1.0)
-        if mean <= 0.0:
-            return np.ones(n)
         held = (total + ROWS_TO_KNOW_A_PLATFORM * mean) / (count + ROWS_TO_KNOW_A_PLATFORM)
-        return np.asarray(held / mean)
+        return np.asarray(held / mean if mean > 0.0 else np.ones(n))
 
     # Solving
 
@@ -266,6 +261,11 @@ class Sweeps:
         )
         return self.work.f, suffers, presses
 
+    def equation(self, baseline: Baseline) -> Equation:
+        """What the tables answer."""
+        work, suffers, presses = self.values()
+        return Equation(baseline.table() + work, suffers, presses, self.slope)
+
     def deviations(self, sums: Sums) -> Array:
         """(1 + 2s, P, W) posterior standard deviations."""
         found = [np.sqrt(t.variance(p)) for t, p in zip(self.tables, sums.precision, strict=True)]
@@ -273,7 +273,6 @@ class Sweeps:
 
     @property
     def tables(self) -> list[Table]:
-        """F, then S and G of each type."""
         return [self.work, *self.suffers, *self.presses]
 
     def copy(self) -> Sweeps:

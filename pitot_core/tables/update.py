@@ -91,7 +91,10 @@ def _grown(tables: Solution, n_platforms: int, n_workloads: int) -> Solution:
 
 
 def _solved_again(tables: Solution, rows: Observations, kernels: tuple[Array, Array]) -> Solution:
-    """Further rows of what is known, added to the sums of those before; the baseline stays."""
+    """Further rows of what is known, added to the sums of those before; the baseline stays.
+
+    Bounds stay where they were calibrated, on predictions without these rows: so do `without` and `deviations`.
+    """
     options, hyper = tables.options, tables.hyper
     sweeps = Sweeps(tables.shape, options.interference_types, options.negative_slope, hyper)
     sweeps.place(tables.work, tables.suffers, tables.presses)
@@ -101,8 +104,7 @@ def _solved_again(tables: Solution, rows: Observations, kernels: tuple[Array, Ar
     sweeps.run(residuals, AGAIN_SWEEPS, noisy=False)
     sums = sweeps.sums(residuals)
     work, suffers, presses = sweeps.values()
-    deviations = sweeps.deviations(sums)
-    return replace(tables, work=work, suffers=suffers, presses=presses, deviations=deviations, sums=sums)
+    return replace(tables, work=work, suffers=suffers, presses=presses, sums=sums)
 
 
 def _side(tables: Solution, side: str, known: Known, judging: Known, kernels: tuple[Array, Array]) -> Side:

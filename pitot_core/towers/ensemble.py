@@ -63,8 +63,9 @@ class Towers:
         settings: Settings,
         options: TowerOptions,
         progress: Progress | None,
+        further: Observations | None = None,
     ) -> tuple[Self, LeftOut]:
-        """Train the members. A row left out is predicted by a member that was not trained on it."""
+        """Train the members, without further rows. A row left out is predicted by a member that has not seen it."""
         fold = folds(rows, options.folds, by=settings.split_by, seed=settings.seed)
         baselines = _baselines(rows, features, fold, options)
         sized = options.sized(len(rows))
@@ -88,6 +89,10 @@ class Towers:
     def log_ns(self, queries: Queries) -> NDArray[np.float64]:
         """(M,) log Ĉ in ln ns, averaged over the members."""
         return self.point.forecast(queries)[:, self._head]
+
+    def judged_ns(self, queries: Queries) -> NDArray[np.float64]:
+        """The same: towers learn nothing from calibration rows."""
+        return self.log_ns(queries)
 
     def quantiles(self, queries: Queries) -> NDArray[np.float64] | None:
         """(Q, M) quantiles of log C* in ln ns, or None without heads."""
