@@ -14,6 +14,7 @@ from harness.engines import ENGINES
 from harness.fleet import session
 from harness.fleet.devices import load_devices
 from harness.fleet.reach import reach_all
+from harness.measure import workers
 from harness.measure.plan import Plan, make_plan
 from harness.measure.stop import Stop
 from harness.measure.workers import collect
@@ -22,23 +23,36 @@ from tests.devices import FAKE
 
 SETTINGS = Settings(repeats=3, limit_s=2.0, co_run_s=0.06, rounds={2: 1, 3: 1, 4: 1}, anchors=1)
 WORKLOADS = 27
+TRAPS, CRASHES = "fake/small/w3", "fake/small/w5"  # the two that fail by themselves, each time
 
 
-def make_workloads(folder: Path) -> list[Workload]:
-    """The first is the start-up; times from 1 to 30 ms, the same on every call."""
-    draw, made = random.Random(3), []
+def sleeps_s() -> list[float]:
+    """How long an execution of each workload takes: 1 to 30 ms, the same on every call."""
+    draw = random.Random(3)
+    return [draw.uniform(0.001, 0.03) for _ in range(WORKLOADS + 1)]
+
+
+def make_workloads(folder: Path, count: int = WORKLOADS, failing: bool = False) -> list[Workload]:
+    """The first is the start-up."""
+    made = []
     folder.mkdir(exist_ok=True)
-    for number in range(WORKLOADS + 1):
+    for number, sleep_s in enumerate(sleeps_s()[: count + 1]):
+        name = f"fake/small/w{number}"
+        script: dict[str, object] = {"sleep_s": sleep_s, "log": "runs.log", "number": number}
+        if failing and name == TRAPS:
+            script["trap"] = "unreachable"
+        if failing and name == CRASHES:
+            script["die"] = "signal"
         module = folder / f"w{number}"
-        module.write_text(
-            json.dumps({"sleep_s": draw.uniform(0.001, 0.03), "log": "runs.log", "number": number})
-        )
-        made.append(Workload(f"fake/small/w{number}", "fake", module, (f"w{number}",)))
+        module.write_text(json.dumps(script))
+        made.append(Workload(name, "fake", module, (f"w{number}",)))
     return made
 
 
-def make_storm_plan(folder: Path, devices: list[str]) -> tuple[Plan, list[Workload]]:
-    startup, *workloads = make_workloads(folder)
+def make_storm_plan(
+    folder: Path, devices: list[str], count: int = WORKLOADS, failing: bool = False
+) -> tuple[Plan, list[Workload]]:
+    startup, *workloads = make_workloads(folder, count, failing)
     return make_plan([("fake", name) for name in devices], workloads, startup, SETTINGS), [
         startup,
         *workloads,
@@ -57,19 +71,27 @@ class Log:
 
 
 def main() -> int:
-    root, devices_file = Path(sys.argv[1]), Path(sys.argv[2])
+    root, devices_file, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     ENGINES.clear()
     ENGINES["fake"] = FAKE
     session.PING_EVERY_S, session.SILENT_S = 0.3, 2.0
+    workers.PATIENCE_S = 4.0
     devices = load_devices(devices_file)
-    plan, workloads = make_storm_plan(root.parent / "modules", list(devices))
+    plan, workloads = make_storm_plan(devices_file.parent / "modules", list(devices), count, failing=True)
     reached, failed = reach_all(list(devices.values()), Log().said)
     for error in failed:
         print(error, flush=True)
-    dataset = Dataset.open_or_create(root)
-    with dataset.locked():
-        dataset.begin(plan.settings, "test", plan.jobs)
-        outcome = collect(dataset, plan, reached, workloads, Log(), Stop())
+    try:
+        dataset = Dataset.open_or_create(root)
+        with dataset.locked():
+            dataset.begin(plan.settings, "test", plan.jobs)
+            outcome = collect(dataset, plan, reached, workloads, Log(), Stop())
+    except OSError as error:  # as the command line does
+        print(f"harness: {error}", flush=True)
+        return 1
+    finally:
+        for device in reached:
+            device.session.close()
     print(f"left {outcome.left}, set aside {outcome.set_aside}", flush=True)
     return 1 if outcome.left or failed else 0
 
