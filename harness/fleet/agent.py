@@ -1294,7 +1294,6 @@ class Agent:
                     self.loop(members, job)
         finally:
             end_ns = now_ns()
-            self.watch.look()
             self.end(members)
         summarise(members, end_ns, job)
         return members
@@ -1327,6 +1326,7 @@ class Agent:
         self.selector.register(members[-1].from_runner, selectors.EVENT_READ, members[-1])
 
     def end(self, members: List[Member]) -> None:
+        self.watch.look()
         for member in members:
             if member.from_runner in self.selector.get_map():
                 self.selector.unregister(member.from_runner)
@@ -1358,8 +1358,12 @@ class Agent:
         try:
             try:
                 self.expect(member, "started", START_LIMIT_NS, "starting its engine")
-            except Failure as failure:
-                raise Failure("crash", failure.reason) from failure
+            except (
+                Failure
+            ) as failure:  # it started when it was detected, and of the module it knows nothing yet
+                raise Failure(
+                    failure.status if failure.status == "crash" else "device_unfit", failure.reason
+                ) from failure
             member.tell(
                 cmd="load", module=str(self.files.stored(member.spec["module"])), argv=member.spec["argv"], stdin=stdin,
                 preopens=preopens, artefacts=str(self.files.root / "artefacts"), version=job["engine"]["version"],

@@ -77,7 +77,7 @@ class Worker:
         self.failures, self.failing_since = 0, 0.0  # in a row
         self.kept = 0
         self.kept_when_failed: dict[str, int] = {}
-        self.set_aside = ""
+        self.given_up, self.set_aside = False, ""
         self.crash: Exception | None = None
 
     def work(self) -> None:
@@ -91,11 +91,14 @@ class Worker:
             self._hang_up()
 
     def _work(self) -> None:
-        while self.left and not self.stop.asked.is_set():
+        while not self.stop.asked.is_set() and not self.given_up:
             job: Job | None = None
             try:
                 session = self._connected()
-                if not self.left or not self.stop.take_job():
+                if not self.left:
+                    session.state()  # when it answers this, it has forgotten what was finished
+                    return
+                if not self.stop.take_job():
                     return
                 job = self.left[0]
                 result = self._run(session, job)
@@ -214,10 +217,8 @@ class Worker:
                 if others_done:
                     self.failures = 0
                     return
-        if gives_up and self.left:
-            self.set_aside = reason
-            self.left, left = deque(), self.left
-            self.unfit += left
+        if gives_up:
+            self.given_up, self.set_aside = True, reason if self.left else ""
             return
         self.stop.asked.wait(min(LONGEST_WAIT_S, 0.2 * 2**self.failures))
 

@@ -48,7 +48,7 @@ def started(agent: Session, script: dict[str, object], **changes: object) -> lis
     push(agent, module)
     agent._send(op="run", dataset="d", job=job_spec(spec, **changes))
     wait_for(lambda: children(agent._transport.pid))
-    time.sleep(0.3)  # until it executes
+    time.sleep(0.5)  # until it executes
     return children(agent._transport.pid)
 
 
@@ -193,13 +193,13 @@ def test_a_damaged_file_is_found_and_removed_and_sent_again(where: str, left: by
     spec, module = member("w", {"read": "in"}, files={"in": (digest := sha256(content))})
     with session(tmp_path) as agent:
         push(agent, content)
-        assert run(agent, (spec, module)).members[0].status == "ok"
+        assert run(agent, (spec, module), limit_ns=9000 * MS).members[0].status == "ok"
         [path] = tmp_path.glob(where.format(module=spec["module"], input=digest))
         path.write_bytes(left)
         assert f"its copy of {path} was damaged" in cause(run(agent, (spec, module)))
         agent.forget()  # as the controller does
         push(agent, content)
-        assert run(agent, (spec, module)).members[0].status == "ok"
+        assert run(agent, (spec, module), limit_ns=9000 * MS).members[0].status == "ok"
 
 
 def test_a_file_that_was_damaged_while_nobody_looked_is_asked_for_again(tmp_path: Path) -> None:

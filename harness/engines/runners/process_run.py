@@ -9,6 +9,7 @@ what this runner itself takes, since the kernel counts from before the exec.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -27,6 +28,17 @@ import spawned  # type: ignore[import-not-found,unused-ignore]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENGINE_BYTES = 512 << 20  # what an engine may take beside the module's memory
+OF_THE_PROGRAM = (
+    errno.EACCES,
+    errno.ENOEXEC,
+    errno.EPERM,
+    errno.E2BIG,
+)  # why it, and no other, cannot be started
+# What a program brings on itself; by any other signal somebody else ends it, or the kernel for want of memory.
+OWN_SIGNALS = (
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS,
+    signal.SIGXFSZ, signal.SIGPIPE,
+)  # fmt: skip
 
 
 class Died(Exception):
@@ -99,7 +111,7 @@ class Process:
     def spawned(self, command: list[str], stdin: str) -> Any:
         program = shutil.which(command[0])
         if not program:
-            raise runner.Fail("no %s on this device" % command[0])
+            raise runner.Unfit("no %s on this device" % command[0])
         return spawned.Spawned(os.path.abspath(program), command, self.environment, stdin)
 
     def compile(self, command: list[str]) -> tuple[bool, str, int]:
@@ -114,7 +126,8 @@ class Process:
         try:
             return int(what.run(files))
         except OSError as error:
-            raise runner.Fail("%s cannot be started: %s" % (what.command[0], error.strerror)) from error
+            kind = runner.Fail if error.errno in OF_THE_PROGRAM else runner.Unfit
+            raise kind("%s cannot be started: %s" % (what.command[0], error.strerror)) from error
 
     def ready(self) -> None:
         """Its input from the beginning, and its output empty."""
@@ -151,9 +164,11 @@ class Process:
             if refused:
                 raise runner.Fail(" ".join(refused.group(refused.re.groups and 1).split()))
         if by_signal:
-            number = os.WTERMSIG(status)  # real-time signals have no name
-            name = next((known.name for known in signal.Signals if known == number), "signal %d" % number)
-            raise Died("%s was killed by %s: %s" % (self.engine.command[0], name, spawned.last_line(words)))
+            number = os.WTERMSIG(status)
+            told = "%s was killed by %s" % (self.engine.command[0], spawned.name_of(number))
+            if number not in OWN_SIGNALS:
+                raise runner.Unfit(told)
+            raise Died(told + ": " + spawned.last_line(words))
         return code
 
     def detect(self, artefact: str | None) -> str:
@@ -197,7 +212,7 @@ def main() -> None:
         else:
             spawned.end_with_parent()
             runner.serve(Process(arguments.command))
-    except (runner.Fail, runner.Trap, Died) as reason:
+    except (runner.Fail, runner.Trap, runner.Unfit, Died) as reason:
         sys.exit(str(reason))
 
 

@@ -37,6 +37,7 @@ import errno
 import gc
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -46,6 +47,11 @@ SPIN_NS = 2_000_000
 TELL_NS = 100_000_000  # an execution of this length is told when it ends
 POLL_NS = 1_000_000  # how often it is looked whether the run is to end
 COLLECT_NS = 20_000_000  # how often garbage is collected: between executions, so that it is no part of any
+# What an operating system says, and an engine repeats, where it is not the module that failed.
+DEVICE_TROUBLE = re.compile(
+    r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error|Too many open files"
+    r"|os error (5|12|23|24|28|30|122)\b"
+)
 EMPTY_MODULE = (  # one page of memory and a _start that does nothing
     b"\0asm\1\0\0\0" b"\1\4\1\x60\0\0" b"\3\2\1\0" b"\5\3\1\0\1"
     b"\7\x13\2\6memory\2\0\6_start\0\0" b"\n\4\1\2\0\x0b"
@@ -105,10 +111,9 @@ def serve(engine: Any) -> None:
                 first(engine, stdout, say)
             elif command["cmd"] == "run":
                 Run(engine, command, say).run()
-    except Trap as trap:
-        say(event="trap", reason=str(trap)[:500])
-    except Fail as fail:
-        say(event="fail", reason=str(fail)[:500])
+    except (Trap, Fail) as told:
+        kind = "unfit" if DEVICE_TROUBLE.search(str(told)) else "trap" if isinstance(told, Trap) else "fail"
+        say(event=kind, reason=str(told)[:500])
     except (Unfit, MemoryError) as unfit:
         say(event="unfit", reason=str(unfit)[:500] or "its memory ran out")
     except OSError as error:

@@ -14,6 +14,8 @@ import signal
 import sys
 from typing import Any
 
+import runner
+
 PR_SET_PDEATHSIG = 1
 WORDS_BYTES = 16 << 10  # how much of an engine's last words is looked at
 DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ]  # Python ignores them
@@ -33,7 +35,8 @@ class Output:
 
     def rewrite(self, data: bytes) -> None:
         self.empty()
-        os.write(self.fd, data)
+        while data:
+            data = data[os.write(self.fd, data) :]
 
     def tail(self) -> str:
         size = os.fstat(self.fd).st_size
@@ -56,11 +59,23 @@ class Spawned:
         os.lseek(self.stdin, 0, os.SEEK_SET)
 
     def run(self, files: list[tuple[int, int, int]]) -> int:
-        """Start it and wait for its end: the wait status. Raises OSError where it cannot be started."""
+        """Start it and wait for its end: the wait status.
+
+        Raises OSError where it cannot be started, Unfit where somebody stops it: its time would hold the pause.
+        """
         pid = os.posix_spawn(
             self.program, self.command, self.environment, file_actions=files, setsigdef=DEFAULT_SIGNALS
         )
-        return os.waitpid(pid, 0)[1]
+        status = os.waitpid(pid, os.WUNTRACED)[1]
+        if os.WIFSTOPPED(status):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise runner.Unfit("%s was stopped by %s" % (self.command[0], name_of(os.WSTOPSIG(status))))
+        return status
+
+
+def name_of(number: int) -> str:
+    return next((known.name for known in signal.Signals if known == number), "signal %d" % number)
 
 
 def end_with_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -50,17 +51,20 @@ class Wasmtime:
             raise runner.Fail(what + str(error).strip().splitlines()[-1]) from error
 
     def load_artefact(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Compile once per (module, version, target); the compile time is kept beside the artefact."""
+        """Compile once per (module, version, target); the compile time and a hash are kept beside the artefact.
+
+        Wasmtime believes what it reads, so what was cut or changed on the disk must not reach it.
+        """
         name = "{}-wasmtime-{}-{}".format(
             os.path.basename(command["module"]), command["version"], platform.machine()
         )
         path = os.path.join(command["artefacts"], name + ".cwasm")
-        cached = os.path.exists(path + ".json")
+        cached = whole(path)
         if not cached:
             self.compile_artefact(command["module"], path)
         try:
             load_ns = self.timed_load(path)
-        except wasmtime.WasmtimeError:  # damaged, or of another build of the same version
+        except wasmtime.WasmtimeError:  # of another build of the same version
             cached = False
             self.compile_artefact(command["module"], path)
             load_ns = self.timed_load(path)
@@ -72,7 +76,8 @@ class Wasmtime:
         serialized = wasmtime.Module.from_file(self.engine, module).serialize()
         compile_ns = time.perf_counter_ns() - start
         runner.write_whole(path, bytes(serialized))
-        runner.write_whole(path + ".json", json.dumps({"compile_ns": compile_ns}).encode())
+        told = {"compile_ns": compile_ns, "sha256": hashlib.sha256(serialized).hexdigest()}
+        runner.write_whole(path + ".json", json.dumps(told).encode())
 
     def timed_load(self, path: str) -> int:
         start = time.perf_counter_ns()
@@ -107,6 +112,15 @@ class Wasmtime:
         finally:
             store.close()
         return 0
+
+
+def whole(path: str) -> bool:
+    """Whether an artefact is as it was written."""
+    try:
+        with open(path + ".json") as note, open(path, "rb") as file:
+            return bool(json.load(note)["sha256"] == hashlib.sha256(file.read()).hexdigest())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def trap_reason(message: str) -> str:
