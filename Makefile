@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test test-arm bench coverage lint clean
+.PHONY: demo test test-arm storm bench coverage lint clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "harness needs Python 3.11 or later; name one with: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -22,6 +22,9 @@ test: $(READY)
 
 test-arm: $(READY)
 	HARNESS_TEST_ARM=1 $(BIN)/python -m pytest tests/fleet/test_arm.py
+
+storm: $(READY)
+	HARNESS_STORM=200 $(BIN)/python -m pytest -n 0 -s tests/measure/test_storm.py -k storm_loses
 
 bench: $(READY)
 	$(BIN)/python -m tests.perf

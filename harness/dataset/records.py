@@ -26,7 +26,8 @@ Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Duration = Annotated[int, msgspec.Meta(ge=1, le=2**62)]  # of something that ran; nothing takes no time
 Reading = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
-Name = Annotated[str, msgspec.Meta(max_length=200)]
+LONGEST_NAME = 200  # letters of a workload's whole name; whoever names one holds to it
+Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 
 
 class Sample(msgspec.Struct, array_like=True, frozen=True):

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.dataset.records import LONGEST_NAME
 from harness.errors import ModuleError, SuiteError
 from harness.opcodes import check_module
 from harness.suites.catalogue import OWN, shipped
@@ -61,6 +62,13 @@ def import_modules(directory: Path, name: str | None = None, root: Path | None =
     with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
         fresh = Path(scratch, name)
         found = [one for path in paths for one in _examine(path, base, data, directory)]
+        for one in found:
+            letters = len("/".join(filter(None, (name, one.group, one.name))))
+            if letters > LONGEST_NAME:
+                raise SuiteError(
+                    f"the workload of {one.module} would have a name of {letters} letters, and {LONGEST_NAME} is the "
+                    "most; give the file, its folder or the suite (--as) a shorter name."
+                )
         for one in found:
             _copy(base / one.module, fresh / "modules" / one.module)
             for host in one.files.values():

@@ -43,6 +43,7 @@ from typing import Annotated
 
 import msgspec
 
+from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError
 from harness.suites.suite import (
     Check,
@@ -59,7 +60,7 @@ from harness.suites.suite import (
 )
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_CANNOT = "cannot be part of a workload's name, which takes letters, digits and . _ + -"
+_CANNOT = f"cannot be part of a workload's name, which takes letters, digits and . _ + -, {LONGEST_NAME} at most"
 _MACRO = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Shells and engines use the exit codes above for programs that could not run or were killed.
 ExitCode = Annotated[int, msgspec.Meta(ge=0, le=125)]
@@ -193,7 +194,7 @@ class _Reader:
     def _workload(self, name: str, entry: _Entry, size_name: str, size: _Size) -> tuple[Workload, Recipe]:
         place = f"workload {entry.name}" + (f", size {size_name}" if size_name else "")
         for part in (entry.name, *([size_name] if entry.sizes is not None else [])):
-            if not _SAFE.fullmatch(part):
+            if not _SAFE.fullmatch(part) or len(name) > LONGEST_NAME:
                 raise _wrong(self.path, place, f"{part!r} {_CANNOT}")
         for macro in size.define:
             if not _MACRO.fullmatch(macro):
@@ -262,6 +263,8 @@ class _Reader:
         for guest in files:
             if guest.startswith("/") or ".." in guest.split("/") or "\\" in guest or not guest:
                 raise _wrong(self.path, place, f"files has {guest!r}, which leaves the module's directory")
+            if max(map(len, guest.encode().split(b"/"))) > 255:
+                raise _wrong(self.path, place, f"files has {guest!r}, and a file's name has 255 bytes at most")
         found: list[InputFile] = []
         for guest, host in files.items():
             path = self._inside(place, host, root)

@@ -132,3 +132,12 @@ def test_the_written_file_keeps_names_with_quotes_and_other_letters(tmp_path: Pa
     suite = load_suites(tmp_path / "benchmarks")["lab"]
     assert json.dumps(sorted(w.name for w in suite.workloads)) == '["lab/a-b", "lab/gr-e"]'
     assert all(w.module.exists() for w in suite.workloads)
+
+
+def test_a_module_whose_name_no_device_could_send_back_is_refused_with_the_limit(tmp_path: Path) -> None:
+    there = tree(tmp_path / "mine", {f"{'n' * 120}/{'m' * 100}.wasm": EMPTY})
+    with pytest.raises(SuiteError, match="would have a name of 226 letters, and 200 is the most"):
+        import_modules(there, root=tmp_path / "benchmarks")
+    fits = tree(tmp_path / "fits", {f"{'n' * 94}/{'m' * 100}.wasm": EMPTY})
+    [workload] = import_modules(fits, root=tmp_path / "benchmarks").workloads
+    assert len(workload.name) == 200
