@@ -67,7 +67,9 @@ class CustomEngine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def engine(self, name: str) -> Engine:
         """Raises WrongEngine."""
         if not NAME.fullmatch(name):
-            raise WrongEngine("", f"an engine's name takes small letters, digits and . + -, at most 63, not {name!r}")
+            raise WrongEngine(
+                "", f"an engine's name takes small letters, digits and . + -, at most 63, not {name!r}"
+            )
         run, preopen = _words(self.run), _words(self.preopen)
         compile = tuple(_words(line) for line in self.compile)
         self._check(run, compile, preopen)

@@ -1474,12 +1474,19 @@ class Agent:
             over = any(member.failure for member in members)  # nothing after this can be covered
             if not ending and (over or now >= deadline or all(m.enough or not m.running for m in members)):
                 stop.touch()
-                ending = now + ENDING_NS
-            # Who executes for long has told all but what it is executing.
-            waited_for = [m for m in members if m.running and not m.failure and m.walls[-1] < TELL_NS]
-            if ending and (not waited_for or now >= ending):
+                ending = now
+            # Who executes for long has told all but what it is executing; who has untold ones executes no longer.
+            until = max(
+                (
+                    ending + (ENDING_NS if min(m.walls[-20:]) < TELL_NS else 3 * TELL_NS)
+                    for m in members
+                    if m.running and not m.failure
+                ),
+                default=0,
+            )
+            if ending and now >= until:
                 return
-            self.pump(ending or deadline)
+            self.pump(until if ending else deadline)
 
     def pump(self, deadline: int) -> None:
         """Wait for a runner or the controller to say something, at most until the deadline."""

@@ -96,7 +96,9 @@ def load_devices(
         raise _wrong(path, raw, ["engines", *error.field.split(".")], error.what) from error
     for name, device in parsed.devices.items():
         if not _NAME.fullmatch(name):
-            raise _wrong(path, raw, ["devices", name], "a device's name takes letters, digits and . _ -, at most 63")
+            raise _wrong(
+                path, raw, ["devices", name], "a device's name takes letters, digits and . _ -, at most 63"
+            )
         for position, engine in enumerate(device.engines or []):
             if engine not in ENGINES:
                 where = f"{path}, line {_line(raw, ['devices', name, 'engines', position])}"

@@ -60,7 +60,9 @@ from harness.suites.suite import (
 )
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_CANNOT = f"cannot be part of a workload's name, which takes letters, digits and . _ + -, {LONGEST_NAME} at most"
+_CANNOT = (
+    f"cannot be part of a workload's name, which takes letters, digits and . _ + -, {LONGEST_NAME} at most"
+)
 _MACRO = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Shells and engines use the exit codes above for programs that could not run or were killed.
 ExitCode = Annotated[int, msgspec.Meta(ge=0, le=125)]
@@ -264,7 +266,9 @@ class _Reader:
             if guest.startswith("/") or ".." in guest.split("/") or "\\" in guest or not guest:
                 raise _wrong(self.path, place, f"files has {guest!r}, which leaves the module's directory")
             if max(map(len, guest.encode().split(b"/"))) > 255:
-                raise _wrong(self.path, place, f"files has {guest!r}, and a file's name has 255 bytes at most")
+                raise _wrong(
+                    self.path, place, f"files has {guest!r}, and a file's name has 255 bytes at most"
+                )
         found: list[InputFile] = []
         for guest, host in files.items():
             path = self._inside(place, host, root)
