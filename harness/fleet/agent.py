@@ -708,6 +708,7 @@ class Member:
         self.loop_start_ns: Optional[int] = None
         self.running = self.enough = False
         self.limit_at_ns = 0  # when the limit ends what it executes
+        self.untold = 0
         self.unsteady = ""
         self.exit_code = 0
         self.partial_line = b""
@@ -741,6 +742,7 @@ class Member:
 
     def run(self, **command: Any) -> None:
         self.running, self.enough, self.loop_start_ns = True, False, None
+        self.untold = 0  # executions that it had recorded and not told when it had enough
         self.tell(cmd="run", **command)
 
     def absorb(self) -> None:
@@ -818,7 +820,7 @@ class Member:
             if event["event"] == "looping":
                 self.loop_start_ns = event["start_ns"]
             elif event["event"] == "enough":
-                self.enough = True
+                self.enough, self.untold = True, int(event.get("untold", 0))
             else:
                 self.record(event)
                 self.running = not event["last"]
@@ -1474,19 +1476,13 @@ class Agent:
             over = any(member.failure for member in members)  # nothing after this can be covered
             if not ending and (over or now >= deadline or all(m.enough or not m.running for m in members)):
                 stop.touch()
-                ending = now
-            # Who executes for long has told all but what it is executing; who has untold ones executes no longer.
-            until = max(
-                (
-                    ending + (ENDING_NS if min(m.walls[-20:]) < TELL_NS else 3 * TELL_NS)
-                    for m in members
-                    if m.running and not m.failure
-                ),
-                default=0,
-            )
-            if ending and now >= until:
+                ending = now + ENDING_NS
+            # Who executes for long, each time, has told all but what it is executing.
+            running = [m for m in members if m.running and not m.failure]
+            waited_for = [m for m in running if m.untold or min(m.walls[-20:]) < TELL_NS]
+            if ending and (not waited_for or now >= ending):
                 return
-            self.pump(until if ending else deadline)
+            self.pump(ending or deadline)
 
     def pump(self, deadline: int) -> None:
         """Wait for a runner or the controller to say something, at most until the deadline."""

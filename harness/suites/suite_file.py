@@ -27,9 +27,8 @@ With ``native`` in ``[build]``, a list of flags, each workload can also be compi
 
 The other tables, for suites that need them: ``[inputs]`` (a script that makes files, and their hashes),
 ``[source]`` (a source distribution to fetch), ``build.library`` (sources linked into every module),
-``[check]`` (a second program per workload that judges its results), and at the top ``optional = true`` (only
-where it is named) and ``heavy = ["large"]`` (sizes or workloads that are measured only where they are named).
-docs/suites.md explains them.
+``[check]`` (a second program per workload that judges its results), and at the top ``optional = true`` (only where
+it is named) and ``heavy = ["large"]`` (sizes or workloads measured only where they are named). See docs/suites.md.
 """
 
 from __future__ import annotations
@@ -60,9 +59,7 @@ from harness.suites.suite import (
 )
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_CANNOT = (
-    f"cannot be part of a workload's name, which takes letters, digits and . _ + -, {LONGEST_NAME} at most"
-)
+_CANNOT = f"cannot be part of a workload's name: letters, digits and . _ + -, {LONGEST_NAME} at most in all"
 _MACRO = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Shells and engines use the exit codes above for programs that could not run or were killed.
 ExitCode = Annotated[int, msgspec.Meta(ge=0, le=125)]
@@ -263,11 +260,14 @@ class _Reader:
 
     def _files(self, place: str, files: Mapping[str, str], root: Path | None = None) -> tuple[InputFile, ...]:
         for guest in files:
-            if guest.startswith("/") or ".." in guest.split("/") or "\\" in guest or not guest:
-                raise _wrong(self.path, place, f"files has {guest!r}, which leaves the module's directory")
-            if max(map(len, guest.encode().split(b"/"))) > 255:
+            if (
+                guest.startswith("/")
+                or ".." in guest.split("/")
+                or "\\" in guest
+                or not 0 < len(guest.encode()) < 256
+            ):
                 raise _wrong(
-                    self.path, place, f"files has {guest!r}, and a file's name has 255 bytes at most"
+                    self.path, place, f"files has {guest!r}, too long or outside the module's directory"
                 )
         found: list[InputFile] = []
         for guest, host in files.items():

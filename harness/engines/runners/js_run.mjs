@@ -186,7 +186,7 @@ class Run {
       if (!enough && this.end >= until && (this.filled >= least || this.filled === this.times.length)) {
         if (stop === null) return exitCode;
         enough = true;
-        say({ event: 'enough' });
+        say({ event: 'enough', untold: (this.filled - this.told) / 2 });
       }
       if (stop !== null && this.end >= look) {
         if (fs.existsSync(stop)) return exitCode;

@@ -12,7 +12,7 @@ stdin and reads one a line from its stdout:
     {"cmd": "first"} -> {"event": "first", "times": PAIRS, "instantiate_ns": N or null, ..., "exit_code": N}
                         (the one execution whose output is kept, in ``stdout``)
     {"cmd": "run", "at_ns": T, "after": PATH, "until_ns": T, "least": N, "most_ns": T, "stop": PATH, "room": N}
-                    ->  {"event": "looping", "start_ns": N}, {"event": "enough"}, and
+                    ->  {"event": "looping", "start_ns": N}, {"event": "enough", "untold": N}, and
                         {"event": "ran", "times": PAIRS, "user_ns": N, "sys_ns": N, "max_rss_kb": N,
                          "exit_code": N, "last": B}
 
@@ -210,7 +210,7 @@ class Run:
                 if stop is None:
                     return int(code)
                 enough = True
-                self.say(event="enough")
+                self.say(event="enough", untold=(at - self.told) // 2)
             if end >= look and stop:
                 if os.path.exists(stop):
                     return int(code)
