@@ -57,6 +57,7 @@ from harness.suites.suite import (
     Workload,
     defined,
 )
+from harness.suites.wrong_entry import spelled, wrong
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _CANNOT = f"cannot be part of a workload's name: letters, digits and . _ + -, {LONGEST_NAME} at most in all"
@@ -139,7 +140,7 @@ def read_suite(path: Path, build_root: Path | None = None) -> Suite:
         parsed = msgspec.convert(raw, _SuiteFile)
     except msgspec.ValidationError as e:
         what, _, where = str(e).partition(" - at ")
-        raise _wrong(path, _spell(where.strip("`"), raw), f"{what[0].lower()}{what[1:]}") from e
+        raise wrong(path, spelled(where.strip("`"), raw), f"{what[0].lower()}{what[1:]}") from e
     return _Reader(path, parsed, build_root or path.parent / "build").suite()
 
 
@@ -151,23 +152,23 @@ class _Reader:
             None if source is None else Source(source.sdist, source.sha256, source.path, source.copy)
         )
         if self.source is not None and not _SHA256.fullmatch(self.source.sha256):
-            raise _wrong(path, "source", f"sha256 is {self.source.sha256!r}, not 64 hexadecimal digits")
+            raise wrong(path, "source", f"sha256 is {self.source.sha256!r}, not 64 hexadecimal digits")
         self.source_root = Suite("", "", self.root, (), (), source=self.source, build_root=built).source_root
 
     def suite(self) -> Suite:
         if not _SAFE.fullmatch(self.root.name):
-            raise _wrong(self.path, "its directory", f"{self.root.name!r} {_CANNOT}")
+            raise wrong(self.path, "its directory", f"{self.root.name!r} {_CANNOT}")
         made: dict[str, tuple[Workload, Recipe]] = {}
         for entry in self.parsed.workload:
             for size_name, size in {"": entry}.items() if entry.sizes is None else entry.sizes.items():
                 name = "/".join(part for part in (self.root.name, size_name, entry.name) if part)
                 if name in made:
-                    raise _wrong(self.path, f"workload {entry.name}", "the name is used twice")
+                    raise wrong(self.path, f"workload {entry.name}", "the name is used twice")
                 made[name] = self._workload(name, entry, size_name, size)
         known = {part for workload in made for part in workload.split("/")[1:]}
         for name in self.parsed.heavy:
             if name not in known:
-                raise _wrong(self.path, "heavy", f"{name!r} is neither a size nor a workload of the suite")
+                raise wrong(self.path, "heavy", f"{name!r} is neither a size nor a workload of the suite")
         build, inputs = self.parsed.build, self.parsed.inputs
         return Suite(
             self.root.name,
@@ -187,19 +188,19 @@ class _Reader:
     def _inputs(self, inputs: _Inputs) -> Inputs:
         for name, sha256 in inputs.sha256.items():
             if "/" in name or not _SAFE.fullmatch(name) or not _SHA256.fullmatch(sha256):
-                raise _wrong(self.path, "inputs", f"{name!r} is not a file name with 64 hexadecimal digits")
+                raise wrong(self.path, "inputs", f"{name!r} is not a file name with 64 hexadecimal digits")
         return Inputs(self._inside("inputs", inputs.script), self.built / "inputs", inputs.sha256)
 
     def _workload(self, name: str, entry: _Entry, size_name: str, size: _Size) -> tuple[Workload, Recipe]:
         place = f"workload {entry.name}" + (f", size {size_name}" if size_name else "")
         for part in (entry.name, *([size_name] if entry.sizes is not None else [])):
             if not _SAFE.fullmatch(part) or len(name) > LONGEST_NAME:
-                raise _wrong(self.path, place, f"{part!r} {_CANNOT}")
+                raise wrong(self.path, place, f"{part!r} {_CANNOT}")
         for macro in size.define:
             if not _MACRO.fullmatch(macro):
-                raise _wrong(self.path, place, f"define has {macro!r}, which is not a C macro's name")
+                raise wrong(self.path, place, f"define has {macro!r}, which is not a C macro's name")
         if size.stdout_sha256 is not None and not _SHA256.fullmatch(size.stdout_sha256):
-            raise _wrong(
+            raise wrong(
                 self.path, place, f"stdout_sha256 is {size.stdout_sha256!r}, not 64 hexadecimal digits"
             )
         workload = Workload(
@@ -229,9 +230,9 @@ class _Reader:
         self, place: str, entry: _Entry, module_path: str, workload: Workload
     ) -> tuple[Workload, Recipe]:
         if entry.sources or entry.flags or entry.define:
-            raise _wrong(self.path, place, "it has a module, so sources, flags and define mean nothing")
+            raise wrong(self.path, place, "it has a module, so sources, flags and define mean nothing")
         if entry.module_sha256 is None or not _SHA256.fullmatch(entry.module_sha256):
-            raise _wrong(self.path, place, "its module needs a module_sha256 of 64 hexadecimal digits")
+            raise wrong(self.path, place, "its module needs a module_sha256 of 64 hexadecimal digits")
         module = self._inside(place, module_path)
         placed = replace(workload, module=module)
         return placed, Recipe(workload.name, module, (), (), module_sha256=entry.module_sha256)
@@ -266,7 +267,7 @@ class _Reader:
                 or "\\" in guest
                 or not 0 < len(guest.encode()) < 256
             ):
-                raise _wrong(
+                raise wrong(
                     self.path, place, f"files has {guest!r}, too long or outside the module's directory"
                 )
         found: list[InputFile] = []
@@ -284,24 +285,5 @@ class _Reader:
         first, _, rest = file.partition("/")
         path = self.built / rest if root is None and first == "build" else (root or self.root) / file
         if not any(path.resolve().is_relative_to(one.resolve()) for one in (self.root, self.built)):
-            raise _wrong(self.path, place, f"the file {file!r} lies outside the suite's directory")
+            raise wrong(self.path, place, f"the file {file!r} lies outside the suite's directory")
         return path
-
-
-def _wrong(path: Path, place: str, what: str) -> SuiteError:
-    return SuiteError(f"{path}: {place}: {what}; correct the entry.")
-
-
-def _spell(where: str, raw: dict[str, object]) -> str:
-    """A msgspec path such as ``$.workload[3].sizes[...].define`` in words, with the workload's name."""
-    if not where:
-        return "the top level"
-    found = re.match(r"\$\.workload\[(\d+)\]\.?(.*)", where)
-    if not found:
-        return where.removeprefix("$.")
-    number, rest = int(found[1]), found[2]
-    entries = raw["workload"]
-    entry = entries[number] if isinstance(entries, list) else None
-    name = entry.get("name") if isinstance(entry, dict) else None
-    label = f"workload {name}" if isinstance(name, str) else f"workload number {number + 1}"
-    return f"{label}, {rest}" if rest else label
