@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.compare.machines import engine_differences, machine_differences
+from harness.compare.limited import limited
+from harness.compare.machines import check_machines
 from harness.compare.pairing import Choice, Pairing, Side, pair, read_side
 from harness.compare.ratios import adjusted, estimate, geometric_interval
 from harness.dataset.store import Dataset
@@ -49,7 +50,7 @@ WORKLOAD_COLUMNS = [
     Column("high", "to", True, "its upper end"),
     Column("p", "p", True, "chance of such a ratio without any difference"),
     Column("q", "q", True, "p after Benjamini–Hochberg over all workloads"),
-    Column("verdict", "verdict", meaning="faster, slower, no difference shown, or unknown"),
+    Column("verdict", "verdict", meaning="faster, slower, no difference shown, unknown, at least, at most"),
 ]  # fmt: skip
 CLOSE = (0.5, 0.67, 0.8, 0.9, 0.95, 0.98, 1.02, 1.05, 1.1, 1.25, 1.5, 2.0)
 
@@ -101,7 +102,7 @@ def compare(
             f"no workload was measured on both sides in the same place and company: {_left_out(pairing)}; "
             "see `harness status` of both."
         )
-    notes = _check_machines(a, b, meant, anyway)
+    notes = check_machines(a, b, meant, anyway)
     notes.append(f"{len(pairing.cells):,} cells paired; not paired: {_left_out(pairing) or 'none'}")
     if pairing.by_name:
         notes.append(
@@ -140,23 +141,21 @@ def _title(path: Path, choice: Choice, meant: frozenset[str]) -> str:
     return ":".join(named) or str(path)
 
 
-def _check_machines(a: Side, b: Side, meant: frozenset[str], anyway: bool) -> list[str]:
-    machines, engines = machine_differences(a, b, meant), engine_differences(a, b, meant)
-    unasked = engines if "device" in meant else machines + engines
-    if unasked and not anyway:
-        shown = "; ".join(unasked[:5]) + (f"; and {len(unasked) - 5} more" if len(unasked) > 5 else "")
-        raise UsageError(
-            f"{a.title} and {b.title} were not measured alike: {shown}. Give --anyway to compare them all the same."
-        )
-    return [f"they differ: {difference}" for difference in machines + engines]
-
-
 def _left_out(pairing: Pairing) -> str:
     return ", ".join(f"{count:,} {why}" for why, count in pairing.left_out.most_common())
 
 
 def _rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: list[str]) -> Comparison:
-    cells = pairing.cells
+    cut = {cell.workload for cell in pairing.cells if a.censored(cell) or b.censored(cell)}
+    cells = [cell for cell in pairing.cells if cell.workload not in cut]
+    ended = [limited(name, a, b, pairing.cells) for name in sorted(cut)]
+    if cut:
+        notes.append(
+            f"in {len(cut):,} workloads the limit ended executions on one side, so that their time there is only known "
+            "to be more: they are in no summary; --workloads says by how much at least or at most they differ"
+        )
+    if not cells:
+        return Comparison(a.title, b.title, [], ended, notes)
     names = sorted({cell.workload for cell in cells})
     groups = {place: i for i, place in enumerate(sorted({cell.place for cell in cells}))}
     number = {name: i for i, name in enumerate(names)}
@@ -192,7 +191,9 @@ def _rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: list[st
             f"of {unknown} workloads nothing is said about chance: their platforms have too few cells measured in more "
             "than one job; collect with --rounds or --anchors, or once more with another --seed"
         )
-    return Comparison(a.title, b.title, summary, rows, notes)
+    return Comparison(
+        a.title, b.title, summary, sorted(rows + ended, key=lambda row: str(row["workload"])), notes
+    )
 
 
 def _verdict(q: float, log_ratio: float, false_share: float) -> str:
@@ -249,6 +250,8 @@ def histogram(ratios: np.ndarray[Any, Any]) -> tuple[list[float], list[int]]:
 
 def show_suites(comparison: Comparison) -> None:
     """Print the table of suites for people, and a histogram of the ratios of all workloads."""
+    if not comparison.suites:
+        return  # the notes say why
     titles = {
         "suite": "suite", "workloads": "n", "ratio": "B/A", "low": "from", "high": "to", "faster": "faster",
         "slower": "slower", "unknown": "?", "minimum": "least", "median": "half", "maximum": "most",

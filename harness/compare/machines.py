@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.compare.pairing import Side, place_of
+from harness.errors import UsageError
 
 FACTS = (
     "machine", "vendor", "model_name", "family", "model", "stepping", "implementer", "part", "cores",
@@ -69,3 +70,15 @@ def _unequal(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, 
 def _clause(name: str, what: str, a: set[str | None] | None, b: set[str | None] | None) -> list[str]:
     x, y = (" or ".join(sorted(filter(None, values or ()))) for values in (a, b))
     return [f"{name}: {what} is {x} and {y}"] if x and y and x != y else []
+
+
+def check_machines(a: Side, b: Side, meant: frozenset[str], anyway: bool) -> list[str]:
+    """How the sides differ, in sentences. Raises UsageError where that was not asked for, unless ``anyway``."""
+    machines, engines = machine_differences(a, b, meant), engine_differences(a, b, meant)
+    unasked = engines if "device" in meant else machines + engines
+    if unasked and not anyway:
+        shown = "; ".join(unasked[:5]) + (f"; and {len(unasked) - 5} more" if len(unasked) > 5 else "")
+        raise UsageError(
+            f"{a.title} and {b.title} were not measured alike: {shown}. Give --anyway to compare them all the same."
+        )
+    return [f"they differ: {difference}" for difference in machines + engines]

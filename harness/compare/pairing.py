@@ -16,7 +16,8 @@ from harness.dataset.store import Dataset
 from harness.errors import UnknownName, UsageError
 
 _COLUMNS = [
-    "purpose", "platform", "engine", "device", "workload", "co_runners", "status", "wall_ns_mean", "samples",
+    "purpose", "platform", "engine", "device", "workload", "co_runners", "status", "time_ns", "censored",
+    "samples",
     "engine_version", "state_before",
 ]  # fmt: skip
 
@@ -36,9 +37,10 @@ class Cell(NamedTuple):
 
 
 class Measured(NamedTuple):
-    log_ns: float
+    log_ns: float  # where it is censored: of what the time is only known to be above
     within: float
     blocks: int
+    censored: bool = False
 
 
 @dataclass
@@ -58,9 +60,17 @@ class Side:
         """The jobs of these cells, with cells numbered in the given order; jobs in one place form a group
         of common noise.
         """
-        rows = [(*one, i, groups[cell.place]) for i, cell in enumerate(cells) for one in self.cells[cell]]
+        rows = [(*one[:3], i, groups[cell.place]) for i, cell in enumerate(cells) for one in self.cells[cell]]
         log_ns, within, blocks, cell, group = zip(*rows, strict=True)
         return Jobs(np.array(log_ns), np.array(within), np.array(blocks), np.array(cell), np.array(group))
+
+    def censored(self, cell: Cell) -> bool:
+        """Whether the limit ended jobs of this cell, so that its time is only known to be above theirs."""
+        return any(one.censored for one in self.cells[cell])
+
+    def log_ns(self, cell: Cell) -> float:
+        """The mean log time of the jobs of a cell, of censored ones that of their limit."""
+        return float(np.mean([one.log_ns for one in self.cells[cell]]))
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,9 @@ def read_side(dataset: Dataset, choice: Choice, title: str, meant: frozenset[str
             if name is not None:
                 wanted = pc.and_(wanted, pc.equal(part[kind], name))
         _add(side, part.filter(wanted), meant)
+    for cell in [cell for cell, jobs in side.cells.items() if all(one.censored for one in jobs)]:
+        side.failed[cell] = "timeout"
+        del side.cells[cell]
     for kind, names in seen.items():
         name = getattr(choice, kind)
         if name is not None and name not in names:
@@ -145,12 +158,13 @@ def _add(side: Side, part: pa.Table, meant: frozenset[str]) -> None:
     within, blocks = _within(part)
     places = {name: place_of(name, meant) for name in part["platform"].unique().to_pylist()}
     columns = (
-        part[name].to_pylist() for name in ("platform", "workload", "co_runners", "status", "wall_ns_mean")
+        part[name].to_pylist()
+        for name in ("platform", "workload", "co_runners", "status", "time_ns", "censored")
     )
-    for i, (platform, workload, beside, status, wall_ns) in enumerate(zip(*columns, strict=True)):
+    for i, (platform, workload, beside, status, time_ns, censored) in enumerate(zip(*columns, strict=True)):
         cell = Cell(places[platform], workload, tuple(beside))
-        if status == "ok":
-            one = Measured(math.log(wall_ns), float(within[i]), int(blocks[i]))
+        if status in ("ok", "timeout") and time_ns is not None:
+            one = Measured(math.log(time_ns), float(within[i]), int(blocks[i]), censored)
             side.cells.setdefault(cell, []).append(one)
             side.observed.add(platform)
         else:

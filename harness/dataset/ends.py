@@ -13,23 +13,25 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 UNFIT = "device_unfit"
+KEY = ("job", "workload")
 COLUMNS = ("job", "workload", "status", "attempt", "started_at")
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
 def keys(table: pa.Table) -> NDArray[np.uint64]:
     """(n,) a hash of job and workload of each row."""
-    mixed = _hashed(table["job"]) * _PRIME ^ _hashed(table["workload"])
+    mixed = hashed(table["job"]) * _PRIME ^ hashed(table["workload"])
     return np.asarray(mixed * _PRIME, np.uint64)
 
 
-def twice(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """(n,) whether another row has the same key. Equal rows have equal keys; the rest is for `superseded`."""
-    order = np.argsort(keys, kind="stable")
-    same = keys[order][1:] == keys[order][:-1]
-    found = np.zeros(len(keys), bool)
-    found[order[1:][same]] = found[order[:-1][same]] = True
-    return found
+def twice(keys: NDArray[np.uint64]) -> NDArray[np.bool_] | None:
+    """(n,) whether another row has the same key; None where none has.
+
+    Equal rows have equal keys, and different rows hardly ever: what these rows are is for `superseded` to tell.
+    """
+    ordered = np.sort(keys)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return np.isin(keys, repeated) if len(repeated) else None
 
 
 def superseded(rows: pa.Table) -> NDArray[np.bool_]:
@@ -55,7 +57,7 @@ def superseded(rows: pa.Table) -> NDArray[np.bool_]:
     return dropped
 
 
-def _hashed(column: pa.ChunkedArray) -> NDArray[np.uint64]:
+def hashed(column: pa.ChunkedArray) -> NDArray[np.uint64]:
     """(n,) 64-bit hashes of texts."""
     return np.concatenate([np.zeros(0, np.uint64), *map(_hashed_chunk, column.chunks)])
 

@@ -27,26 +27,34 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def check(path: Path, table: pa.Table, fields: Iterable[Field]) -> None:
-    """Raises DatasetError with file, column and row for a number out of range, a NaN, or a gap where none may be."""
+def check(path: Path, table: pa.Table, fields: Iterable[Field], first: int = 0) -> None:
+    """Raises DatasetError with file, column and row for a number out of range, a NaN, or a gap where none may be.
+
+    ``first`` is the number of the table's first row in the file.
+    """
     for field in fields:
         if field.name not in table.column_names:
             continue
         column = table[field.name]
         if not field.null and column.null_count:
             _refuse(
-                path, field.name, "nothing", _first(column.is_null()), "every row must have a value there"
+                path,
+                field.name,
+                "nothing",
+                first + _first(column.is_null()),
+                "every row must have a value there",
             )
         if pa.types.is_nested(column.type) or _number(column.type):
             for chunk, start in zip(column.chunks, _starts(column), strict=True):
-                _check(path, field.name, field.name, chunk, np.arange(start, start + len(chunk)))
+                rows = np.arange(first + start, first + start + len(chunk))
+                _check(path, field.name, field.name, chunk, rows)
 
 
-def check_times(path: Path, status: pa.ChunkedArray, times: pa.ChunkedArray, name: str) -> None:
+def check_times(path: Path, status: pa.ChunkedArray, times: pa.ChunkedArray, name: str, first: int) -> None:
     """Raises DatasetError where a row is ``ok`` and has no time."""
     without = pc.and_(pc.equal(status, "ok"), times.is_null())
     if pc.any(without).as_py():
-        _refuse(path, name, "nothing", _first(without), "a row whose status is ok has a time")
+        _refuse(path, name, "nothing", first + _first(without), "a row whose status is ok has a time")
 
 
 def _check(path: Path, shown: str, name: str, array: pa.Array, rows: NDArray[np.int64]) -> None:

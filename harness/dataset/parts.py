@@ -17,6 +17,7 @@ from harness.dataset.entry_rows import MIXED
 from harness.dataset.limits import check, check_times
 from harness.errors import DatasetError
 
+BATCH = 1 << 17  # rows: what is held in memory of a file
 _NULLABLE = {field.name for field in schema.OBSERVATION_FIELDS if field.null}
 _NEEDED_FOR: dict[str, tuple[str, ...]] = {  # what fills in that which rows of version 1 do not have
     "regime": ("platform",),
@@ -27,19 +28,28 @@ _NEEDED_FOR: dict[str, tuple[str, ...]] = {  # what fills in that which rows of 
 _NEEDED_WITH = {"time_ns": ("status",), "wall_ns_mean": ("status",)}  # what is needed to judge it
 
 
-def read_part(path: Path, columns: Sequence[str], contains: Mapping[str, str]) -> pa.Table:
-    """The columns of one part, given by name or Parquet path (``samples.list.element.wall_ns``), as the schema says.
+def read_part(path: Path, columns: Sequence[str], contains: Mapping[str, str]) -> Iterator[pa.Table]:
+    """The rows of one part, at most BATCH at a time, with columns as the schema says.
 
-    What version 1 lacks is filled in; ``contains`` says what ``wall_ns`` is on each platform, which decides the
-    regime. Raises DatasetError where the file is damaged, or a column is missing, of a type that cannot be read, or
-    holds a number that cannot be.
+    A column is given by name or Parquet path (``samples.list.element.wall_ns``). What version 1 lacks is filled in;
+    ``contains`` says what ``wall_ns`` is on each platform, which decides the regime. Raises DatasetError where the
+    file is damaged, or a column is missing, of a type that cannot be read, or holds a number that cannot be.
     """
     shape = projected(schema.OBSERVATIONS, columns)
+    wanted = list(columns)
+    for name in shape.names:
+        wanted += _NEEDED_FOR.get(name, _NEEDED_WITH.get(name, ()))
+    first = 0
     with _opened(path) as file:
-        wanted = list(columns)
-        for name in shape.names:
-            wanted += _NEEDED_FOR.get(name, _NEEDED_WITH.get(name, ()))
-        table = file.read(list(dict.fromkeys(_leaves(file, wanted))))
+        for batch in file.iter_batches(BATCH, columns=list(dict.fromkeys(_leaves(file, wanted)))):
+            yield _as_shape(path, pa.Table.from_batches([batch]), shape, contains, first)
+            first += len(batch)
+
+
+def _as_shape(
+    path: Path, table: pa.Table, shape: pa.Schema, contains: Mapping[str, str], first: int
+) -> pa.Table:
+    """What was read, whose rows begin with number ``first`` of the file, as ``shape``."""
     made = {}
     for name in table.column_names:
         kind = (shape if name in shape.names else schema.OBSERVATIONS).field(name).type
@@ -51,10 +61,10 @@ def read_part(path: Path, columns: Sequence[str], contains: Mapping[str, str]) -
         elif name in _NEEDED_FOR and made[name].null_count:
             made[name] = pc.coalesce(made[name], _filled(path, field, made, len(table), contains))
     found = pa.table(made)
-    check(path, found, schema.OBSERVATION_FIELDS)
+    check(path, found, schema.OBSERVATION_FIELDS, first)
     for name in _NEEDED_WITH:
-        if name in shape.names and "status" in made:
-            check_times(path, made["status"], made[name], name)
+        if name in shape.names:
+            check_times(path, made["status"], made[name], name, first)
     return found.select(shape.names).cast(shape)
 
 

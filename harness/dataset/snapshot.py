@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,36 +36,32 @@ class Snapshot:
         self.paths = files(root / "observations", ".parquet")
 
     def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """The rows that count, a file at a time, the journals' last; a file without such rows is left out."""
-        for path, kept in zip(self.paths, self.kept, strict=False):
-            part = read_part(path, columns, self._contains)
-            yield part if kept is None else part.filter(pa.array(kept))
-        kept, pending = self.kept[-1], self._pending_rows(columns)
-        yield pending if kept is None else pending.filter(pa.array(kept))
+        """The rows that count, some at a time, the journals' last."""
+        kept, first = self.kept, 0
+        for part in self._everything(columns):
+            mask = None if kept is None else kept[first : first + len(part)]
+            yield part if mask is None or mask.all() else part.filter(pa.array(mask))
+            first += len(part)
 
     @cached_property
-    def kept(self) -> list[NDArray[np.bool_] | None]:
-        """Of each part, and at last of the journals, which rows count; None where all do."""
-        indexes = list(self._indexes())
-        numbers = [ends.keys(index) for index in indexes]
-        again = ends.twice(np.concatenate(numbers))
-        if not again.any():
-            return [None] * len(indexes)
-        bounds = np.cumsum([0, *map(len, indexes)])
-        several = [again[a:b] for a, b in pairwise(bounds)]
-        dropped = np.zeros(len(again), bool)
-        dropped[again] = ends.superseded(
-            pa.concat_tables(
-                index.filter(pa.array(mask)) for index, mask in zip(indexes, several, strict=True)
-            )
-        )
-        found = [~dropped[a:b] for a, b in pairwise(bounds)]
-        return [None if mask.all() else mask for mask in found]
+    def kept(self) -> NDArray[np.bool_] | None:
+        """Of all rows, the journals' last, which count; None where all do."""
+        hashes = [ends.keys(part) for part in self._everything(ends.KEY)]
+        again = ends.twice(np.concatenate(hashes))
+        if again is None:
+            return None
+        several, first = [], 0
+        for part in self._everything(ends.COLUMNS):
+            several.append(part.filter(pa.array(again[first : first + len(part)])))
+            first += len(part)
+        kept = np.ones(len(again), bool)
+        kept[again] = ~ends.superseded(pa.concat_tables(several))
+        return kept
 
     def attempts(self) -> dict[str, int]:
         """Of each job how many ends it has had."""
         found: dict[str, int] = {}
-        for index in self._indexes():
+        for index in self._everything(["job", "attempt"]):
             for job, attempt in zip(index["job"].to_pylist(), index["attempt"].to_pylist(), strict=True):
                 found[job] = max(attempt, found.get(job, 0))
         return found
@@ -86,9 +82,9 @@ class Snapshot:
         ids = pa.array([entry.job.id for entry in entries], pa.string())
         seen: set[tuple[str, int]] = set()
         for path in self.paths:
-            part = read_part(path, ["job", "attempt"], self._contains)
-            part = part.filter(pc.is_in(part["job"], ids))
-            seen.update(zip(part["job"].to_pylist(), part["attempt"].to_pylist(), strict=True))
+            for part in read_part(path, ["job", "attempt"], self._contains):
+                mine = part.filter(pc.is_in(part["job"], ids))
+                seen.update(zip(mine["job"].to_pylist(), mine["attempt"].to_pylist(), strict=True))
         found = []
         for entry in entries:
             if (entry.job.id, entry.attempt) not in seen:
@@ -96,15 +92,26 @@ class Snapshot:
                 found.append(entry)
         return found
 
-    def _indexes(self) -> Iterator[pa.Table]:
+    def members(self, jobs: Collection[str], regime: str) -> dict[str, set[str]]:
+        """Of those of these jobs that were measured in this regime the names of their workloads."""
+        asked, found = pa.array(list(jobs), pa.string()), defaultdict(set)
+        for part in self._everything([*ends.KEY, "regime"]):
+            mine = part.filter(pc.and_(pc.is_in(part["job"], asked), pc.equal(part["regime"], regime)))
+            for job, workload in zip(mine["job"].to_pylist(), mine["workload"].to_pylist(), strict=True):
+                found[job].add(workload)
+        return dict(found)
+
+    def _everything(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         for path in self.paths:
-            yield read_part(path, ends.COLUMNS, self._contains)
-        yield self._pending_rows(ends.COLUMNS)
+            yield from read_part(path, columns, self._contains)
+        yield self._pending_rows(columns)
 
     def _pending_rows(self, columns: Sequence[str]) -> pa.Table:
         """What the journals hold."""
-        found = [row for entry in self.entries for row in rows(entry)]
         shape = projected(schema.OBSERVATIONS, columns)
+        if not self.entries:
+            return shape.empty_table()
+        found = [row for entry in self.entries for row in rows(entry)]
         table = pa.Table.from_pylist(found, schema.OBSERVATIONS)
         return pa.table([conform(table[field.name], field.type) for field in shape], schema=shape)
 

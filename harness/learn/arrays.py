@@ -17,10 +17,12 @@ from pitot_core import MAX_CO_RUNNERS, Features, Observations, PitotError
 
 
 def load_training(dataset: Dataset) -> tuple[Observations, Features]:
-    """Every measured execution time of a dataset, and the features of its workloads and platforms.
+    """Every execution time of a dataset, and the features of its workloads and platforms.
 
-    Only finished ``measure`` observations count. Raises DatasetError where there is none, and where one makes no
-    sense: a time below a nanosecond, a feature that is not finite.
+    Only ``measure`` observations count, and their ``time_ns``. Of those that are ``censored`` (time-outs, and cells
+    where the limit ended an execution longer than all whole ones) the time is only known to be above it: they come
+    last and are marked in `Observations.censored`. Raises DatasetError where nothing was measured to its end, and
+    where something makes no sense: a time below a nanosecond, a feature that is not finite.
     """
     try:
         return _loaded(dataset)
@@ -31,21 +33,11 @@ def load_training(dataset: Dataset) -> tuple[Observations, Features]:
 
 
 def _loaded(dataset: Dataset) -> tuple[Observations, Features]:
+    table = _measured(dataset)
     platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
     workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
-    columns = [
-        "job",
-        "purpose",
-        "platform",
-        "workload",
-        "co_runners",
-        "n_co_runners",
-        "status",
-        "wall_ns_mean",
-    ]
-    table = dataset.observations(columns)
-    table = table.filter(pc.and_(pc.equal(table["status"], "ok"), pc.equal(table["purpose"], "measure")))
-    if not len(table):
+    censored = table["censored"].to_numpy()
+    if censored.all():
         raise DatasetError(
             f"{dataset.root} has no finished observation to learn from; see `harness status {dataset.root}`."
         )
@@ -68,7 +60,8 @@ def _loaded(dataset: Dataset) -> tuple[Observations, Features]:
         platform=_numbers(table["platform"], seen_platforms),
         workload=_numbers(table["workload"], seen_workloads),
         co_runners=_co_runners(table, seen_workloads),
-        log_ns=np.log(table["wall_ns_mean"].to_numpy()),
+        log_ns=np.log(table["time_ns"].to_numpy()),
+        censored=censored,
         job=pc.index_in(table["job"], table["job"].unique()).to_numpy(),
     )
     features = Features(
@@ -78,6 +71,28 @@ def _loaded(dataset: Dataset) -> tuple[Observations, Features]:
         platform_names=tuple(seen_platforms),
     )
     return observations, features
+
+
+def _measured(dataset: Dataset) -> pa.Table:
+    """The rows to learn from, those whose time is known first."""
+    columns = [
+        "job",
+        "purpose",
+        "platform",
+        "workload",
+        "co_runners",
+        "n_co_runners",
+        "status",
+        "time_ns",
+        "censored",
+    ]
+    known = pa.array(["ok", "timeout"])
+    found = []
+    for part in dataset.parts(columns):
+        wanted = pc.and_(pc.is_in(part["status"], known), pc.equal(part["purpose"], "measure"))
+        found.append(part.filter(pc.and_(wanted, part["time_ns"].is_valid())))
+    table = pa.concat_tables(found)
+    return pa.concat_tables([table.filter(pc.invert(table["censored"])), table.filter(table["censored"])])
 
 
 def workload_features(row: Mapping[str, Any]) -> Encoded:

@@ -113,6 +113,7 @@ def evaluate_cell(cell: Cell, observations: Observations, features: Features) ->
     model = METHODS[cell.method](cell.by, cell.replicate).fit(observations[parts.train], features)
     seconds = time.perf_counter() - started
     test = observations[parts.test]
+    test = test[test.measured]
     learned = np.isin(np.arange(len(features.workload_names) + 1), observations.workload[parts.train])
     learned[-1] = True  # −1: no co-runner
     test = test[learned[test.co_runners].all(axis=1)]

@@ -70,7 +70,9 @@ def run_evaluation(request: Request, console: Console) -> list[dict[str, Any]]:
             )
         plots.embeddings(model, request.output / "embeddings.png")
         if (observations.n_co_runners > 0).any():
-            plots.interference(model, observations, request.output / "interference.png")
+            plots.interference(
+                model, observations[observations.measured], request.output / "interference.png"
+            )
     return summary
 
 

@@ -54,6 +54,7 @@ def export_published(dataset: Dataset, folder: str | Path) -> dict[int, int]:
     """
     folder = Path(folder)
     observations, features = load_training(dataset)
+    observations = observations[observations.measured]  # the published layout has no place for a lower bound
     platforms = _Described.of("platform", dataset.platforms(), features.platform_names, platform_features)
     workloads = _Described.of("workload", dataset.workloads(), features.workload_names, workload_features)
     platform_number = platforms.numbers(features.platform_names)

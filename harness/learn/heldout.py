@@ -15,8 +15,12 @@ Array = NDArray[np.int64]
 
 
 def hold_out(observations: Observations, share: float, seed: int) -> Split:
-    """Whole jobs for testing only, and the others for training. Raises PitotError where there are too few."""
-    return split(observations, train=1 - share, test=share, by="job", seed=seed)
+    """Whole jobs for testing only, and the others for training; a row of unknown time tests nothing.
+
+    Raises PitotError where there are too few.
+    """
+    parts = split(observations, train=1 - share, test=share, by="job", seed=seed)
+    return parts._replace(test=parts.test[observations.measured[parts.test]])
 
 
 def card_entry(

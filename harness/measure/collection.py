@@ -25,7 +25,7 @@ from harness.fleet.devices import Device, choose, load_devices
 from harness.fleet.reach import Reached, check_engines, choose_engines, platform_rows, reach_all
 from harness.measure.listener import CollectionProgress
 from harness.measure.placebo import SUITE, placebos_of
-from harness.measure.plan import Plan, make_plan
+from harness.measure.plan import Plan, make_plan, resumed
 from harness.measure.status import status_rows
 from harness.measure.stop import Stop
 from harness.measure.workers import Outcome, collect
@@ -108,6 +108,7 @@ def run_collection(
             return plan_rows(plan), True
         dataset = Dataset.open_or_create(request.output)
         with dataset.locked():
+            plan = resumed(plan, [*workloads, *beside], dataset)
             prepare(dataset, plan, reached, engines, [*workloads, *beside], console)
             budget_s = request.hours and request.hours * 3600
             outcome = measure(

@@ -6,12 +6,15 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
+import msgspec
+
 from harness.dataset.info import Settings
 from harness.dataset.records import Job, Pin, Purpose
+from harness.dataset.store import Dataset
 from harness.measure.placebo import KINDS
 from harness.suites.suite import Workload, identity
 
@@ -121,14 +124,17 @@ def make_job(
     *,
     pin: Pin | None = None,
 ) -> Job:
-    """The job of these workloads, with ``hashes`` of what each executes (`identity`)."""
+    """The job of these workloads, with ``hashes`` of what each executes (`identity`).
+
+    What defines it is the platform, the workloads by name and content, and the settings.
+    """
     repeats, co_run_s = settings.repeats, min(settings.co_run_s, settings.limit_s)
     if purpose == "cold":
         repeats = settings.cold
     if purpose == "placebo":
         repeats, co_run_s = 5, min(max(PLACEBO_S, co_run_s), 1.0, settings.limit_s)
     limits = [repeats, settings.limit_s, co_run_s, settings.memory_bytes, settings.seed]
-    parts = [engine, device, [hashes[name] for name in together], purpose, position, limits, RULE]
+    parts = [engine, device, [[name, hashes[name]] for name in together], purpose, position, limits, RULE]
     if pin:
         parts.append(pin)
     return Job(
@@ -143,6 +149,35 @@ def make_job(
         co_run_s=co_run_s,
         pin=pin,
     )
+
+
+def resumed(plan: Plan, workloads: Sequence[Workload], dataset: Dataset) -> Plan:
+    """The plan with the identities that the dataset already has for its jobs.
+
+    Until schema version 2 the identity of a job had what its workloads are, without their names or the rule of
+    measuring. Such a job is taken for the planned one where it has its names and the rule makes no difference: every
+    execution was a new process. What a resident engine executed before version 2 is measured anew.
+    """
+    known = dataset.attempts().keys()
+    if not known - {job.id for job in plan.jobs}:
+        return plan
+    hashes = {w.name: identity(w) for w in workloads}
+    former = {job.id: _former_identity(plan.settings, job, hashes) for job in plan.jobs}
+    members = dataset.snapshot().members(known & set(former.values()), regime="process")
+    jobs = (
+        msgspec.structs.replace(job, id=former[job.id])
+        if members.get(former[job.id]) == set(job.workloads)
+        else job
+        for job in plan.jobs
+    )
+    return replace(plan, jobs=tuple(jobs))
+
+
+def _former_identity(settings: Settings, job: Job, hashes: Mapping[str, str]) -> str:
+    limits = [settings.repeats, settings.limit_s, settings.co_run_s, settings.memory_bytes, settings.seed]
+    what = [hashes[name] for name in job.workloads]
+    parts = [job.engine, job.device, what, job.purpose, job.position, limits]
+    return _digest(json.dumps(parts).encode())[:32]
 
 
 def _digest(data: bytes) -> str:

@@ -12,6 +12,10 @@ from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import Rows
 
 LISTED = 200
+CUT_OFF = "cut off"
+CUT_OFF_REASON = (
+    "the limit ended an execution that was longer than all whole ones, so the mean is only known to be more"
+)
 
 
 def failures(rows: Rows) -> list[Section]:
@@ -20,10 +24,16 @@ def failures(rows: Rows) -> list[Section]:
     first: dict[tuple[str, str], int] = {}
     where: dict[tuple[str, str], set[int]] = {}
     reasons = rows.table["reason"].take(failed).to_pylist()
-    for row, status, platform, reason in zip(
-        failed.tolist(), rows.status[failed].tolist(), rows.platform[failed].tolist(), reasons, strict=True
+    cut = rows.ended_well[failed].tolist()
+    for row, status, platform, reason, ended_well in zip(
+        failed.tolist(),
+        rows.status[failed].tolist(),
+        rows.platform[failed].tolist(),
+        reasons,
+        cut,
+        strict=True,
     ):
-        kind = rows.statuses[status], _kind(reason or "")
+        kind = (CUT_OFF, CUT_OFF_REASON) if ended_well else (rows.statuses[status], _kind(reason or ""))
         kinds[kind] += 1
         first.setdefault(kind, row)
         where.setdefault(kind, set()).add(platform)
@@ -43,7 +53,10 @@ def failures(rows: Rows) -> list[Section]:
     told = tag("p", f"{more:,} rarer reasons are left out.", class_="note") if more > 0 else None
     note = "Observations without a time, with numbers in their reasons written as #."
     drawn = join(table(columns, body, "Failures by reason", wide=(1, 6)), told) if body else Html("")
-    kept = Counter(rows.statuses[status] for status in rows.status[failed].tolist())
+    kept = Counter(
+        CUT_OFF if well else rows.statuses[status]
+        for status, well in zip(rows.status[failed], cut, strict=True)
+    )
     gist = ", ".join(
         f"{count:,} {status.replace('_', ' ')}" for status, count in kept.most_common()
     ) + "." * bool(kept)

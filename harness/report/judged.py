@@ -69,10 +69,11 @@ class Judged:
 
 def judge(dataset: Dataset, rows: Rows, model: Pitot) -> Judged:
     """Raises ModelError where dataset and model do not belong together, DatasetError where nothing is finished."""
-    observations, features = load_training(dataset)
+    everything, features = load_training(dataset)
+    observations = everything[everything.measured]  # the others come last, so row numbers stay
     at = np.flatnonzero(rows.measured)
     if len(at) != len(observations) or not np.array_equal(np.log(rows.time_ns[at]), observations.log_ns):
         raise ModelError("the dataset changed while it was read; write the report again.")
-    test = held_out(model, observations, features)
+    test = held_out(model, everything, features)
     test = test[model.knows(observations[test])]
     return Judged(model, observations, test, at[test])

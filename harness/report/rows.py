@@ -18,7 +18,8 @@ from pitot_core import MAX_CO_RUNNERS
 Array = NDArray[Any]
 
 COLUMNS = (
-    "job", "purpose", "platform", "workload", "co_runners", "n_co_runners", "status", "reason", "wall_ns_mean",
+    "job", "purpose", "platform", "workload", "co_runners", "n_co_runners", "status", "reason", "time_ns",
+    "censored",
     "position", "compile_ns", "limit_s", "started_at", "state_before", "state_after", "harness_version", "note",
     "regime", "unsteady",
 )  # fmt: skip
@@ -45,6 +46,7 @@ class Rows:
     job: NDArray[np.int32]
     position: NDArray[np.int64]
     time_ns: NDArray[np.float64]
+    censored: NDArray[np.bool_]  # the time is only known to be above a limit
     spread: NDArray[np.float64]
     asked: NDArray[np.bool_]  # (W,) workloads of the plan proper, not the empty one of start-up
     table: pa.Table  # tables that are read only when a section needs them
@@ -53,9 +55,14 @@ class Rows:
         return len(self.platform)
 
     @cached_property
-    def ok(self) -> NDArray[np.bool_]:
+    def ended_well(self) -> NDArray[np.bool_]:
         code = self.statuses.index("ok") if "ok" in self.statuses else -1
         return np.asarray(self.status == code)
+
+    @cached_property
+    def ok(self) -> NDArray[np.bool_]:
+        """Ended well and with a time: not those of which the limit ended an execution longer than all whole ones."""
+        return np.asarray(self.ended_well & ~self.censored)
 
     @cached_property
     def measured(self) -> NDArray[np.bool_]:
@@ -123,7 +130,8 @@ def load_rows(dataset: Dataset) -> Rows:
     asked[workload[purpose == "measure"]] = True
     beside = co_runners[purpose == "measure"]
     asked[beside[beside >= 0]] = True
-    time_ns = pc.fill_null(table["wall_ns_mean"], float("nan"))
+    censored = table["censored"].to_numpy()
+    time_ns = np.where(censored, np.nan, pc.fill_null(table["time_ns"], float("nan")).to_numpy())
     return Rows(
         platforms, workloads, statuses,
         platform=_numbers(table["platform"], platforms),
@@ -134,7 +142,8 @@ def load_rows(dataset: Dataset) -> Rows:
         purpose=purpose,
         job=np.asarray(pc.index_in(table["job"], jobs).to_numpy(), np.int32),
         position=pc.fill_null(table["position"], 0).to_numpy().astype(np.int64),
-        time_ns=time_ns.to_numpy().astype(np.float64),
+        time_ns=time_ns,
+        censored=censored,
         spread=np.concatenate(spreads),
         asked=asked,
         table=table,

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.dataset.info import Settings
-from harness.measure.plan import co_runner_sets, make_plan
-from harness.suites.suite import Workload
+from harness.dataset.store import Dataset
+from harness.measure.plan import co_runner_sets, make_plan, resumed
+from harness.suites.suite import Workload, identity
+from tests.dataset.test_store import entry
 
 PLATFORMS = [("wasmtime-j", "one"), ("node-v8", "one"), ("wasmtime-j", "two")]
 
@@ -84,3 +90,59 @@ def test_a_changed_module_or_limit_is_another_job(workloads: list[Workload]) -> 
     after = make_plan(PLATFORMS, workloads[1:], workloads[0], Settings(rounds={}))
     changed = {job.id for job in before.jobs} - {job.id for job in after.jobs}
     assert {job.workloads for job in before.jobs if job.id in changed} == {(workloads[1].name,)}
+
+
+def test_a_job_is_another_one_wherever_any_of_what_defines_it_differs(workloads: list[Workload]) -> None:
+    """The promise of a resumed collection: what was measured under other settings is not taken for this."""
+    settings = Settings(rounds={}, anchors=0)
+
+    def ids(settings: Settings, chosen: list[Workload], platform: tuple[str, str] = ("e", "d")) -> set[str]:
+        return {job.id for job in make_plan([platform], chosen, workloads[0], settings).jobs}
+
+    same = ids(settings, workloads[1:3])
+    assert ids(settings, workloads[1:3]) == same
+    for other in (
+        {"memory_bytes": 1 << 20}, {"repeats": 51}, {"limit_s": 31.0}, {"co_run_s": 29.0}, {"seed": 1},
+    ):  # fmt: skip
+        assert not ids(msgspec.structs.replace(settings, **other), workloads[1:3]) & same, other
+    assert not ids(settings, workloads[1:3], ("f", "d")) & same
+    assert not ids(settings, workloads[1:3], ("e", "c")) & same
+    renamed = [replace(one, name=f"mine/{one.name}") for one in workloads[1:3]]
+    assert len(ids(settings, renamed) & same) == 1  # only the empty module's start-up is the same
+
+
+def test_two_workloads_of_one_content_are_two_and_each_is_measured(workloads: list[Workload]) -> None:
+    twin = replace(workloads[1], name="mine/small/w1", argv=workloads[1].argv)
+    plan = make_plan([("e", "d")], [workloads[1], twin], workloads[0], Settings(rounds={}, anchors=0))
+    assert {job.workloads for job in plan.jobs if job.purpose == "measure"} == {
+        (workloads[1].name,),
+        (twin.name,),
+    }
+
+
+def test_a_dataset_from_before_names_counted_still_resumes_and_only_under_its_own_names(
+    workloads: list[Workload], tmp_path: Path
+) -> None:
+    twin = replace(workloads[1], name="mine/small/w1")
+    settings = Settings(rounds={}, anchors=0)
+    plan = make_plan([("e", "d")], [workloads[1], workloads[2], twin], workloads[0], settings)
+    hashes = {one.name: identity(one) for one in (workloads[1], workloads[2], twin)}
+    limits = [settings.repeats, settings.limit_s, settings.co_run_s, settings.memory_bytes, settings.seed]
+    dataset = Dataset.create(tmp_path / "old")
+    with dataset.journal("d") as journal:
+        for name, regime in (
+            (workloads[1].name, "process"),
+            (workloads[2].name, None),
+        ):  # as version 1 named them
+            parts = ["e", "d", [hashes[name]], "measure", 0, limits]
+            former = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+            one = entry(0, name)
+            job = msgspec.structs.replace(one.job, id=former, device="d", engine="e")
+            members = [msgspec.structs.replace(one.result.members[0], regime=regime)]
+            result = msgspec.structs.replace(one.result, job=former, members=members)
+            journal.append(msgspec.structs.replace(one, job=job, result=result))
+    again = resumed(plan, [*workloads, twin], dataset)
+    done = dataset.finished()
+    left = sorted(job.workloads[0] for job in again.jobs if job.id not in done and job.purpose == "measure")
+    assert left == sorted([twin.name, workloads[2].name])  # the latter was measured in a resident engine
+    assert [job.workloads for job in again.jobs] == [job.workloads for job in plan.jobs]

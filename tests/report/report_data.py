@@ -87,7 +87,14 @@ def _result(job: Job, statuses: list[str], work: dict[str, float], draw: np.rand
             "timeout": "the first execution took longer than the limit of 30 s",
         }.get(status, "")
         members.append(
-            MemberResult(name, status, reason, samples if status == "ok" else [], compile_ns=10**6)
+            MemberResult(
+                name,
+                status,
+                reason,
+                samples if status == "ok" else [],
+                compile_ns=10**6,
+                cut_off_ns=round(0.9 * mean) if status == "timeout" else None,
+            )
         )  # type: ignore[arg-type]
     hot = 85.0 if job.device == HOSTILE_DEVICE else 50.0
     before = State(

@@ -1,0 +1,95 @@
+"""What training gets of a dataset: times, and limits where only those are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.dataset.records import JobResult, MemberResult, Sample, State
+from harness.dataset.store import Dataset
+from harness.errors import DatasetError, ModelError
+from harness.learn.arrays import load_training
+from harness.learn.export import export_published
+from harness.learn.heldout import card_entry, held_out, hold_out
+from pitot_core import Features, Observations, Pitot
+from tests.dataset.test_store import entry
+
+
+def dataset_of(root: Path, members: list[MemberResult]) -> Dataset:
+    dataset = Dataset.create(root)
+    names = sorted({member.workload for member in members})
+    dataset.put_workloads({"workload": name, "features": [("a", 1.0 * i)]} for i, name in enumerate(names))
+    dataset.put_platforms(
+        [{"platform": "wasmtime-j:local", "wall_contains": "instance", "features": [("b", 1.0)]}]
+    )
+    with dataset.journal("local") as journal:
+        for number, member in enumerate(members):
+            one = entry(number, member.workload)
+            result = JobResult(one.job.id, 1, State(), [member])
+            journal.append(msgspec.structs.replace(one, result=result))
+    return dataset
+
+
+def ok(name: str, whole: list[int], cut_off_ns: int | None = None) -> MemberResult:
+    samples = [Sample(0, wall, 0, 0, 0, True) for wall in whole]
+    return MemberResult(name, "ok", "", samples, cut_off_ns=cut_off_ns)
+
+
+def test_a_cell_whose_last_execution_was_ended_is_not_the_mean_of_its_survivors(tmp_path: Path) -> None:
+    observations, _ = load_training(
+        dataset_of(
+            tmp_path / "data",
+            [
+                ok("s/a", [200_000], 30 * 10**9),  # mostly quick, at times longer than the limit
+                ok("s/b", [100, 100]),
+                MemberResult("s/c", "timeout", "", [], cut_off_ns=5 * 10**9),
+                ok("s/d", [100, 500], 300),
+                MemberResult("s/e", "trap", "", []),
+            ],
+        )
+    )
+    times = np.exp(observations.log_ns).round().tolist()
+    assert observations.workload.tolist() == [1, 3, 0, 2]
+    assert times == [100, round((600 + 500) / 3), (200_000 + 30 * 10**9) // 2, 5 * 10**9]
+    assert observations.censored is not None
+    assert observations.censored.tolist() == [False, False, True, True]
+
+
+def test_only_known_times_are_exported_and_tested_with(tmp_path: Path) -> None:
+    members = [ok("s/a", [100]), ok("s/b", [200]), ok("s/c", [5], 10**9), ok("s/a", [110]), ok("s/b", [220])]
+    members += [ok("s/c", [10])]
+    dataset = dataset_of(tmp_path / "data", members)
+    assert export_published(dataset, tmp_path / "npz") == {0: 5}
+    observations, _ = load_training(dataset)
+    for seed in range(20):
+        assert observations.measured[hold_out(observations, 0.5, seed).test].all()
+
+
+def test_a_dataset_of_limits_alone_teaches_nothing(tmp_path: Path) -> None:
+    dataset = dataset_of(tmp_path / "data", [MemberResult("s/a", "timeout", "", [])])
+    with pytest.raises(DatasetError, match="no finished observation to learn from"):
+        load_training(dataset)
+
+
+@pytest.mark.parametrize("change", ["platform_names", "workload_names"])
+def test_held_out_jobs_are_not_those_of_other_workloads_or_platforms_with_the_same_numbers(
+    change: str,
+) -> None:
+    """A promise of `held_out`: rows that only look the same are not taken for those that a model was not shown."""
+    draw = np.random.default_rng(0)
+    rows = Observations.of(
+        platform=draw.integers(0, 3, 60), workload=draw.integers(0, 5, 60), log_ns=draw.uniform(5, 9, 60),
+        job=np.arange(60),
+    )  # fmt: skip
+    names = {"platform_names": tuple("pqr"), "workload_names": tuple("abcde")}
+    features = Features(workloads=np.zeros((5, 1)), platforms=np.zeros((3, 1)), **names)
+    model = Pitot()
+    model.card = {"held_out": card_entry(rows, features, hold_out(rows, 0.3, 1).test, 0.3, 1)}
+    assert len(held_out(model, rows, features))
+    renamed = names | {change: tuple(reversed(names[change]))}
+    other = Features(workloads=np.zeros((5, 1)), platforms=np.zeros((3, 1)), **renamed)
+    with pytest.raises(ModelError, match="was trained on another dataset"):
+        held_out(model, rows, other)
