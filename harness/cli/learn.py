@@ -28,11 +28,19 @@ def train(
         float, typer.Option(help="Share of the other jobs kept for calibrating only.", min=0.01, max=0.9)
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="Decides split and initial values.")] = 0,
+    cold: Annotated[
+        bool,
+        typer.Option(
+            "--cold", help="Train a second model, of what starting anew takes, beside it (MODEL-cold)."
+        ),
+    ] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Train a model with calibrated bounds, and print its accuracy on held-out jobs."""
     from harness.dataset.store import Dataset
+    from harness.learn.cold import cold_path
+    from harness.learn.regimes import told_of_mixed
     from harness.learn.train import show_accuracy
     from harness.learn.train import train as fit
     from harness.progress import bar
@@ -43,19 +51,28 @@ def train(
         raise UsageError(
             f"there is no directory {output.resolve().parent} to write the model to; make it, or name another with -o."
         )
-    with bar(console, "training", 1) as progress:
-        trained = fit(
-            opened,
-            test_share=test_share,
-            calibration_share=calibration_share,
-            seed=seed,
-            progress=progress.at,
-        )
-    trained.model.save(output)
-    show_accuracy(trained.accuracy, form)
-    console.print(
-        f"trained on {trained.rows:,} observations in {trained.seconds:.1f} s; the model is {output}"
-    )
+    if told := told_of_mixed(opened):
+        console.print(told, soft_wrap=True)
+    targets = {output: False, cold_path(output): True} if cold else {output: False}
+    rows = []
+    for path, anew in targets.items():
+        with bar(console, "training", 1) as progress:
+            trained = fit(
+                opened,
+                test_share=test_share,
+                calibration_share=calibration_share,
+                seed=seed,
+                cold=anew,
+                progress=progress.at,
+            )
+        trained.model.save(path)
+        rows += trained.accuracy
+        what = "cold starts" if anew else "observations"
+        console.print(f"trained on {trained.rows:,} {what} in {trained.seconds:.1f} s; the model is {path}")
+        if form is Form.table:
+            show_accuracy(trained.accuracy, form)
+    if form is not Form.table:
+        show_accuracy(rows, form)
 
 
 @command("harness evaluate datasets/published --shares 10,50,90 --jobs 2 -o evaluation")
@@ -140,6 +157,12 @@ def predict(
         ),
     ] = "",
     eps: Annotated[float, typer.Option(help="How often the bound may be exceeded.")] = 0.05,
+    cold: Annotated[
+        bool,
+        typer.Option(
+            "--cold", help="Also what starting anew takes, alone: load or compile, first execution."
+        ),
+    ] = False,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Also its start-up, work and interference, and what behaves alike."),
@@ -158,8 +181,13 @@ def predict(
 ) -> None:
     """Predict execution times, each with a bound that is exceeded with probability at most ε."""
     from harness.decide import predict as asking
+    from harness.learn.cold import need_cold
 
     loaded = asking.load_model(model)
+    if cold and (batch or beside):
+        raise UsageError(
+            "--cold is for workloads alone, one question at a time; leave out --batch and --with."
+        )
     if batch:
         if any((workload, device, engine, platform, beside)):
             raise UsageError("with --batch the rows say what is asked; leave out -w, -d, -e, -p and --with.")
@@ -189,6 +217,10 @@ def predict(
         if explain:
             rows = [row | parts for row, parts in zip(rows, asking.explain(loaded, asked), strict=True)]
             columns += asking.EXPLAIN_COLUMNS
+        if cold:
+            anew = asking.load_model(need_cold(model))
+            rows = [row | more for row, more in zip(rows, asking.answer_cold(anew, asked, eps), strict=True)]
+            columns += asking.COLD_COLUMNS
         show(rows, columns, form_of(as_json, as_csv))
         told = asking.shortage(loaded, asked, eps)
     if told:

@@ -69,6 +69,7 @@ def tables() -> list[Table]:
         Table("train", train.ACCURACY_COLUMNS),
         Table("evaluate", SUMMARY_COLUMNS),
         Table("predict", predict.columns(0.05)),
+        Table("predict --cold", [*predict.columns(0.05), *predict.COLD_COLUMNS]),
         Table("predict --explain", [*predict.columns(0.05), *predict.EXPLAIN_COLUMNS]),
         Table("place", place.PLACE_COLUMNS),
         Table("place --pareto", place_front.PARETO_COLUMNS),

@@ -60,7 +60,7 @@ def _measured(member: MemberResult, limit_ns: int) -> dict[str, Any]:
     timeout_ns = max(1, limit_ns if member.cut_off_ns is None else member.cut_off_ns)
     mean_ns = time_ns = None
     censored = member.status == "timeout"
-    if member.status == "ok" and count:
+    if member.status == "ok":
         mean_ns = (sum(covered) + member.more_wall_ns) / count
         time_ns, censored = with_cut_off(mean_ns, count, covered, member.cut_off_ns)
     elif censored:

@@ -26,6 +26,10 @@ EXPLAIN_COLUMNS = [
     Column("like_workloads", "workloads like it", meaning="known workloads that behave most alike"),
     Column("like_platforms", "platforms like it", meaning="known platforms that behave most alike"),
 ]
+COLD_COLUMNS = [
+    Column("cold_ns", "started anew", True, "ns from loading or compiling to the end of the first execution"),
+    Column("cold_bound_ns", "stays below", True, "ns; null where no bound can be promised"),
+]
 
 
 def columns(eps: float) -> list[Column]:
@@ -117,6 +121,16 @@ def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str
         }
         for i, question in enumerate(asked)
     ]
+
+
+def answer_cold(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str, Any]]:
+    """``cold_ns`` and ``cold_bound_ns`` by a model of cold times; None where it knows the workload or platform not."""
+    workloads, platforms = (set(names) for names in _names(model))
+    known = [q.workload in workloads and q.platform in platforms for q in asked]
+    answerable = [question for question, is_known in zip(asked, known, strict=True) if is_known]
+    told = iter(answer(model, answerable, eps) if answerable else ())
+    rows = [next(told) if is_known else {"mean_ns": None, "bound_ns": None} for is_known in known]
+    return [{"cold_ns": row["mean_ns"], "cold_bound_ns": row["bound_ns"]} for row in rows]
 
 
 def check_eps(eps: float) -> None:

@@ -1301,8 +1301,9 @@ class Agent:
         return members
 
     def start_anew(self, job: Message, scratch: Path) -> Member:
-        """Start a workload's runner ``cold`` times, each to the end of its first execution."""
+        """Start a workload's runner ``cold`` times, each to the end of its first execution, which is the sample."""
         taken: List[List[Optional[int]]] = []
+        samples: List[List[Any]] = []
         while True:
             members: List[Member] = []
             try:
@@ -1311,13 +1312,14 @@ class Agent:
                 self.prepare(member, members, job)
             finally:
                 self.end(members)
-            member.result["cold_samples"] = taken
+            member.result.update(cold_samples=taken, samples=samples, regime=job["regime"])
             if member.failure:
                 member.result.update(status=member.failure.status, reason=member.failure.reason)
                 return member
             load_ns = member.result["load_ns" if job["ahead_of_time"] else "compile_ns"] or None
             wall_ns, instantiate_ns = member.walls[0], member.first["instantiate_ns"]
             taken.append([(load_ns or 0) + wall_ns, load_ns, instantiate_ns, wall_ns - (instantiate_ns or 0)])
+            samples.append(member.sample(0, True, False))
             if len(taken) == job["cold"]:
                 return member
 

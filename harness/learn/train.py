@@ -12,6 +12,7 @@ import numpy as np
 from harness.dataset.store import Dataset
 from harness.errors import ModelError
 from harness.learn.arrays import load_training
+from harness.learn.cold import load_cold
 from harness.learn.heldout import card_entry, hold_out
 from harness.output import Column, Form, show
 from pitot_core import Observations, Pitot, PitotError, coverage, mape, margin
@@ -33,6 +34,7 @@ ACCURACY_COLUMNS = [
             ("coverage", "_high", "upper end of it"),
         )
     ),
+    Column("target", "target", meaning="`steady`, or `cold`: what starting anew takes"),
 ]
 
 
@@ -52,13 +54,15 @@ def train(
     test_share: float = 0.2,
     calibration_share: float = 0.1,
     seed: int = 0,
+    cold: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trained:
     """Fit on all jobs but a random ``test_share`` of them, calibrate on jobs that neither trained nor chose anything.
 
-    The test jobs are used for nothing but the accuracy that is reported. Raises DatasetError, ModelError.
+    The test jobs are used for nothing but the accuracy that is reported. With ``cold`` the times are those of starting
+    anew. Raises DatasetError, ModelError.
     """
-    observations, features = load_training(dataset)
+    observations, features = load_cold(dataset) if cold else load_training(dataset)
     started = time.perf_counter()
     try:
         parts = hold_out(observations, test_share, seed)
@@ -73,10 +77,12 @@ def train(
             f"collect more, see `harness status {dataset.root}`."
         ) from error
     seconds = time.perf_counter() - started
-    accuracy = measure_accuracy(model, observations[parts.test])
+    target = "cold" if cold else "steady"
+    accuracy = [row | {"target": target} for row in measure_accuracy(model, observations[parts.test])]
     model.card = {
         "dataset": dataset.info.id,
         "source": dataset.info.source,
+        "target": target,
         "rows": len(observations),
         "held_out": card_entry(observations, features, parts.test, test_share, seed),
         "accuracy": accuracy,

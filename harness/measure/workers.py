@@ -229,9 +229,8 @@ class Worker:
 
 
 def measured(member: MemberResult) -> bool:
-    """Whether it has a mean, or was started anew."""
-    counted = any(sample.covered and not sample.warm for sample in member.samples)
-    return counted or member.more_count > 0 or bool(member.cold_samples)
+    """Whether it has a mean."""
+    return any(sample.covered and not sample.warm for sample in member.samples) or member.more_count > 0
 
 
 def refused(job: Job, name: str, reason: str) -> JobResult:

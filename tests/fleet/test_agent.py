@@ -117,7 +117,7 @@ def test_covered_samples_lie_within_every_co_runners_loop(tmp_path: Path) -> Non
                 for other in others
             )
             assert sample.covered == within
-        assert sum(sample.covered for sample in found.samples) >= 5
+        assert sum(sample.covered for sample in found.samples) >= 3
         assert not any(sample.covered for sample in found.samples if sample.warm)
 
 
