@@ -36,6 +36,7 @@ CHECK_COLUMNS = [
     Column("hosted", "hosted", True, "workloads, mean over draws"),
     Column("of_oracle", "of the oracle", True, "hosted, as a share of what the oracle hosts"),
     Column("violations", "missed", True, "share of the hosted whose measured time exceeded the deadline"),
+    Column("over_bound", "above bound", True, "share of the hosted whose measured time exceeded its bound"),
     Column("any", "draws with any", True, "share of draws in which somebody missed its deadline"),
 ]
 
@@ -57,11 +58,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Outcome:
-    """By draw: hosted weight, how many were hosted, and how many of them took longer than their deadline."""
+    """By draw: hosted weight, how many were hosted, how many of them exceeded their deadline, and their bound."""
 
     weight: Array
     hosted: Array
     missed: Array
+    over: Array
 
     @property
     def violations(self) -> float:
@@ -110,17 +112,12 @@ def measured_sets(deadlines: Deadlines, rows: Observations, most: int) -> Measur
 class Replay:
     """A question on measured sets: places them by any policy, in draws of half the demands and half the devices.
 
-    ``draws`` are pairs of masks, over devices and over demands. Raises ModelError for fewer than LEAST_OPTIONS sets.
+    ``draws`` are pairs of masks, over devices and over demands.
     """
 
     def __init__(
         self, deadlines: Deadlines, measured: Measured, draws: Sequence[tuple[Array, Array]]
     ) -> None:
-        if len(measured) < LEAST_OPTIONS:
-            raise ModelError(
-                f"only {len(measured):,} held-out jobs are of these workloads on these devices, and a replay needs "
-                f"{LEAST_OPTIONS}; ask about more workloads, or train with a larger --test-share."
-            )
         self.deadlines, self.measured, self.draws = deadlines, measured, draws
         self.device = deadlines.places.device[measured.place]
         present = measured.members >= 0
@@ -151,9 +148,13 @@ class Replay:
             return np.asarray((self.alone <= 1).all(axis=1))
         if policy == "share":
             return np.asarray(self.alone.sum(axis=1) <= 1)
+        return np.asarray((self.bounds(eps) <= 1).all(axis=1))
+
+    def bounds(self, eps: float) -> Array:
+        """(N, k) bounds at ε beside the others, as shares of the deadlines."""
         if eps not in self._bounds:
             self._bounds[eps] = self._asked(lambda p, m: self.deadlines.bounds(p, m, eps)) / self.limit
-        return np.asarray((self._bounds[eps] <= 1).all(axis=1))
+        return self._bounds[eps]
 
     def outcome(self, policy: str, eps: float, advance: Callable[[], None] = lambda: None) -> Outcome:
         """Place every draw by this policy, and compare with what was measured."""
@@ -171,11 +172,12 @@ class Replay:
             packing = Packing(self.device[rows], self.measured.members[rows], value[rows], copies)
             chosen = rows[exact(packing, seconds=SECONDS)[0]]
             members = self.measured.members[chosen]
-            missed = (self.ratio[chosen] > 1) & (members >= 0)
-            found.append((weights[members].sum(), (members >= 0).sum(), missed.sum()))
+            there = members >= 0
+            late = (self.ratio[chosen] > 1) & there
+            over = (self.ratio[chosen] > self.bounds(eps)[chosen]) & there
+            found.append((weights[members].sum(), there.sum(), late.sum(), over.sum()))
             advance()
-        weight, hosted, missed_ = np.array(found, float).T
-        return Outcome(weight, hosted, missed_)
+        return Outcome(*np.array(found, float).T)
 
 
 def check(
@@ -209,11 +211,17 @@ def with_violations(
 
 
 def replay_of(model: Pitot, demands: Sequence[Demand], request: Request, rows: Observations) -> Replay:
-    """The question on these rows, in draws of half the demands and half the devices."""
+    """The question on these rows, in draws of half the demands and half the devices. Raises ModelError for few sets."""
     most = most_together(model, replace(request, policy="bound"))
     deadlines = deadlines_of(model, demands, replace(request, policy="bound"))
     draws = halves(len(deadlines.places.devices), len(demands), request.seed)
-    return Replay(deadlines, measured_sets(deadlines, rows, most), draws)
+    measured = measured_sets(deadlines, rows, most)
+    if len(measured) < LEAST_OPTIONS:
+        raise ModelError(
+            f"only {len(measured):,} held-out jobs are of these workloads on these devices, and a replay needs "
+            f"{LEAST_OPTIONS}; ask about more workloads, or train with a larger --test-share."
+        )
+    return Replay(deadlines, measured, draws)
 
 
 def _counter(at: Callable[[int, int], None], total: int) -> Callable[[], None]:
@@ -254,6 +262,7 @@ def check_rows(
                 "hosted": float(one.hosted.mean()),
                 "of_oracle": float(one.weight.sum() / max(oracle.weight.sum(), 1e-12)),
                 "violations": one.violations,
+                "over_bound": float(one.over.sum() / max(one.hosted.sum(), 1)) if policy == "bound" else None,
                 "any": float((one.missed > 0).mean()),
             }
         )

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.decide import place_check
 from harness.decide.deadlines import Deadlines, places_of
 from harness.decide.demands import Demand
 from harness.decide.place_check import Replay, check_rows, halves, largest_eps, measured_sets
-from harness.errors import ModelError
 from pitot_core import Observations, PoolSize
 
 NS = 1e6
@@ -69,9 +67,8 @@ def test_only_whole_jobs_of_the_question_can_be_chosen() -> None:
     assert both == pytest.approx([12, 11])
 
 
-def test_what_was_measured_decides_who_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_measured_decides_who_missed() -> None:
     """One device: two of three pairs are really slow, and nobody but the oracle knows."""
-    monkeypatch.setattr(place_check, "LEAST_OPTIONS", 1)
     asked = question([13, 13, 13, 13])
     truth = rows((0, 0, 1, 20), (0, 1, 0, 12), (0, 2, 3, 12.5), (0, 3, 2, 12.9), (0, 0, -1, 10))
     everything = np.ones(1, bool), np.ones(4, bool)
@@ -86,13 +83,13 @@ def test_what_was_measured_decides_who_missed(monkeypatch: pytest.MonkeyPatch) -
     assert replay.outcome("bound", 0.01).hosted.tolist() == [1]  # 12 · 1.1 does not
 
 
-def test_the_largest_eps_that_misses_few_enough_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_largest_eps_that_misses_few_enough_is_taken() -> None:
     """Pairs that are measured at 13.05 with a deadline of 13 miss; bounds below 13 let them in for ε > 0.022."""
-    monkeypatch.setattr(place_check, "LEAST_OPTIONS", 1)
     asked = question([13, 13], platforms=4)
     late = rows(*[(p, w, c, 13.05) for p in range(4) for w, c in ((0, 1), (1, 0))])
     replay = Replay(asked, measured_sets(asked, late, 2), [(np.ones(4, bool), np.ones(2, bool))])
     assert replay.outcome("bound", 0.05).violations == 1
+    assert replay.outcome("bound", 0.05).over.tolist() == [2]  # 13.05 is above 12 · 1.065 too
     assert largest_eps(replay, 0.01) == 0.02
 
 
@@ -100,12 +97,6 @@ def test_halves_are_halves() -> None:
     draws = halves(5, 8, seed=1)
     assert {(int(here.sum()), int(asked.sum())) for here, asked in draws} == {(3, 4)}
     assert len({(*here.tolist(), *asked.tolist()) for here, asked in draws}) > 20
-
-
-def test_few_measured_jobs_are_refused() -> None:
-    asked = question([13])
-    with pytest.raises(ModelError, match="only 1 held-out jobs are of these workloads"):
-        Replay(asked, measured_sets(asked, rows((0, 0, -1, 10)), 2), [])
 
 
 def test_a_question_is_checked_on_a_dataset(lab, harness, tmp_path: Path) -> None:
@@ -118,6 +109,8 @@ def test_a_question_is_checked_on_a_dataset(lab, harness, tmp_path: Path) -> Non
     assert (table["oracle"]["of_oracle"], table["oracle"]["violations"], table["oracle"]["any"]) == (1, 0, 0)
     assert all(0 <= row["violations"] <= row["any"] <= 1 for row in table.values())
     assert table["bound"]["violations"] <= 0.05
+    assert table["bound"]["violations"] <= table["bound"]["over_bound"] <= 0.25
+    assert {row["over_bound"] for name, row in table.items() if name != "bound"} == {None}
     options = ["--violations", "0.02", "--check", lab.dataset, "--json"]
     placed = harness("place", lab.model, tmp_path / "asked.csv", *options)
     assert placed.code == 1
@@ -136,8 +129,7 @@ def test_a_dataset_the_model_was_not_trained_on_is_refused(
     assert (few.code, "and a replay needs 200" in few.err) == (2, True)
 
 
-def test_policies_of_a_check_stand_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place_check, "LEAST_OPTIONS", 1)
+def test_policies_of_a_check_stand_in_one_order() -> None:
     asked = question([13, 13])
     replay = Replay(
         asked, measured_sets(asked, rows((0, 0, -1, 10)), 2), [(np.ones(1, bool), np.ones(2, bool))]

@@ -1,6 +1,6 @@
 """What decisions from predictions are worth, on the published data: placement and scheduling policies.
 
-    python -m tests.perf.bench_decide [placement] [replay] [together] [speed] [policies]
+    python -m tests.perf.bench_decide [placement] [replay] [selection] [together] [speed] [policies]
 
 Rows are deduplicated and split by job: 40 % train (a quarter of them calibrates), the rest is half A, which may
 choose, and half B, on which everything printed is measured.
@@ -138,6 +138,67 @@ def replay() -> None:
     )
 
 
+def selection() -> None:
+    """Share of the placed whose time exceeded their bound: more than ε where all that may be chosen is marginal."""
+    model, _, rows, features = world()
+    body: list[list[Any]] = []
+    for factor in (1.0, 1.5):
+        asked = replays(rows, factor, model, features)
+        body.append([f"{factor} × median alone", *(over_bounds(asked, eps) for eps in (0.1, 0.05, 0.01))])
+    for factor in (1.1, 1.35):
+        asked = [slowdown_limited(rows, seed, factor, model, features) for seed in range(INSTANCES)]
+        body.append([f"{factor} × own time alone", *(over_bounds(asked, eps) for eps in (0.1, 0.05, 0.01))])
+    table(
+        "Placed residents above their bound (of how many), and missed deadlines",
+        ("deadline", ".1", ".05", ".01"),
+        body,
+    )
+
+
+def over_bounds(asked: list[Replay], eps: float) -> str:
+    outcomes = [one.outcome("bound", eps) for one in asked]
+    over, missed, hosted = (
+        int(sum(getattr(one, name)[0] for one in outcomes)) for name in ("over", "missed", "hosted")
+    )
+    return f"{over / max(hosted, 1):.1%} ({hosted:,}), {missed / max(hosted, 1):.1%}"
+
+
+def slowdown_limited(
+    rows: Observations, seed: int, factor: float, model: Pitot, features: Features
+) -> Replay:
+    """Pairs only; each deadline is factor times what its own workload measured alone on that very platform.
+
+    Such deadlines are one per platform and workload, so every platform has demands of its own.
+    """
+    rng = np.random.default_rng(seed)
+    numbers = rng.choice(len(features.platform_names), 30, replace=False)
+    every = published()[0]
+    alone = every[every.n_co_runners == 0]
+    own = {
+        (p, w): t
+        for p, w, t in zip(
+            alone.platform.tolist(), alone.workload.tolist(), np.exp(alone.log_ns), strict=True
+        )
+    }
+    beside = rows[(rows.n_co_runners == 1) & np.isin(rows.platform, numbers)]
+    chosen = set(rng.permutation(np.unique(beside.workload))[:100].tolist())
+    pairs = [(int(p), int(w)) for p, w in own if p in numbers and w in chosen]
+    demands = [
+        Demand(
+            features.workload_names[w],
+            factor * float(own[p, w]),
+            1,
+            (features.platform_names[p].replace(":", "/"),),
+        )
+        for p, w in pairs
+    ]
+    places = own_places(features, numbers)
+    deadlines = Deadlines(model, demands, np.array([w for _, w in pairs]), places, "bound", 0.05)
+    measured = measured_sets(deadlines, beside, 2)
+    whole = np.ones(len(places.devices), bool), np.ones(len(demands), bool)
+    return Replay(deadlines, measured, [whole])
+
+
 def together() -> None:
     """8 platforms × 30 workloads of a made-up world, four together (bars: bound reached in 5 of 6, < 3 CPU s)."""
     rows, features = made_up(12, 40, 10_000, noise=0.05, seed=1)
@@ -273,7 +334,7 @@ def policies() -> None:
 
 
 def main() -> None:
-    known = {f.__name__: f for f in (placement, replay, together, speed, policies)}
+    known = {f.__name__: f for f in (placement, replay, selection, together, speed, policies)}
     for name in sys.argv[1:] if __name__ == "__main__" and sys.argv[1:] else known:
         started = time.process_time()
         known[name]()
