@@ -10,13 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.dataset.records import JobResult
-from harness.fleet.agent import Unfit, Watch
+from harness.fleet.agent import Failure, Member, Unfit, Watch, summarise
 from harness.fleet.local import LocalTransport
 from harness.fleet.session import Session
 from tests.cluster import processes
@@ -315,3 +316,17 @@ def test_a_module_cannot_fill_a_disk_with_one_file(tmp_path: Path) -> None:
     assert fits.status == "ok"
     assert found.status == "crash"
     assert "File too large" in found.reason
+
+
+def test_a_sample_that_outlives_a_co_runner_is_not_covered() -> None:
+    """One member failed at 450; that it ran is known until 310, where its last whole execution ended."""
+    long, failed = (Member.__new__(Member) for _ in range(2))
+    for one, times in ((long, [(100, 100), (200, 100), (300, 120)]), (failed, [(100, 110), (210, 100)])):
+        one.spec, one.result, one.unsteady = {"workload": "w"}, {"status": "ok"}, ""
+        one.starts, one.walls = (array("q", column) for column in zip(*times, strict=True))
+        one.chunks, one.warm_until_ns, one.loop_start_ns, one.limit_at_ns = [(0, 0.0, 0.0, 0)], 100, 100, 0
+        one.running, one.enough, one.failure = one is long, False, None
+    failed.failure = Failure("trap", "unreachable")
+    summarise([long, failed], 450, {"keep": 200, "regime": "steady", "least": 3, "limit_ns": 1000})
+    assert [taken[5] for taken in long.result["samples"]] == [True, True, False]
+    assert failed.result["status"] == "trap"
