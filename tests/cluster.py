@@ -38,6 +38,7 @@ class Server:
     name: str
     key: Path
     port: int = field(default_factory=free_port)
+    extra: str = ""  # more lines of sshd_config
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,7 +57,8 @@ class Server:
         config.write_text(
             f"ListenAddress 127.0.0.1:{self.port}\nHostKey {host_key}\nAuthorizedKeysFile {authorized}\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nPidFile none\n"
-            "PermitRootLogin prohibit-password\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
+            f"PermitRootLogin prohibit-password\nMaxStartups 100\n{self.extra}"
+            + ("" if "Subsystem" in self.extra else "Subsystem sftp internal-sftp\n")
         )
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ from harness.engines import ENGINES
 from harness.engines.custom import CustomEngine, WrongEngine, custom_engines
 from harness.errors import DevicesError, UnknownName
 from harness.fleet.local import LocalTransport
-from harness.fleet.transport import Transport
+from harness.fleet.transport import Transport, Unreachable
 
 BUILT_IN = dict(ENGINES)
 DEFAULT_PATH = Path("devices.yaml")
@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A machine that runs modules, and how to reach it."""
 
-    transport: Literal["local", "ssh"]
+    transport: Literal["local", "ssh", "command"]
     name: str = ""
     host: str | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
@@ -35,6 +35,8 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str | None = None
     known_hosts: str | None = None
     jump: str | None = None
+    client: Literal["openssh", "paramiko"] | None = None  # of ssh; openssh where this machine has it
+    command: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None  # of transport: command
     python: str | None = None
     engines: list[str] | None = None
     cpus: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=1)] | None = None
@@ -45,10 +47,23 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Start an agent there. Raises LinkLost, and Unreachable where trying again will not help."""
         if self.transport == "local":
             return LocalTransport(Path(self.cache).expanduser(), controller, self.python or sys.executable)
+        python = self.python or "python3"
+        if self.transport == "command":
+            from harness.fleet.behind import CommandTransport
+
+            return CommandTransport(self.command or [], self.cache, python, controller)
+        from harness.fleet.openssh import OpenSshTransport, available
         from harness.fleet.ssh import Address, SshTransport
 
         address = Address(self.host or self.name, self.port, self.user, self.key, self.known_hosts, self.jump)
-        return SshTransport(address, self.cache, self.python or "python3", controller)
+        ssh = None if self.client == "paramiko" else available()
+        if ssh:
+            return OpenSshTransport(ssh, address, self.cache, python, controller)
+        if self.client == "openssh":
+            raise Unreachable(
+                "there is no `ssh` on this machine; install OpenSSH's client, or leave out `client:`"
+            )
+        return SshTransport(address, self.cache, python, controller)
 
 
 class _DevicesFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,6 +118,8 @@ def load_devices(
             if engine not in ENGINES:
                 where = f"{path}, line {_line(raw, ['devices', name, 'engines', position])}"
                 raise UnknownName("engine", engine, ENGINES, where=where)
+        if (device.transport == "command") != (device.command is not None):
+            raise _wrong(path, raw, ["devices", name], "`transport: command` and `command:` go together")
     if not parsed.devices:
         raise _wrong(path, raw, ["devices"], "it names no device")
     return {name: msgspec.structs.replace(device, name=name) for name, device in parsed.devices.items()}

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import resource
 import socket
+import tempfile
+import time
+import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -20,8 +24,9 @@ from harness.errors import DeviceError, UnknownName
 from harness.fleet.artefacts import Artefact, made_here, probe, version_of
 from harness.fleet.devices import Device
 from harness.fleet.session import PING_EVERY_S, Refused, Session
-from harness.fleet.transport import LinkLost, Unreachable, user
+from harness.fleet.transport import LinkLost, Transport, Unreachable, user
 
+CONNECT_ATTEMPTS = 4
 FILES, FILES_EACH = 128, 12  # open at once: of this program, and for each device
 
 
@@ -67,7 +72,7 @@ def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) ->
 
     session: Session | None = None
     try:
-        transport = device.connect(f"{CONTROLLER}/{device.name}")
+        transport = _connected(device)
         try:
             session = Session(transport, device.name, wait_s=wait_s, on_busy=on_busy)
         except BaseException:
@@ -85,6 +90,31 @@ def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) ->
         if session:
             session.close()
         raise error if isinstance(error, DeviceError) else DeviceError(device.name, str(error)) from error
+    except Exception as error:
+        if session:
+            session.close()
+        raise DeviceError(device.name, _defect(error)) from error
+
+
+def _connected(device: Device) -> Transport:
+    """The agent's channel. A lost link is tried again, since a gateway turns away some of many that come at once."""
+    for attempt in range(CONNECT_ATTEMPTS):
+        try:
+            return device.connect(f"{CONTROLLER}/{device.name}")
+        except LinkLost:
+            if attempt + 1 == CONNECT_ATTEMPTS:
+                raise
+            time.sleep(2.0**attempt * random.uniform(0.25, 0.75))
+    raise AssertionError
+
+
+def _defect(error: Exception) -> str:
+    """What to say of an error that nobody expected; one device's ends nothing but its own part of a command."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="harness-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.write("".join(traceback.format_exception(error)))
+    return f"a defect of harness ({type(error).__name__}: {error}); please report it with {file.name}"
 
 
 def detect(reached: Reached) -> Reached:
