@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.fleet.boot import command, start
-from harness.fleet.pipe import Pipe
+from harness.fleet.channel import Pipe
 from harness.fleet.transport import LinkLost, Unreachable
 
 # These join their words into one line for a shell at the other end; all others pass words as they are.

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import harness.fleet.agent
-from harness.fleet.pipe import Pipe
+from harness.fleet.channel import Pipe
 from harness.fleet.transport import LinkLost, Unreachable
 
 MARK = b"harness-boot "

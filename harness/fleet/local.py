@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import harness.fleet.agent
-from harness.fleet.pipe import Pipe
+from harness.fleet.channel import Pipe
 
 
 class LocalTransport(Pipe):

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.fleet.boot import command, start
-from harness.fleet.pipe import Pipe
+from harness.fleet.channel import Pipe
 from harness.fleet.ssh import Address
 from harness.fleet.transport import LinkLost, Unreachable
 
