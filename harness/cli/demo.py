@@ -22,6 +22,8 @@ from harness.fleet.devices import Device
 from harness.fleet.reach import Reached, choose_engines, reach_all
 from harness.learn.train import show_accuracy, train
 from harness.measure.collection import measure, prepare
+from harness.measure.placebo import SUITE as PLACEBOS
+from harness.measure.placebo import placebos_of
 from harness.measure.plan import Plan, make_plan
 from harness.output import Column, Form, show
 from harness.report import write_report
@@ -32,7 +34,7 @@ from pitot_core import Pitot
 
 WORKLOADS = ("polybench/mini", "polybench/small")
 FAMILIES = ("wasmtime", "node")  # with more engines each would get too few measurements in two minutes
-SETTINGS = Settings(repeats=30, limit_s=4.0, co_run_s=0.15, rounds={2: 1}, anchors=2)
+SETTINGS = Settings(repeats=10, limit_s=2.5, co_run_s=0.05, rounds={2: 1}, anchors=2, placebos=1)
 HELD_OUT = {1: 8, 2: 8}  # how many jobs of each degree are predicted before they are measured
 EPS = 0.1
 PREDICTED_COLUMNS = [
@@ -60,13 +62,14 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
     say("Building the kernels and checking what each prints")
     wrong = [
         row
-        for row in build_and_verify([STARTUP, *WORKLOADS], benchmarks, console)
+        for row in build_and_verify([STARTUP, PLACEBOS, *WORKLOADS], benchmarks, console)
         if row["output"] not in ("as expected", "not fixed")
     ]
     if wrong:
         raise HarnessError(f"{wrong[0]['output']}; see `harness build {wrong[0]['workload']} --force`.")
     known = load_workloads(benchmarks)
     startup, workloads = known[STARTUP], select(known, WORKLOADS)
+    placebos = placebos_of(known)
 
     say("Looking for engines on this machine")
     wanted = [name for name, engine in ENGINES.items() if engine.family in FAMILIES]
@@ -80,11 +83,15 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
 
         say(f"Measuring {len(workloads)} workloads alone and in pairs, in random order, for {minutes:g} min")
         dataset = Dataset.create(output, source="collected by harness demo")
-        whole = make_plan([(engine.name, "local") for engine in engines], workloads, startup, SETTINGS)
+        whole = make_plan(
+            [(engine.name, "local") for engine in engines], workloads, startup, SETTINGS,
+            placebos=placebos, processors={"local": reached[0].processors},
+        )  # fmt: skip
         plan, held_out = _hold_out(whole)
+        everything = [*workloads, startup, *placebos]
         with dataset.locked():
-            prepare(dataset, plan, reached, engines, [*workloads, startup], console)
-            outcome = measure(dataset, plan, reached, [*workloads, startup], console, minutes * 60)
+            prepare(dataset, plan, reached, engines, everything, console)
+            outcome = measure(dataset, plan, reached, everything, console, minutes * 60)
         if outcome.set_aside:
             raise HarnessError(
                 f"this machine's agent failed: {outcome.set_aside['local']}; see `harness devices`."

@@ -21,7 +21,7 @@ from harness.measure.plan import make_plan
 from harness.suites.catalogue import shipped
 from harness.suites.ready import STARTUP, build_shown
 
-SETTINGS = Settings(repeats=5, limit_s=10.0, co_run_s=0.25, rounds={}, anchors=0, placebos=1)
+SETTINGS = Settings(repeats=5, limit_s=10.0, co_run_s=0.1, rounds={}, anchors=0, placebos=1)
 AT_MOST_S = 60.0
 
 

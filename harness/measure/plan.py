@@ -19,7 +19,7 @@ from harness.measure.placebo import KINDS
 from harness.suites.suite import Workload, identity
 
 RULE = "steady"  # what was measured by another rule is another job
-PLACEBO_S = 0.25  # for so long a placebo is measured at least, and for a second at most
+PLACEBO = 2.5  # as much longer a placebo is measured, for at most a second: its ratio is to be known well
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def make_job(
     if purpose == "cold":
         repeats = settings.cold
     if purpose == "placebo":
-        repeats, co_run_s = 5, min(max(PLACEBO_S, co_run_s), 1.0, settings.limit_s)
+        repeats, co_run_s = 5, min(PLACEBO * co_run_s, 1.0, settings.limit_s)
     limits = [repeats, settings.limit_s, co_run_s, settings.memory_bytes, settings.seed]
     parts = [engine, device, [[name, hashes[name]] for name in together], purpose, position, limits, RULE]
     if pin:
