@@ -77,7 +77,7 @@ def _pool(n: int, arrays: dict[str, Array], candidates: Candidates, n_devices: i
     if choice.min() < 0 or choice.max() >= len(candidates.names):
         raise ModelFileError("the model chooses a form of bound that it does not have")
     curves = {}
-    for candidate in candidates.powers:
+    for candidate in candidates.of_spread:
         if f"pool{n}_curves{candidate}" in arrays:
             curves[candidate] = Curves(arrays[f"pool{n}_curves{candidate}"])
             curves[candidate].check(n_devices)

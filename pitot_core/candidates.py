@@ -2,11 +2,12 @@
 
 A candidate is a location μ_c and a scale σ_c per row; a residual is z = (log C* − μ_c) / σ_c.
 
-plain    μ, 1      the same distance for every row
-scale κ  μ, σ^κ    the distance grows with the row's own spread σ, for κ < 1 less than in proportion
-head ξ   q_ξ, 1    conformalised quantile regression: the ξ-quantile, shifted (where there are quantile heads)
+plain       μ, 1    the same distance for every row
+scale κ, λ  μ, σ^κ  the distance grows with the row's own spread σ, for κ < 1 less than in proportion
+head ξ      q_ξ, 1  conformalised quantile regression: the ξ-quantile, shifted (where there are quantile heads)
 
-Scale candidates also have a quantile curve per device (see `curves`), which turns z into a score and back.
+Scale candidates also have a quantile curve per device (see `curves`), which turns z into a score and back: λ of the way
+from the common curve to the device's own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from pitot_core.errors import SettingsError
 
 Array = NDArray[Any]
-POWERS = (0.6, 0.75, 0.9, 1.0)
+SCALES = tuple((power, own) for power in (0.6, 0.8, 1.0) for own in (0.5, 0.75, 1.0))
 METHODS = ("chosen", "plain", "naive")
 
 
@@ -48,20 +49,20 @@ class Candidates:
 
     @property
     def names(self) -> tuple[str, ...]:
-        scales = tuple(f"scale {power:g}" for power in POWERS) if self.scales else ()
+        scales = tuple(f"scale {power:g}, {own:g}" for power, own in SCALES) if self.scales else ()
         return ("plain", *scales, *(f"head {xi:g}" for xi in self.levels))
 
     @property
-    def powers(self) -> dict[int, float]:
-        """κ of every candidate that is a scale."""
-        return {1 + number: power for number, power in enumerate(POWERS)} if self.scales else {}
+    def of_spread(self) -> dict[int, tuple[float, float]]:
+        """κ and λ of every candidate that is a scale."""
+        return dict(enumerate(SCALES, 1)) if self.scales else {}
 
     def one(self, candidate: int, rows: Located) -> tuple[Array, Array]:
         """Location and scale (M,) of one candidate."""
-        power = self.powers.get(candidate)
-        if power is not None and rows.spread is not None:
-            return rows.point, rows.spread**power
-        head = candidate - 1 - len(self.powers)
+        scale = self.of_spread.get(candidate)
+        if scale is not None and rows.spread is not None:
+            return rows.point, rows.spread ** scale[0]
+        head = candidate - 1 - len(self.of_spread)
         if head >= 0 and rows.quantile is not None:
             return rows.quantile[head], np.ones_like(rows.point)
         return rows.point, np.ones_like(rows.point)
@@ -75,7 +76,7 @@ class Candidates:
         """
         heads = list(range(len(self.names) - len(self.levels), len(self.names)))
         if method == "chosen":
-            return [*self.powers] or heads or [0]
+            return [*self.of_spread] or heads or [0]
         if method == "plain" or (method == "naive" and not heads):
             return [0]
         if method == "naive":

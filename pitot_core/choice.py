@@ -3,7 +3,7 @@
 Margins alone reward a bound that gives up on the rows it is least sure of: covering nine tenths of all rows is cheapest
 where the most uncertain tenth is covered six times in ten. So a scale candidate may only be chosen where, on rows
 held out for this choice, its coverage in every tenth of the predicted spread and on every device with enough rows is
-at most TOLERANCE below 1 − ε, at all of EPS together, so that a smaller ε never changes the candidate. Where none is,
+within TOLERANCES of 1 − ε, at all of EPS together, so that a smaller ε never changes the candidate. Where none is,
 the one whose worst coverage is least bad is taken.
 """
 
@@ -18,14 +18,9 @@ from pitot_core.conformal import order
 
 Array = NDArray[Any]
 EPS = (0.1, 0.05, 0.01)
-TOLERANCE = 0.035  # of coverage; at ε below that: see `allowed_gap`
+TOLERANCES = (0.03, 0.037)  # of coverage: in a tenth of spread, on a device; never more than 2ε
 ENOUGH = 100  # rows of a device below which its coverage says nothing
 TENTHS = 10
-
-
-def allowed_gap(eps: float) -> float:
-    """How far below 1 − ε a group's coverage may be: TOLERANCE, but never more than ε."""
-    return min(TOLERANCE, eps)
 
 
 def fairest(bounds: Array, log_ns: Array, spread: Array, device: NDArray[np.int64]) -> int:
@@ -43,13 +38,13 @@ def fairest(bounds: Array, log_ns: Array, spread: Array, device: NDArray[np.int6
             covered = log_ns <= bound
             above = np.minimum(bound - log_ns, 50.0)
             margins[c] += np.log(np.mean(np.maximum(np.expm1(above), 0.0)) + 1e-9)
-            for group in groups:
+            for group, tolerance in zip(groups, TOLERANCES, strict=True):
                 kept = group >= 0
                 if kept.any():
                     rows = np.bincount(group[kept])
                     share = np.bincount(group[kept], covered[kept]) / np.maximum(rows, 1)
                     gap = 1.0 - eps - share[rows > 0].min()
-                    worst[c] = max(worst[c], gap / allowed_gap(eps))
+                    worst[c] = max(worst[c], gap / min(tolerance, 2 * eps))
         least = min(least, worst[c])
     fair = worst <= max(1.0, least)
     return int(np.argmin(np.where(fair, margins, np.inf)))

@@ -56,6 +56,13 @@ class Curves:
             values[:, g] = common[g] * np.exp(factor)
         return cls(np.maximum.accumulate(values, axis=1) + LEAST_STEP * np.arange(len(SHARES)))
 
+    def softened(self, share: float) -> Curves:
+        """With devices that differ from the mean curve by this share of the (log) difference they have."""
+        typical = np.exp(np.log(np.maximum(self.values, LEAST_STEP)).mean(axis=0))
+        ratio = np.log(np.maximum(self.values, LEAST_STEP) / typical)
+        values = np.where(self.values > LEAST_STEP, typical * np.exp(share * ratio), self.values)
+        return Curves(np.maximum.accumulate(values, axis=1) + LEAST_STEP * np.arange(len(SHARES)))
+
     def score(self, z: Array, device: NDArray[np.int64]) -> NDArray[np.float64]:
         """(N,) t of residuals z (N,) in units of their spread."""
         found = np.empty(len(z))

@@ -16,6 +16,7 @@ from pitot_core.curves import Curves
 Array = NDArray[Any]
 GRID = np.geomspace(0.001, 0.5, 28)  # ε at which heads are chosen
 ENOUGH_FOR_CURVES = 500  # left-out rows of a number of co-runners
+ENOUGH_TO_CHOOSE = 30_000  # of which so many choose between candidates
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,18 @@ class Pool:
         numbers, n_devices = device
         allowed = candidates.allowed("chosen", 0.1)
         made = cls.plain(candidates, allowed[-1])
-        if candidates.powers and rows.spread is not None:
+        if candidates.of_spread and rows.spread is not None:
             if len(log_ns) < ENOUGH_FOR_CURVES:
                 return made
-            for candidate in candidates.powers:
-                location, scale = candidates.one(candidate, rows)
-                made.curves[candidate] = Curves.fit((log_ns - location) / scale, numbers, n_devices)
+            own: dict[float, Curves] = {}
+            for candidate, (power, share) in candidates.of_spread.items():
+                if power not in own:
+                    location, scale = candidates.one(candidate, rows)
+                    own[power] = Curves.fit((log_ns - location) / scale, numbers, n_devices)
+                made.curves[candidate] = own[power].softened(share)
+            some = slice(None, None, -(-len(log_ns) // ENOUGH_TO_CHOOSE))
+            log_ns, rows, numbers = log_ns[some], rows[some], numbers[some]
+            assert rows.spread is not None
             bounds = np.array([made._own_bounds(candidate, log_ns, rows) for candidate in allowed])
             chosen = allowed[fairest(bounds, log_ns, rows.spread, numbers)]
             return replace(made, choice=np.full(len(GRID), chosen, np.int64))

@@ -1,9 +1,10 @@
 """How far the times of a row may lie from its prediction, before any calibration.
 
-    σ_ijK = exp( c_|K| + p_|K| (a_j + b_i + d_ij + Σ_{k∈K} e_k + h log v_ijK) )
+    σ_ijK = exp( c_|K| + p_|K| (a_j + b_i + d_ij + Σ_{k∈K} e_k + h_|K| log v_ijK) )
 
 is fitted by ridge regression to log(|log C* − log Ĉ| + FLOOR) of rows that the predictions had not seen; v is the
-standard deviation that the method itself claims, where it claims one. For bounds only its shape matters: calibration
+standard deviation that the method itself claims, where it claims one; of rows alone it is not believed (h₀ = 0), since
+kernels of behaviour have seen those rows. For bounds only its shape matters: calibration
 stretches it until a share 1 − ε of the rows lies below (see `conformal`). p is 1 in the fit; afterwards p and c are set
 so that σ is as large as the residuals are (see `levelled`). So that no cell pretends to know its spread from two rows,
 a cell's own term d_ij is held closest to zero, then the co-runners', then the others.
@@ -33,7 +34,7 @@ ENOUGH_TO_LEVEL = 500  # rows of a number of co-runners
 
 @dataclass(frozen=True)
 class Spread:
-    """degree (4,) c, power (4,) p, platform (P,) a, workload (W,) b, beside (W,) e, cell (P, W) d; claim (1,) h."""
+    """degree (4,) c, power (4,) p, platform (P,) a, workload (W,) b, beside (W,) e, cell (P, W) d; claim (4,) h."""
 
     degree: Array
     power: Array
@@ -59,12 +60,13 @@ class Spread:
         """From rows and (N,) log C* − log Ĉ of predictions that had not seen them, with their claimed deviation."""
         target = np.log(np.abs(residual) + FLOOR)
         n_co = rows.n_co_runners
-        claim = 0.0
-        if deviation is not None and len(rows):
+        claim = np.zeros(MAX_CO_RUNNERS + 1)
+        if deviation is not None and np.any(n_co > 0):
+            beside_others = n_co > 0
             claimed = np.log(deviation)
-            apart = claimed - _means(n_co, claimed)[n_co]
-            claim = float(apart @ target / (apart @ apart + RIDGE_CLAIM))
-            target = target - claim * claimed
+            apart = (claimed - _means(n_co, claimed)[n_co])[beside_others]
+            claim[1:] = apart @ target[beside_others] / (apart @ apart + RIDGE_CLAIM)
+            target = target - claim[n_co] * claimed
         cell = rows.platform.astype(np.int64) * n_workloads + rows.workload
         at = [np.flatnonzero(rows.co_runners[:, c] >= 0) for c in range(MAX_CO_RUNNERS)]
         groups = {
@@ -96,7 +98,7 @@ class Spread:
             left -= shift[n_co]
         cells = terms["cell"].reshape(n_platforms, n_workloads)
         flat = np.ones(MAX_CO_RUNNERS + 1)
-        return cls(degree, flat, terms["platform"], terms["workload"], beside, cells, np.array([claim]))
+        return cls(degree, flat, terms["platform"], terms["workload"], beside, cells, claim)
 
     def levelled(self, n_co: NDArray[np.int64], own: Array, residual: Array) -> tuple[Spread, Array]:
         """With σ raised to a power and times a factor, per number of co-runners, such that it is what it claims to be.
@@ -128,7 +130,7 @@ class Spread:
         for column in range(MAX_CO_RUNNERS):
             log += beside[queries.co_runners[:, column]]
         if deviation is not None:
-            log += self.claim[0] * np.log(deviation)
+            log += self.claim[n_co] * np.log(deviation)
         return np.asarray(np.exp(self.degree[n_co] + self.power[n_co] * log))
 
     def check(self, n_platforms: int, n_workloads: int) -> None:
@@ -139,7 +141,7 @@ class Spread:
         check_shape("spread_workload", self.workload, (n_workloads,))
         check_shape("spread_beside", self.beside, (n_workloads,))
         check_shape("spread_cell", self.cell, (n_platforms, n_workloads))
-        check_shape("spread_claim", self.claim, (1,))
+        check_shape("spread_claim", self.claim, (MAX_CO_RUNNERS + 1,))
 
     def grown(self, n_platforms: int, n_workloads: int) -> Spread:
         """For longer tables: what is new is as uncertain as its fellows are on (geometric) average."""
