@@ -30,9 +30,13 @@ class Estimator(ABC):
         """An unfitted model of the same settings."""
         return type(self)(**self.get_params())
 
+    def _default(self) -> dict[str, Any]:
+        """The options of a model made without any."""
+        return type(self)().get_params()
+
     def _changed(self) -> str:
         """The options that are not the default ones, as they would be written."""
-        default = type(self)().get_params()
+        default = self._default()
         changed = {name: value for name, value in self.get_params().items() if value != default.get(name)}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 

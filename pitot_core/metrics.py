@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,21 +36,50 @@ def width_reference(bound_ns: ArrayLike, measured_ns: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Share of rows whose time stayed below its bound, with an exact (Clopper–Pearson) binomial interval."""
+    """Share of rows whose time stayed below its bound, with its (Clopper–Pearson) binomial interval.
+
+    independent is how many independent rows say as much as these: fewer than `rows` where those of a job agree.
+    """
 
     share: float
     low: float
     high: float
     covered: int
     rows: int
+    independent: float
 
 
-def coverage(bound_ns: ArrayLike, measured_ns: ArrayLike, *, confidence: float = 0.99) -> Coverage:
-    """Share of rows with C* ≤ C̃ and its Clopper–Pearson interval at the given confidence."""
+def coverage(
+    bound_ns: ArrayLike, measured_ns: ArrayLike, *, confidence: float = 0.99, job: ArrayLike | None = None
+) -> Coverage:
+    """Share of rows with C* ≤ C̃ and its Clopper–Pearson interval at the given confidence.
+
+    With job numbers, the interval is that of as many independent rows as have the variance that the shares of jobs
+    show (Kish's design effect): rows measured together are late together.
+    """
     bound, measured = _pair(bound_ns, measured_ns)
-    covered, rows = int(np.count_nonzero(measured <= bound)), len(measured)
-    low, high = binomial_interval(covered, rows, confidence=confidence)
-    return Coverage(covered / rows if rows else math.nan, low, high, covered, rows)
+    held = measured <= bound
+    covered, rows = int(np.count_nonzero(held)), len(measured)
+    if not rows:
+        return Coverage(math.nan, 0.0, 1.0, 0, 0, 0.0)
+    effect = 1.0 if job is None else _design_effect(held, np.asarray(job))
+    independent = rows / effect
+    low, high = binomial_interval(round(covered / effect), max(1, round(independent)), confidence=confidence)
+    share = covered / rows
+    return Coverage(share, min(low, share), max(high, share), covered, rows, independent)
+
+
+def _design_effect(held: NDArray[np.bool_], job: NDArray[Any]) -> float:
+    """How many times the variance of a mean over rows is larger than if they were independent; at least 1."""
+    _, number = np.unique(job, return_inverse=True)
+    size = np.bincount(number.reshape(-1))
+    share = float(held.mean())
+    jobs, single = len(size), float(share * (1.0 - share) / len(held))
+    if jobs < 2 or single == 0.0:
+        return 1.0
+    off = np.bincount(number.reshape(-1), held - share)
+    clustered = jobs / (jobs - 1) * float(off @ off) / len(held) ** 2
+    return float(max(1.0, clustered / single))
 
 
 def binomial_interval(successes: int, trials: int, *, confidence: float = 0.99) -> tuple[float, float]:

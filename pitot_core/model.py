@@ -222,6 +222,9 @@ class Pitot(Estimator):
         options = {field.name: getattr(part, field.name) for part in parts for field in fields(part)}
         return {"method": self.method} | options
 
+    def _default(self) -> dict[str, Any]:
+        return type(self)(self.method).get_params() | {"method": type(self)().method}
+
     def __repr__(self) -> str:
         if self.completion is None or self.bounds is None:
             return self._changed()

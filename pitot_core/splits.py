@@ -45,6 +45,8 @@ def split(
         )
     if not len(observations):
         raise SplitError("there are no observations to split")
+    if seed < 0:
+        raise SplitError(f"the seed of a split must not be negative, not {seed}")
     unit = _units(observations, by)
     rng = np.random.default_rng(seed)
     part = np.full(len(observations), -1)
@@ -77,10 +79,32 @@ def folds(observations: Observations, n_folds: int, *, by: str = "job", seed: in
 
 def _units(observations: Observations, by: str) -> NDArray[np.int64]:
     if by == "job":
-        return observations.job
+        return _jobs_with_equal_rows(observations)
     if by == "row":
         return np.arange(len(observations))
     raise SplitError(f'rows are split by="job" or by="row", not by={by!r}')
+
+
+def _jobs_with_equal_rows(observations: Observations) -> NDArray[np.int64]:
+    """(N,) a number per job; jobs that share a row to the last bit are one: they are copies of a measurement."""
+    _, job = np.unique(observations.job, return_inverse=True)
+    unit: NDArray[np.int64] = job.reshape(-1).astype(np.int64)
+    order = np.argsort(observations.log_ns, kind="stable")
+    first, second = order[:-1], order[1:]
+    same = observations.log_ns[first] == observations.log_ns[second]
+    first, second = first[same], second[same]
+    rows = np.column_stack([observations.platform, observations.workload, observations.co_runners])
+    equal = (rows[first] == rows[second]).all(axis=1)
+    pairs = np.column_stack([unit[first[equal]], unit[second[equal]]])
+    lowest = np.arange(unit.max(initial=-1) + 1)
+    while len(pairs):  # every job takes the lowest number of those it is linked with, until none changes
+        before = lowest.copy()
+        least = lowest[pairs].min(axis=1)
+        np.minimum.at(lowest, pairs[:, 0], least)
+        np.minimum.at(lowest, pairs[:, 1], least)
+        if np.array_equal(before, lowest):
+            break
+    return np.asarray(lowest[unit], np.int64)
 
 
 def _keep_everything_known(

@@ -27,7 +27,7 @@ def train(
     calibration_share: Annotated[
         float, typer.Option(help="Share of the other jobs kept for calibrating only.", min=0.01, max=0.9)
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Decides split and initial values.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides split and initial values.", min=0)] = 0,
     cold: Annotated[
         bool,
         typer.Option(
@@ -67,8 +67,10 @@ def train(
             )
         trained.model.save(path)
         rows += trained.accuracy
-        what = "cold starts" if anew else "observations"
-        console.print(f"trained on {trained.rows:,} {what} in {trained.seconds:.1f} s; the model is {path}")
+        for sentence in trained.unsupported:
+            console.print(sentence, soft_wrap=True)
+        told = trained.told("cold starts" if anew else "observations")
+        console.print(f"{told}, in {trained.seconds:.1f} s; the model is {path}", soft_wrap=True)
         if form is Form.table:
             show_accuracy(trained.accuracy, form)
     if form is not Form.table:

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from harness.dataset.store import Dataset
-from harness.errors import ModelError
+from harness.errors import ModelError, UsageError
+from harness.learn import groups
 from harness.learn.arrays import load_training
 from harness.learn.cold import load_cold
 from harness.learn.heldout import card_entry, hold_out
+from harness.learn.support import unsupported
 from harness.output import Column, Form, show
-from pitot_core import Observations, Pitot, PitotError, coverage, mape, margin
+from pitot_core import Observations, Pitot, PitotError, SettingsError, coverage, mape, margin
 
 EPSILONS = (0.1, 0.05)
 ACCURACY_COLUMNS = [
@@ -35,17 +37,33 @@ ACCURACY_COLUMNS = [
         )
     ),
     Column("target", "target", meaning="`steady`, or `cold`: what starting anew takes"),
+    *groups.COLUMNS,
 ]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, how it did by number of co-runners on held-out jobs, and what it took."""
+    """A model, how it did by number of co-runners on held-out jobs, and what it took.
+
+    rows are all of the dataset, test_rows those of them that were used for the accuracy alone; unsupported has a
+    sentence for everything that such a dataset cannot support, with what to collect next.
+    """
 
     model: Pitot
     accuracy: list[dict[str, Any]]
     rows: int
+    test_rows: int
     seconds: float
+    unsupported: list[str]
+
+    def told(self, what: str = "observations") -> str:
+        """How many rows trained, calibrated and tested."""
+        used, kinds = self.model.rows_used, {pool.kind for pool in self.model.pools().values()}
+        if kinds == {"cross"}:
+            trained = f"{used['training']:,} {what}, which also calibrated it (CV+)"
+        else:
+            trained = f"{used['training']:,} {what}, calibrated on {used['calibration']:,} others"
+        return f"trained on {trained}, tested on {self.test_rows:,} more"
 
 
 def train(
@@ -71,6 +89,8 @@ def train(
             features,
             progress=(lambda step: progress(step.done, step.total)) if progress else None,
         )
+    except SettingsError as error:
+        raise UsageError(f"{error}.") from error
     except PitotError as error:
         raise ModelError(
             f"{dataset.root} is too small or not fit to train on: {error}; "
@@ -87,7 +107,9 @@ def train(
         "held_out": card_entry(observations, features, parts.test, test_share, seed),
         "accuracy": accuracy,
     }
-    return Trained(model, accuracy, len(observations), seconds)
+    test = observations[parts.test]
+    told = unsupported(model, observations, features, test)
+    return Trained(model, accuracy, len(observations), len(test), seconds, told)
 
 
 def measure_accuracy(model: Pitot, test: Observations) -> list[dict[str, Any]]:
@@ -97,6 +119,7 @@ def measure_accuracy(model: Pitot, test: Observations) -> list[dict[str, Any]]:
     """
     found = []
     pools = model.pools()
+    test = test[test.measured]
     test = test[model.knows(test)]
     for count in np.unique(test.n_co_runners).tolist():
         rows = test[test.n_co_runners == count]
@@ -110,7 +133,7 @@ def measure_accuracy(model: Pitot, test: Observations) -> list[dict[str, Any]]:
         }
         for eps in EPSILONS if count in pools else ():
             bound = model.bound(rows, eps)
-            held = coverage(bound, measured)
+            held = coverage(bound, measured, job=rows.job)
             finite = bool(np.isfinite(bound).all())
             row |= {
                 f"margin_{eps:g}": margin(bound, measured) if finite else None,
@@ -118,6 +141,8 @@ def measure_accuracy(model: Pitot, test: Observations) -> list[dict[str, Any]]:
                 f"coverage_{eps:g}_low": held.low,
                 f"coverage_{eps:g}_high": held.high,
             }
+            if eps == groups.EPS:
+                row |= groups.worst(model, rows, measured <= bound)
         found.append(row)
     return found
 
@@ -155,6 +180,7 @@ def show_accuracy(accuracy: list[dict[str, Any]], form: Form = Form.table) -> No
                 }
         rows.append(told)
     show(rows, columns, title="On jobs that were used for nothing else")
+    groups.show_worst(accuracy)
 
 
 def _percent(share: float) -> str:

@@ -134,3 +134,22 @@ def test_folds_keep_jobs_together_and_are_balanced() -> None:
     assert all(len(np.unique(fold[rows.job == job])) == 1 for job in np.unique(rows.job)[:50])
     counts = np.bincount(fold[rows.n_co_runners == 1])
     assert counts.max() < 1.3 * counts.min()
+
+
+def test_copies_of_a_measurement_are_one_job_in_every_split() -> None:
+    rows, _ = made_up(rows=400)
+    again = Observations(
+        np.concatenate([rows.platform, rows.platform[:100]]),
+        np.concatenate([rows.workload, rows.workload[:100]]),
+        np.concatenate([rows.co_runners, rows.co_runners[:100]]),
+        np.concatenate([rows.log_ns, rows.log_ns[:100]]),
+        np.arange(500),
+    )
+    parts = split(again, train=0.5, test=0.5, seed=3)
+    side = np.zeros(500, int)
+    side[parts.test] = 1
+    np.testing.assert_array_equal(side[:100], side[400:])
+    fold = folds(again, 5, seed=1)
+    np.testing.assert_array_equal(fold[:100], fold[400:])
+    with pytest.raises(SplitError, match="seed"):
+        split(again, train=0.5, test=0.5, seed=-1)

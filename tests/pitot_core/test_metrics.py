@@ -37,3 +37,17 @@ def test_coverage_counts_a_time_equal_to_its_bound() -> None:
 
 def test_no_rows_have_no_coverage() -> None:
     assert math.isnan(coverage(np.zeros(0), np.zeros(0)).share)
+
+
+def test_rows_of_a_job_that_are_late_together_count_as_one() -> None:
+    rng = np.random.default_rng(0)
+    late = rng.random(500) < 0.1
+    held = np.repeat(~late, 4)
+    bound, measured, job = np.where(held, 2.0, 0.5), np.ones(2000), np.repeat(np.arange(500), 4)
+    alone, together = coverage(bound, measured), coverage(bound, measured, job=job)
+    assert alone.share == together.share
+    assert together.independent == pytest.approx(500, rel=0.01)
+    assert together.high - together.low == pytest.approx(2 * (alone.high - alone.low), rel=0.1)
+    mixed = coverage(np.where(rng.permutation(held), 2.0, 0.5), measured, job=job)
+    assert mixed.independent > 1500
+    assert coverage(np.full(8, 2.0), np.ones(8), job=np.zeros(8)).independent == 8

@@ -1,0 +1,58 @@
+"""What a dataset cannot support, each as one sentence with what to collect next."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pitot_core import Features, Observations, Pitot
+
+USUAL_EPS = 0.05  # what `harness predict` asks for
+FEW_TEST_ROWS = 30
+
+
+def unsupported(model: Pitot, rows: Observations, features: Features, test: Observations) -> list[str]:
+    """Sentences for a person who has just trained on these rows; none where there is nothing to say."""
+    told = []
+    platforms, workloads = np.unique(rows.platform), np.unique(rows.workload)
+    if len(platforms) == 1:
+        told.append(
+            f"Every job ran on {features.platform_names[platforms[0]]}: nothing is known of other engines or devices; "
+            "collect on a second one."
+        )
+    if len(workloads) == 1:
+        told.append(
+            f"Every job measured {features.workload_names[workloads[0]]}: nothing is known of other workloads; collect "
+            "a suite of them."
+        )
+    only_beside = np.setdiff1d(rows.co_runners[rows.co_runners >= 0], workloads)
+    if len(only_beside):
+        name = features.workload_names[only_beside[0]]
+        more = f" and {len(only_beside) - 1} more" if len(only_beside) > 1 else ""
+        told.append(
+            f"{name}{more} ran beside others but was never measured itself: it cannot be predicted, nor what runs "
+            "beside it; measure it alone."
+        )
+    if not np.any(rows.n_co_runners):
+        told.append(
+            "No job had co-runners: what runs beside others is predicted as if alone, without a bound; collect jobs of "
+            "two or more workloads."
+        )
+    elif not np.any(rows.n_co_runners == 0):
+        told.append("No workload ran alone: collect jobs of one workload too.")
+    for n, pool in model.pools().items():
+        if pool.smallest_eps > USUAL_EPS:
+            missing = math.ceil(1 / USUAL_EPS) - 1 - pool.rows
+            told.append(
+                f"{pool.rows} rows {'alone' if n == 0 else f'with {n} co-runners'} calibrate no bound below ε = "
+                f"{pool.smallest_eps:.2g}; for ε = {USUAL_EPS:g} collect at least {missing} more."
+            )
+    if not len(test):
+        told.append(
+            "No job could be held out for testing, since each is all that is known of its workload or platform: how "
+            "good the model is, is not known; measure workloads on more than one platform, or more than once."
+        )
+    elif len(test) < FEW_TEST_ROWS:
+        told.append(f"The accuracy comes from {len(test)} rows and is rough; collect more to know it better.")
+    return told

@@ -1,0 +1,98 @@
+"""`harness train` on small, lopsided and ordinary datasets: what it cannot know, and where bounds hold least."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.dataset.published import CO_RUN, ISOLATED, import_published
+from tests.pitot_core.problems import made_up
+
+
+def dataset(place: Path, **problem: int) -> Path:
+    """A made-up problem as a dataset: workloads of two suites on engines and devices."""
+    rows, features = made_up(**problem)
+    folder = place / "npz"
+    folder.mkdir(parents=True)
+    tables = {
+        "n_platform": np.array([f"e{k % 3}:d{k // 3}" for k in range(len(features.platform_names))]),
+        "d_platform": features.platforms,
+        "f_platform": np.array([f"f{k}" for k in range(features.platforms.shape[1])]),
+        "n_workload": np.array([f"s{k % 2}/small/w{k}" for k in range(len(features.workload_names))]),
+        "d_workload": features.workloads,
+        "f_workload": np.array([f"x{k:02X}" for k in range(features.workloads.shape[1])]),
+    }
+    for n, name in enumerate((ISOLATED, *CO_RUN)):
+        some = rows[rows.n_co_runners == n]
+        if n == 0 or len(some):
+            arrays = {
+                "t": np.exp(some.log_ns) / 1000,
+                "i_platform": some.platform,
+                "i_workload": some.workload,
+            }
+            arrays |= {f"i_interference{k}": some.co_runners[:, k] for k in range(n)}
+            np.savez(folder / name, **arrays | (tables if n == 0 else {}))
+    import_published(folder, place / "data")
+    return place / "data"
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        (
+            {"platforms": 1, "workloads": 20, "rows": 20, "degrees": 1},
+            [
+                "Every job ran on e0:d0: nothing is known of other engines or devices; collect on a second one.",
+                "No job had co-runners",
+                "No job could be held out for testing",
+            ],
+        ),
+        (
+            {"platforms": 2, "workloads": 3, "rows": 3, "degrees": 1},
+            ["3 rows alone calibrate no bound below ε = 0.25; for ε = 0.05 collect at least 16 more."],
+        ),
+        (
+            {"platforms": 3, "workloads": 10, "rows": 90, "degrees": 2},
+            ["The accuracy comes from 17 rows and is rough; collect more to know it better."],
+        ),
+    ],
+)
+def test_a_small_dataset_trains_predicts_and_is_told_what_it_cannot_support(
+    problem: dict, told: list[str], tmp_path: Path, harness
+) -> None:
+    data = dataset(tmp_path, **problem)
+    ran = harness("train", data, "-o", tmp_path / "m.npz", "--json")
+    assert ran.code == 0, ran.err
+    for sentence in told:
+        assert sentence in ran.err
+    assert "which also calibrated it (CV+)" in ran.err
+    asked = harness("predict", tmp_path / "m.npz", "-w", "s0/small/w0", "-p", "e0:d0", "--json")
+    assert asked.code == 0, asked.err
+    assert json.loads(asked.out)[0]["mean_ns"] > 0
+
+
+def test_where_bounds_hold_least_is_told_beside_the_average(tmp_path: Path, harness) -> None:
+    data = dataset(tmp_path, platforms=6, workloads=12, rows=4000, degrees=2)
+    ran = harness("train", data, "-o", tmp_path / "m.npz", "--json")
+    assert ran.code == 0, ran.err
+    for row in json.loads(ran.out):
+        assert row["worst_device"] in ("d0", "d1")
+        assert row["worst_engine"] in ("e0", "e1", "e2")
+        assert row["worst_suite"] in ("s0", "s1")
+        for kind in ("device", "engine", "suite", "spread"):
+            assert 0.5 < row[f"worst_{kind}_coverage"] <= row["coverage_0.1"]
+    assert "calibrated on" in ran.err
+    shown = harness("train", data, "-o", tmp_path / "m.npz")
+    assert "Where bounds at ε = 0.1 held least" in shown.out
+
+
+def test_a_negative_seed_is_refused(tmp_path: Path, harness) -> None:
+    data = dataset(tmp_path, platforms=3, workloads=4, rows=60)
+    ran = harness("train", data, "-o", tmp_path / "m.npz", "--seed", "-1")
+    assert ran.code == 2
+    assert "--seed" in ran.err
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "m.npz").exists()
