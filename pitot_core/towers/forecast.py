@@ -74,7 +74,7 @@ class Forecast:
                 load = presses.take(pressing[0], axis=0)
                 for k in pressing[1:]:
                     load += presses.take(k, axis=0)
-                np.maximum(load, self.slope * load, out=load)
+                load = np.where(load > 0, load, self.slope * load)  # α, also for slopes above 1
                 load *= self.suffers[member, t].reshape(-1, self.heads).take(cell, axis=0)
                 total += load
         total /= members
