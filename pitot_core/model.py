@@ -18,12 +18,7 @@ from pitot_core import bounds_state, modelfile
 from pitot_core.bounds import Bounds
 from pitot_core.completion import Completion, State
 from pitot_core.conformal import PoolSize, check_eps
-from pitot_core.errors import (
-    ModelFileError,
-    NotFitted,
-    ObservationsError,
-    PitotError,
-)
+from pitot_core.errors import ModelFileError, NotFitted, ObservationsError, PitotError
 from pitot_core.estimator import Estimator
 from pitot_core.explanation import Explanation, explain
 from pitot_core.features import Features
