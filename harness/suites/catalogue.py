@@ -35,7 +35,7 @@ def load_suites(root: str | Path | None = None) -> dict[str, Suite]:
         if name in found and not _copied(found[name], suite):
             raise SuiteError(
                 f"{suite.root} is another suite than the {name} that harness ships; give its directory another "
-                "name, as that is the suite's name."
+                "name, as that is the suite's name, or in a checkout of another version run that version's harness."
             )
     return found | own
 
