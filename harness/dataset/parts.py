@@ -68,22 +68,25 @@ def _as_shape(
     return found.select(shape.names).cast(shape)
 
 
-def read_table(path: Path, fields: Sequence[schema.Field]) -> pa.Table:
-    """A whole file of other rows than observations, whose first column has no gaps.
+def read_tables(path: Path, fields: Sequence[schema.Field]) -> Iterator[pa.Table]:
+    """A file of other rows than observations, whose first column has no gaps, or chosen columns of it, in batches.
 
     Raises DatasetError as `read_part` does.
     """
+    first, lenient = 0, [fields[0], *(replace(field, null="anywhere") for field in fields[1:])]
     with _opened(path) as file:
-        table = file.read()
-    made = []
-    for field in fields:
-        if field.name not in table.column_names:
-            made.append(_empty(path, field.name, field is not fields[0], field.type, len(table)))
-        else:
-            made.append(_conformed(path, field.name, table[field.name], field.type))
-    found = pa.table(made, schema=schema.arrow(fields))
-    check(path, found, [fields[0], *(replace(field, null="anywhere") for field in fields[1:])])
-    return found
+        for batch in file.iter_batches(BATCH, columns=_leaves(file, [field.name for field in fields])):
+            table = pa.Table.from_batches([batch])
+            made = []
+            for field in fields:
+                if field.name not in table.column_names:
+                    made.append(_empty(path, field.name, field is not fields[0], field.type, len(table)))
+                else:
+                    made.append(_conformed(path, field.name, table[field.name], field.type))
+            found = pa.table(made, schema=schema.arrow(fields))
+            check(path, found, lenient, first)
+            yield found
+            first += len(found)
 
 
 @contextlib.contextmanager

@@ -17,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from harness.dataset.schema import OBSERVATIONS
-from harness.dataset.store import Dataset
+from harness.dataset.store import Dataset, refuse_taken
 from harness.errors import DatasetError
+from harness.files import making
 from pitot_core import ArchiveError, archive
 
 ISOLATED = "data.npz"
@@ -52,26 +53,28 @@ def import_published(folder: str | Path, root: str | Path) -> tuple[Dataset, dic
     if not all(":" in name for name in platforms):
         raise DatasetError(f"{folder / ISOLATED}: a platform is not named engine:device; correct n_platform.")
 
-    dataset = Dataset.create(root, source=f"imported from the published files in {folder}")
-    dataset.put_platforms(
-        {
-            "platform": name,
-            "engine": engine,
-            "device": device,
-            "wall_contains": "process",
-            "features": features,
-        }
-        for name, features in _described(platforms, tables["f_platform"], tables["d_platform"])
-        for engine, _, device in [name.partition(":")]
-    )
-    dataset.put_workloads(
-        {"workload": name, "features": features}
-        for name, features in _described(workloads, tables["f_workload"], tables["d_workload"])
-    )
-    dataset.add_part(
-        pa.concat_tables([_observations(n, arrays, platforms, workloads) for n, arrays in parts])
-    )
-    return dataset, {n: len(arrays["t"]) for n, arrays in parts}
+    refuse_taken(root)
+    with making(root) as place:
+        dataset = Dataset.create(place, source=f"imported from the published files in {folder}")
+        dataset.put_platforms(
+            {
+                "platform": name,
+                "engine": engine,
+                "device": device,
+                "wall_contains": "process",
+                "features": features,
+            }
+            for name, features in _described(platforms, tables["f_platform"], tables["d_platform"])
+            for engine, _, device in [name.partition(":")]
+        )
+        dataset.put_workloads(
+            {"workload": name, "features": features}
+            for name, features in _described(workloads, tables["f_workload"], tables["d_workload"])
+        )
+        dataset.add_part(
+            pa.concat_tables([_observations(n, arrays, platforms, workloads) for n, arrays in parts])
+        )
+    return Dataset.open(root), {n: len(arrays["t"]) for n, arrays in parts}
 
 
 def _load(path: Path, n_co_runners: int, *, named: bool) -> Arrays:

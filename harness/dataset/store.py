@@ -28,11 +28,11 @@ from harness.dataset import schema
 from harness.dataset.entry_rows import rows
 from harness.dataset.info import Collection, Info, Settings
 from harness.dataset.journal import Journal
-from harness.dataset.parts import read_table
+from harness.dataset.parts import read_tables
 from harness.dataset.records import Job
 from harness.dataset.snapshot import Snapshot
 from harness.errors import DatasetError
-from harness.files import replacing
+from harness.files import is_partial, replacing
 
 
 class Dataset:
@@ -105,7 +105,11 @@ class Dataset:
 
     def planned(self) -> pa.Table:
         """`plan` as a table."""
-        return self._table("plan", schema.PLAN_FIELDS)
+        return pa.concat_tables(self.planned_parts())
+
+    def planned_parts(self) -> Iterator[pa.Table]:
+        """`plan` as tables of some thousand rows each."""
+        return self._tables("plan", schema.PLAN_FIELDS)
 
     def journal(self, device: str) -> Journal:
         return Journal(self.root / "journal" / f"{device}.jsonl")
@@ -181,8 +185,13 @@ class Dataset:
         self._write(self.root / f"{name}.parquet", pa.Table.from_pylist(list(by_key.values()), shape))
 
     def _table(self, name: str, fields: Sequence[schema.Field]) -> pa.Table:
+        return pa.concat_tables(self._tables(name, fields))
+
+    def _tables(self, name: str, fields: Sequence[schema.Field]) -> Iterator[pa.Table]:
         path = self.root / f"{name}.parquet"
-        return read_table(path, fields) if path.exists() else schema.arrow(fields).empty_table()
+        yield schema.arrow(fields).empty_table()
+        if path.exists():
+            yield from read_tables(path, fields)
 
     def _write(self, path: Path, table: pa.Table) -> None:
         with replacing(path) as partial:
@@ -197,7 +206,7 @@ def refuse_taken(root: Path) -> None:
     """Raises DatasetError unless a new dataset can be made at ``root``."""
     if (root / "dataset.json").exists():
         raise DatasetError(f"{root} is a dataset already; name a new directory with -o.")
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and (not root.is_dir() or not all(is_partial(path) for path in root.iterdir())):
         raise DatasetError(f"{root} exists and is not a dataset; name a new directory with -o.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from harness.dataset.ends import UNFIT, hashed
 from harness.dataset.store import Dataset
@@ -30,51 +31,108 @@ STATUS_COLUMNS = [
 
 def status_rows(dataset: Dataset) -> list[dict[str, Any]]:
     """A row per platform, planned or observed."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    timed: dict[str, set[str]] = defaultdict(set)
-    ended, ended_on, names = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], dict[str, int]()
-    unsteady: Counter[str] = Counter()
-    observed: set[str] = set()
+    seen = _Seen()
     for part in dataset.parts(["job", "platform", "workload", "status", "censored", "unsteady"]):
-        groups = part.group_by(["platform", "status", "workload", "censored"]).aggregate([([], "count_all")])
-        for row in groups.to_pylist():
-            cut = row["status"] == "ok" and row["censored"]
-            counts[row["platform"]][CUT_OFF if cut else row["status"]] += row["count_all"]
-            observed.add(row["workload"])
-            if row["status"] == "ok" and not cut:
-                timed[row["platform"]].add(row["workload"])
-        unsteady.update(part["platform"].filter(part["unsteady"].is_valid()).to_pylist())
-        over = part.filter(pc.not_equal(part["status"], UNFIT))
-        for name in over["platform"].unique().to_pylist():
-            names.setdefault(name, len(names))
-        ended.append(hashed(over["job"]))
-        ended_on.append(pc.index_in(over["platform"], pa.array(list(names), pa.string())).to_numpy())
-    jobs, first = np.unique(np.concatenate(ended), return_index=True)
-    done = np.bincount(np.concatenate(ended_on)[first], minlength=len(names))
-    plan = dataset.planned()
-    planned_on = pc.binary_join_element_wise(plan["engine"], plan["device"], ":")
-    planned = _counted(planned_on)
-    left = _counted(planned_on.filter(pa.array(~np.isin(hashed(plan["job"]), jobs))))
-    workloads = pc.list_flatten(plan["workloads"]).unique().to_pylist() or observed
+        seen.add(part)
+    planned, left, asked = Counter[str](), Counter[str](), set[str]()
+    jobs = np.sort(seen.jobs())
+    for part in dataset.planned_parts():
+        on = pc.binary_join_element_wise(part["engine"], part["device"], ":")
+        planned.update(_counted(on))
+        left.update(_counted(on.filter(pa.array(~_within(hashed(part["job"]), jobs)))))
+        asked.update(pc.list_flatten(part["workloads"]).unique().to_pylist())
+    done, timed = seen.done(), seen.timed()
     rows = []
-    for platform in sorted({*counts, *planned}):
-        mine = counts[platform]
+    for platform in sorted({*seen.counts, *planned}):
+        mine = seen.counts[platform]
         failed = Counter({status: count for status, count in mine.items() if status not in ("ok", CUT_OFF)})
         told = [*failed.most_common(), *[(CUT_OFF, mine[CUT_OFF])] * (CUT_OFF in mine)]
         rows.append(
             {
                 "platform": platform,
                 "planned": planned[platform],
-                "done": int(done[names[platform]]) if platform in names else 0,
+                "done": done[platform],
                 "left": left[platform],
                 "observations": mine.total(),
                 "failed": failed.total(),
                 "reasons": ", ".join(f"{count} {status}" for status, count in told),
-                "unsteady": unsteady[platform],
-                "coverage": f"{len(timed[platform])} of {len(workloads)}",
+                "unsteady": seen.unsteady[platform],
+                "coverage": f"{timed[platform]} of {len(asked) or len(seen.workloads)}",
             }
         )
     return rows
+
+
+class _Seen:
+    """What the observations come to, some thousand at a time."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = defaultdict(Counter)  # rows by platform and status
+        self.unsteady: Counter[str] = Counter()
+        self._ended, self._on = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+        self._platforms: dict[str, int] = {}
+        self.workloads: dict[str, int] = {}
+        self._timed = [np.zeros(0, np.int64)]  # platform and workload in one number
+
+    def add(self, part: pa.Table) -> None:
+        platform = _renumbered(*_coded(part["platform"]), self._platforms)
+        workload = _renumbered(*_coded(part["workload"]), self.workloads)
+        status, statuses = _coded(part["status"])
+        censored = part["censored"].to_numpy() & (
+            status == (statuses.index("ok") if "ok" in statuses else -1)
+        )
+        for number, told in enumerate([*statuses, CUT_OFF]):
+            rows = censored if told == CUT_OFF else (status == number) & ~censored
+            counts = np.bincount(platform[rows], minlength=len(self._platforms)).tolist()
+            for name, count in zip(self._platforms, counts, strict=True):
+                if count:
+                    self.counts[name][told] += count
+            if told == "ok":
+                cells = np.sort(platform[rows] << 32 | workload[rows])
+                self._timed.append(cells[np.append(True, cells[1:] != cells[:-1])[: len(cells)]])
+        self.unsteady.update(part["platform"].filter(part["unsteady"].is_valid()).to_pylist())
+        over = np.flatnonzero(status != (statuses.index(UNFIT) if UNFIT in statuses else -1))
+        job = hashed(part["job"])[over]
+        changes = np.append(True, job[1:] != job[:-1])[
+            : len(job)
+        ]  # the members of a job are mostly neighbours
+        first = np.flatnonzero(changes)
+        self._ended.append(job[first])
+        self._on.append(platform[over][first])
+
+    def jobs(self) -> NDArray[np.uint64]:
+        """Hashes of the jobs that ended."""
+        return np.concatenate(self._ended)
+
+    def timed(self) -> Counter[str]:
+        """How many workloads have a time by platform."""
+        cells = np.unique(np.concatenate(self._timed))
+        counts = np.bincount(cells >> 32, minlength=len(self._platforms))
+        return Counter(dict(zip(self._platforms, counts.tolist(), strict=True)))
+
+    def done(self) -> Counter[str]:
+        """How many jobs ended by platform."""
+        _, first = np.unique(self.jobs(), return_index=True)
+        counts = np.bincount(np.concatenate(self._on)[first], minlength=len(self._platforms))
+        return Counter(dict(zip(self._platforms, counts.tolist(), strict=True)))
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
+    """(n,) numbers of texts, and the texts."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+
+
+def _renumbered(codes: NDArray[np.int32], texts: list[str], numbers: dict[str, int]) -> NDArray[np.int64]:
+    """(n,) the codes of these texts as the numbers that they have, or get, among all texts so far."""
+    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)[codes]
+
+
+def _within(values: NDArray[np.uint64], ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """(n,) whether each value is among the ordered ones."""
+    if not len(ordered):
+        return np.zeros(len(values), bool)
+    return np.asarray(ordered[np.searchsorted(ordered, values).clip(max=len(ordered) - 1)] == values)
 
 
 def _counted(names: pa.ChunkedArray) -> Counter[str]:
