@@ -1,7 +1,7 @@
-"""Files and directories that are whole or absent, whatever is killed while they are written.
+"""Files and directories that are whole or absent, whatever is killed meanwhile, and where the user's cache is.
 
-What is being written has a hidden name with the number of its process, ``.NAME.PID.partial``. Where that process died,
-the next one that writes beside it sweeps the leftover away.
+What is being written has a hidden name with the machine and number of its process, ``.NAME.HOST-PID.partial``. Where
+that process died, the next one on that machine that writes beside it sweeps the leftover away.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_LEFTOVER = re.compile(r"\..+\.(\d+)\.partial\Z")
+_HOST = re.sub(r"[^A-Za-z0-9]+", "-", os.uname().nodename)[:40]
+_PARTIAL = re.compile(r"\..+\.[A-Za-z0-9-]*?(\d+)\.partial\Z")
 hook: Callable[[str], None] | None = None  # a test's: told before each step on disk, and raises to die there
+
+
+def cache_directory(kind: str) -> Path:
+    """Where this user keeps what can be made again: ``harness/kind`` in the cache directory of the XDG rules."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness" / kind
 
 
 @contextlib.contextmanager
@@ -23,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
     _step(f"make {path.parent}")
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         _step(f"write {path}")
         yield partial
@@ -47,7 +53,7 @@ def making(folder: Path) -> Iterator[Path]:
     _step(f"make {folder.parent}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     sweep(folder.parent)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial = _partial(folder)
     try:
         _step(f"make {partial.name}")
         partial.mkdir()
@@ -64,6 +70,20 @@ def making(folder: Path) -> Iterator[Path]:
     sync(folder.parent)
 
 
+@contextlib.contextmanager
+def scratch(folder: Path, name: str) -> Iterator[Path]:
+    """A temporary directory in ``folder`` for what will take a place there; it is gone in the end."""
+    _step(f"make {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    partial = _partial(folder / name)
+    try:
+        partial.mkdir()
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def sync(path: Path) -> None:
     """On return the file, or which files a directory has, is on disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -75,19 +95,23 @@ def sync(path: Path) -> None:
 
 def is_partial(path: Path) -> bool:
     """Whether a file or directory is one that was being written when its process died, or still is."""
-    return _LEFTOVER.fullmatch(path.name) is not None
+    return _PARTIAL.fullmatch(path.name) is not None
 
 
 def sweep(folder: Path) -> None:
     """Remove what dead processes of this machine left half-written in a directory."""
-    for path in folder.glob(".*.partial"):
-        found = _LEFTOVER.fullmatch(path.name)
+    for path in folder.glob(f".*.{_HOST}-*.partial"):
+        found = _PARTIAL.fullmatch(path.name)
         if not found or _lives(int(found[1])):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.partial")
 
 
 def _lives(process: int) -> bool:

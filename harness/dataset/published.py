@@ -19,7 +19,7 @@ import pyarrow as pa
 from harness.dataset.schema import OBSERVATIONS
 from harness.dataset.store import Dataset, refuse_taken
 from harness.errors import DatasetError
-from harness.files import making
+from harness.files import making, sweep
 from pitot_core import ArchiveError, archive
 
 ISOLATED = "data.npz"
@@ -54,6 +54,8 @@ def import_published(folder: str | Path, root: str | Path) -> tuple[Dataset, dic
         raise DatasetError(f"{folder / ISOLATED}: a platform is not named engine:device; correct n_platform.")
 
     refuse_taken(root)
+    if root.exists():
+        sweep(root)
     with making(root) as place:
         dataset = Dataset.create(place, source=f"imported from the published files in {folder}")
         dataset.put_platforms(

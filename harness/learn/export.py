@@ -13,7 +13,7 @@ import pyarrow as pa
 from harness.dataset.published import CO_RUN, ISOLATED, NS_PER_UNIT, Arrays
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
-from harness.files import replacing
+from harness.files import making, replacing
 from harness.learn.arrays import columns_of, load_training, matrix, workload_features
 from harness.learn.platforms import Encoded, platform_features
 
@@ -62,7 +62,7 @@ def export_published(dataset: Dataset, folder: str | Path) -> dict[int, int]:
     taken = [name for name in (ISOLATED, *CO_RUN) if (folder / name).exists()]
     if taken:
         raise DatasetError(f"{folder / taken[0]} exists; name another directory.")
-    written = {}
+    exported = {}
     for n_co_runners, name in enumerate((ISOLATED, *CO_RUN)):
         rows = observations[observations.n_co_runners == n_co_runners]
         arrays: Arrays = {
@@ -82,7 +82,18 @@ def export_published(dataset: Dataset, folder: str | Path) -> dict[int, int]:
                 }
         elif not len(rows):
             continue
-        with replacing(folder / name) as partial, open(partial, "wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        written[n_co_runners] = len(rows)
-    return written
+        exported[name] = arrays
+    if folder.is_dir() and any(folder.iterdir()):
+        for name, arrays in reversed(exported.items()):  # data.npz, which a reader asks for, comes last
+            with replacing(folder / name) as partial:
+                _save(partial, arrays)
+    else:
+        with making(folder) as place:
+            for name, arrays in exported.items():
+                _save(place / name, arrays)
+    return {(ISOLATED, *CO_RUN).index(name): len(arrays["t"]) for name, arrays in exported.items()}
+
+
+def _save(path: Path, arrays: Arrays) -> None:
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

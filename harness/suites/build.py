@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import SuiteError
+from harness.files import scratch
 from harness.suites.execute import Execution, execute, verify
 from harness.suites.sources import ensure_sources
 from harness.suites.suite import Inputs, Library, Recipe, Suite
@@ -237,9 +237,8 @@ def _make_inputs(suite: Suite, inputs: Inputs, say: Say) -> None:
 @contextlib.contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
     """A path to write a new `target` at; on success it and the .json beside it take the old ones' place."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
-        fresh = Path(scratch, target.name)
+    with scratch(target.parent, target.name) as place:
+        fresh = place / target.name
         yield fresh
         os.replace(fresh, target)
         os.replace(fresh.with_suffix(".json"), target.with_suffix(".json"))

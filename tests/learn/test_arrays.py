@@ -93,3 +93,31 @@ def test_held_out_jobs_are_not_those_of_other_workloads_or_platforms_with_the_sa
     other = Features(workloads=np.zeros((5, 1)), platforms=np.zeros((3, 1)), **renamed)
     with pytest.raises(ModelError, match="was trained on another dataset"):
         held_out(model, rows, other)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_the_limit_ended_pulls_predictions_towards_the_truth(seed: int) -> None:
+    """Times known from a law, jobs above a limit censored: without them predictions near it are far too low."""
+    draw = np.random.default_rng(seed)
+    work, speed = draw.normal(16, 1.5, 30), draw.normal(0, 0.5, 6)
+    features = Features(
+        workloads=work[:, None] + draw.normal(0, 0.3, (30, 1)),
+        platforms=speed[:, None] + draw.normal(0, 0.1, (6, 1)),
+        workload_names=tuple(f"w{i}" for i in range(30)),
+        platform_names=tuple(f"p{i}" for i in range(6)),
+    )
+    platform, workload = np.repeat(np.arange(6), 120), np.tile(np.arange(30), 24)
+    true, limit = work[workload] + speed[platform], 17.5
+    taken = true + draw.normal(0, 0.5, len(true))
+    rows = Observations.of(
+        platform=platform, workload=workload, log_ns=np.minimum(taken, limit), job=np.arange(len(true)),
+        censored=taken > limit,
+    )  # fmt: skip
+    near = np.flatnonzero(np.abs(true - limit) < 0.5)
+
+    def bias(known: Observations) -> float:
+        return float((np.log(Pitot(seed=0).fit(known, features).predict(rows[near])) - true[near]).mean())
+
+    survivors = bias(rows[rows.measured])
+    assert survivors < -0.3
+    assert abs(bias(rows)) < 0.7 * abs(survivors)

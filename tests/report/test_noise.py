@@ -1,0 +1,39 @@
+"""What the report warns of."""
+
+from __future__ import annotations
+
+from harness.report.noise import DRIFT, warnings
+
+
+def platform(drift: float | None) -> dict:
+    told = dict.fromkeys(
+        (
+            "spread",
+            "spread_95",
+            "heat",
+            "heat_most",
+            "throttled",
+            "load",
+            "clock_low",
+            "clock_high",
+            "waited",
+            "gave_up",
+        )
+    )
+    return told | {
+        "platform": "e:pi",
+        "device": "pi",
+        "processors": 4,
+        "together": 1,
+        "drift": drift,
+        "governor": None,
+    }
+
+
+def test_a_device_that_became_faster_is_reported_as_one_that_became_slower_is() -> None:
+    """Both spoil a ratio of times from the start and the end of a collection."""
+    [slower] = warnings([platform(0.12)])
+    [faster] = warnings([platform(-0.12)])
+    assert slower == "The anchors changed between start and end: e:pi 12\u00a0% slower."
+    assert faster == "The anchors changed between start and end: e:pi 12\u00a0% faster."
+    assert warnings([platform(-DRIFT / 2), platform(DRIFT / 2), platform(None)]) == []
