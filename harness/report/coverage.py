@@ -111,9 +111,8 @@ def _reasons(dataset: Dataset, rows: Rows) -> tuple[NDArray[np.int8], NDArray[np
 
 
 def _reason(status: str) -> int:
-    words = {"ok": "beside others only", "co_runner_failed": "co-runner failed"}.get(
-        status, status.replace("_", " ")
-    )
+    told = {"ok": "beside others only", "co_runner_failed": "co-runner failed", "device_unfit": "left to do"}
+    words = told.get(status, status.replace("_", " "))
     return NAMES.index(words) if words in NAMES else NAMES.index("lost")
 
 
