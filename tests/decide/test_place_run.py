@@ -18,9 +18,10 @@ from pitot_core import Features, Pitot
 from tests.conftest import ROOT, synthetic
 
 QUICK = Settings(repeats=3, limit_s=5.0, co_run_s=0.1, rounds={}, anchors=0)
-DEVICES = (
-    "devices:\n  here: {{transport: local, cache: {0}}}\n  there: {{transport: local, cache: {0}/there}}\n"
-)
+DEVICES = """devices:
+  here: {{transport: local, cache: {0}, engines: [wasmtime-j]}}
+  there: {{transport: local, cache: {0}/there, engines: [wasmtime-j]}}
+"""
 
 
 @pytest.fixture

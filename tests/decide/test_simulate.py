@@ -28,8 +28,8 @@ def queue(seed: int, jobs: int, load: float = 0.8, servers: int = 1, wrong: floa
 @pytest.mark.parametrize("name", ["fifo", "ps"])
 def test_one_server_waits_as_long_as_theory_says(name: str) -> None:
     """M/M/1: 1 / (μ − λ) = 5, whichever of the two."""
-    means = [np.mean(simulate(queue(seed, 12_000), policy(name, 1, [1.0])).jct_s) for seed in range(6)]
-    assert np.mean(means) == pytest.approx(5, rel=0.08)
+    means = [np.mean(simulate(queue(seed, 6_000), policy(name, 1, [1.0])).jct_s) for seed in range(6)]
+    assert np.mean(means) == pytest.approx(5, rel=0.1)
 
 
 def test_first_come_first_served_is_told_exactly_when_sizes_are() -> None:
