@@ -23,6 +23,7 @@ from tests.dataset.test_published import write_all
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 ONLY_PARSED = {
+    "harness import --fetch pitot/data -o datasets/published": "takes no other files; tests/dataset/test_fetch.py",
     "harness build libsodium": "fetches sources; tests/suites/test_libsodium.py",
     "harness build polybench/mini mibench/sha_s": "makes MiBench's 50 MB of inputs; tests/suites/test_mibench.py",
     "harness devices kitchen --setup": "needs a machine that lacks engines; tests/fleet/test_ssh.py",
