@@ -154,5 +154,6 @@ def count(
     )
     rows = count_all(wanted, output, stderr())
     show(rows, count_columns(wanted, form), form)
-    if any(str(row.get("interpreter", "")).startswith("differs") for row in rows):
+    failed = any(row.get("total", 0) is None for row in rows)
+    if failed or any(str(row.get("interpreter", "")).startswith("differs") for row in rows):
         raise typer.Exit(1)

@@ -20,7 +20,7 @@ from harness.dataset.info import Settings
 from harness.dataset.records import Job
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
-from harness.errors import DeviceError, HarnessError, Interrupted, UsageError
+from harness.errors import DeviceError, HarnessError, Interrupted, ModuleError, UsageError
 from harness.fleet.devices import Device, choose, load_devices
 from harness.fleet.reach import Reached, check_engines, choose_engines, platform_rows, reach_all
 from harness.measure.listener import CollectionProgress
@@ -81,6 +81,8 @@ def run_collection(
     names = [w.name for w in (*workloads, *beside)]
     parts = [part for suite in suites.values() if (part := suite.only(names)).workloads]
     build_shown(parts, console, checks=False)
+    if not dry_run:
+        workloads = countable(request.output, workloads, startup, console)
 
     reached, failed = reach_all(devices, console.print)
     try:
@@ -126,6 +128,26 @@ def takes(engine: str, workload: Workload) -> bool:
     return ENGINES[engine].takes(workload)
 
 
+def countable(output: Path, workloads: list[Workload], startup: Workload, console: Console) -> list[Workload]:
+    """The workloads whose opcodes can be counted; each of the others is named with the reason.
+
+    Counts are kept, and what the dataset at `output` knows is not counted again. Raises ModuleError where none is left.
+    """
+    known: dict[str, Any] = {}
+    if (output / "dataset.json").exists():
+        known = {row["workload"]: row for row in Dataset.open(output).workloads().to_pylist()}
+    with bar(console, "counting opcodes", len(workloads) + 1) as progress:
+        _, refused = workload_rows([*workloads, startup], known, progress.advance)
+    for reason in refused.values():
+        console.print(
+            f"{reason.rstrip('.')}; it is left out of this collection", markup=False, soft_wrap=True
+        )
+    left = [workload for workload in workloads if workload.name not in refused]
+    if startup.name in refused or not left:
+        raise ModuleError("no workload is left to measure: the opcodes of none could be counted.")
+    return left
+
+
 def prepare(
     dataset: Dataset,
     plan: Plan,
@@ -134,12 +156,18 @@ def prepare(
     workloads: list[Workload],
     console: Console,
 ) -> None:
-    """Write down the plan, the platforms, and the workloads with their opcode counts."""
+    """Write down the plan, the platforms, and the workloads with their opcode counts.
+
+    Raises ModuleError where a workload cannot be counted.
+    """
     dataset.begin(plan.settings, __version__, plan.jobs)
     dataset.put_platforms(platform_rows(reached, engines))
     known = {row["workload"]: row for row in dataset.workloads().to_pylist()}
     with bar(console, "counting opcodes", len(workloads)) as progress:
-        dataset.put_workloads(workload_rows(workloads, known, progress.advance))
+        rows, refused = workload_rows(workloads, known, progress.advance)
+    if refused:
+        raise ModuleError(next(iter(refused.values())))
+    dataset.put_workloads(rows)
 
 
 def measure(

@@ -3,8 +3,9 @@
 `count` rewrites the module so that it counts its own blocks and runs it at nearly native speed (rewriter.py,
 counters.py, native_run.py); `interpret` takes one instruction after another in plain Python (steps.py,
 execution.py, interpreter.py). They share the decoder (decoder.py) and the words of invocation.py, and `verify`
-holds them against each other. `cached_count` keeps counts on disk; `features` turns them into the columns of
-the published data. The room knows nothing of suites, devices or datasets.
+holds them against each other. `refusal` says why a module cannot be a workload. `cached_count` keeps counts on
+disk; `features` turns them into the columns of the published data. The room knows nothing of suites, devices or
+datasets.
 """
 
 from harness.opcodes.agreement import Verification, verify
@@ -15,6 +16,7 @@ from harness.opcodes.interpreter import interpret
 from harness.opcodes.invocation import Counts
 from harness.opcodes.native_run import count
 from harness.opcodes.published_columns import feature_column, features
+from harness.opcodes.requirements import refusal
 
 __all__ = [
     "Counts",
@@ -28,5 +30,6 @@ __all__ = [
     "features",
     "interpret",
     "opcode_names",
+    "refusal",
     "verify",
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.opcodes.interpreter import interpret
 from harness.opcodes.invocation import Counts
 from harness.opcodes.native_run import count
+from harness.opcodes.traps import STACK_EXHAUSTED, TIME_LIMIT
+from harness.opcodes.wasm_store import Beyond
 
 _COMPARED = ("trap", "exit_code", "stdout_sha256", "memory_sha256")
 
@@ -18,7 +20,8 @@ _COMPARED = ("trap", "exit_code", "stdout_sha256", "memory_sha256")
 @dataclass(frozen=True, slots=True)
 class Verification:
     counted: Counts
-    interpreted: Counts
+    interpreted: Counts | None  # None where the interpreter cannot follow the program
+    limit: str | None = None  # what it lacks then, in a sentence
 
     @property
     def differences(self) -> dict[str, tuple[object, object]]:
@@ -26,6 +29,8 @@ class Verification:
         left.
         """
         ours, theirs = self.counted, self.interpreted
+        if theirs is None:
+            return {}
         found: dict[str, tuple[object, object]] = {}
         for name in sorted(ours.opcodes.keys() | theirs.opcodes.keys()):
             pair = ours.opcodes.get(name, 0), theirs.opcodes.get(name, 0)
@@ -41,14 +46,27 @@ class Verification:
         """Whether both came to the end: a run stopped by its time limit or by the depth of its calls cannot
         agree.
         """
-        return not {self.counted.trap, self.interpreted.trap} & {"time limit", "call stack exhausted"}
+        return self.interpreted is not None and not self._traps() & {TIME_LIMIT, STACK_EXHAUSTED}
+
+    @property
+    def told(self) -> str:
+        """Whether they agree, in a few words: "agrees", "differs: …", or why that cannot be said."""
+        if self.limit is not None:
+            return f"cannot follow: {self.limit}"
+        if not self.complete:
+            return "too long for it" if TIME_LIMIT in self._traps() else "too deep for it"
+        differences = ", ".join(f"{name}: {a} ≠ {b}" for name, (a, b) in self.differences.items())
+        return f"differs: {differences}" if differences else "agrees"
+
+    def _traps(self) -> set[str | None]:
+        return {self.counted.trap, self.interpreted.trap if self.interpreted else None}
 
 
 def verify(
     module: bytes,
     *,
     argv: Sequence[str] = (),
-    stdin: bytes = b"",
+    stdin: bytes | Path = b"",
     preopens: Mapping[str, Path] | None = None,
     env: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
@@ -58,22 +76,25 @@ def verify(
 
     The originals of the directories are left as they are. Raises `ModuleError` as `count` does.
     """
-    runs = []
-    for run in (count, interpret):
+
+    def run(implementation: Callable[..., Counts]) -> Counts:
         with tempfile.TemporaryDirectory(prefix="harness-verify-") as place:
             copies = {}
             for number, (guest, host) in enumerate((preopens or {}).items()):
                 copies[guest] = Path(shutil.copytree(host, Path(place) / str(number), symlinks=True))
-            runs.append(
-                run(
-                    module,
-                    argv=argv,
-                    stdin=stdin,
-                    preopens=copies,
-                    env=env,
-                    timeout_s=timeout_s,
-                    entry=entry,
-                    fixed=True,
-                )
+            return implementation(
+                module,
+                argv=argv,
+                stdin=stdin,
+                preopens=copies,
+                env=env,
+                timeout_s=timeout_s,
+                entry=entry,
+                fixed=True,
             )
-    return Verification(*runs)
+
+    counted = run(count)
+    try:
+        return Verification(counted, run(interpret))
+    except Beyond as beyond:
+        return Verification(counted, None, str(beyond))

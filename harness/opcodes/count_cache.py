@@ -23,7 +23,7 @@ def cached_count(
     directory: Path,
     *,
     argv: Sequence[str] = (),
-    stdin: bytes = b"",
+    stdin: bytes | Path = b"",
     preopens: Mapping[str, Path] | None = None,
     env: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
@@ -50,7 +50,7 @@ def cache_key(
     module: bytes,
     *,
     argv: Sequence[str],
-    stdin: bytes,
+    stdin: bytes | Path,
     preopens: Mapping[str, Path],
     env: Mapping[str, str],
     entry: str,
@@ -59,18 +59,31 @@ def cache_key(
     digest = hashlib.sha256()
     digest.update(
         json.dumps(
-            [_VERSION, _hash(module), list(argv), _hash(stdin), sorted(env.items()), entry, sorted(preopens)]
+            [
+                _VERSION,
+                _hash(module),
+                list(argv),
+                _hash_file(stdin) if isinstance(stdin, Path) else _hash(stdin),
+                sorted(env.items()),
+                entry,
+                sorted(preopens),
+            ]
         ).encode()
     )
     for guest in sorted(preopens):
         root = Path(preopens[guest])
         for path in sorted(path for path in root.rglob("*") if path.is_file()):
-            digest.update(json.dumps([str(path.relative_to(root)), _hash(path.read_bytes())]).encode())
+            digest.update(json.dumps([str(path.relative_to(root)), _hash_file(path)]).encode())
     return digest.hexdigest()
 
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Counts:

@@ -29,7 +29,7 @@ def interpret(
     module: bytes,
     *,
     argv: Sequence[str] = (),
-    stdin: bytes = b"",
+    stdin: bytes | Path = b"",
     preopens: Mapping[str, Path] | None = None,
     env: Mapping[str, str] | None = None,
     timeout_s: float | None = None,

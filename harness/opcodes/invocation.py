@@ -15,14 +15,15 @@ TRAP_EXIT_CODE = 134  # as a shell reports an aborted process
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """`argv` includes the program's name; `preopens` maps guest names to host directories.
+    """`argv` includes the program's name; `stdin` is what it reads, or a file of that; `preopens` maps guest names to
+    host directories.
 
     `fixed` gives the program a clock that advances 1 ms a reading and a fixed sequence of random bytes, so
     that two runs see the same.
     """
 
     argv: Sequence[str] = ()
-    stdin: bytes = b""
+    stdin: bytes | Path = b""
     preopens: Mapping[str, Path] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None

@@ -14,13 +14,14 @@ the stack is exhausted is the engine's choice, and a rewritten function may need
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import struct
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def count(
     module: bytes,
     *,
     argv: Sequence[str] = (),
-    stdin: bytes = b"",
+    stdin: bytes | Path = b"",
     preopens: Mapping[str, Path] | None = None,
     env: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
@@ -117,14 +118,12 @@ class _Run:
         if invocation.fixed:
             _fix(linker)
         with (
-            tempfile.NamedTemporaryFile(prefix="harness-stdin-") as stdin,
+            input_file(invocation.stdin) as stdin,
             Pipe() as stdout,
             Pipe() as stderr,
         ):
-            stdin.write(invocation.stdin)
-            stdin.flush()
             self.outputs = stdout, stderr
-            _set_wasi(self.store, invocation, stdin.name, self.outputs)
+            _set_wasi(self.store, invocation, stdin, self.outputs)
             self._execute(linker, compiled)
         self.fuel = _FUEL - self.store.get_fuel() if fuel_check else 0
         self.counters = self._read_counters()
@@ -224,6 +223,18 @@ def _content(memory: Any, store: Any) -> bytes:
     if isinstance(memory, wasmtime.Memory):
         return bytes(memory.get_buffer_ptr(store))
     return ctypes.string_at(memory.data_ptr(), memory.data_len())  # a shared memory
+
+
+@contextlib.contextmanager
+def input_file(given: bytes | Path) -> Iterator[str]:
+    """A file that holds what is given."""
+    if isinstance(given, Path):
+        yield str(given)
+        return
+    with tempfile.NamedTemporaryFile(prefix="harness-stdin-") as file:
+        file.write(given)
+        file.flush()
+        yield file.name
 
 
 def _set_wasi(store: Any, invocation: Invocation, stdin: str, outputs: Sequence[Pipe]) -> None:

@@ -7,11 +7,13 @@ not offered (sockets, links, changing times) answers ENOSYS. Files are reached t
 
 from __future__ import annotations
 
+import functools
+import io
 import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.opcodes.invocation import Capture, Invocation
 from harness.opcodes.module_parts import FuncType
@@ -40,11 +42,27 @@ _APPEND = 1  # fdflags
 _SYMLINK_FOLLOW = 1  # lookupflags
 
 
+@functools.cache
+def host_types() -> dict[str, FuncType]:
+    """Every function of preview 1 by name."""
+    return {
+        name: FuncType(
+            tuple("i32" if letter == "i" else "i64" for letter in letters),
+            () if name == "proc_exit" else ("i32",),
+        )
+        for name, letters in _PARAMETERS.items()
+    }
+
+
+def _opened(given: bytes | Path) -> BinaryIO:
+    return given.open("rb") if isinstance(given, Path) else io.BytesIO(given)
+
+
 class Wasi(Program):
     def __init__(self, invocation: Invocation, outputs: tuple[Capture, Capture]) -> None:
         super().__init__(invocation)
         self.files: dict[int, Stream | File | Directory] = {
-            0: Stream(source=invocation.stdin),
+            0: Stream(source=_opened(invocation.stdin)),
             1: Stream(sink=outputs[0]),
             2: Stream(sink=outputs[1]),
         }
@@ -53,12 +71,10 @@ class Wasi(Program):
 
     def functions(self) -> dict[tuple[str, str], tuple[FuncType, Callable[..., Any]]]:
         """Every function of preview 1, with its type, by (module, name)."""
-        found = {}
-        for name, letters in _PARAMETERS.items():
-            results = () if name == "proc_exit" else ("i32",)
-            type_ = FuncType(tuple("i32" if letter == "i" else "i64" for letter in letters), results)
-            found[MODULE, name] = type_, self._guarded(getattr(self, name, None))
-        return found
+        return {
+            (MODULE, name): (type_, self._guarded(getattr(self, name, None)))
+            for name, type_ in host_types().items()
+        }
 
     def close(self) -> None:
         for file in self.files.values():

@@ -12,6 +12,7 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from harness.opcodes.invocation import Capture
 
@@ -32,15 +33,13 @@ class Stream:
 
     flags = 0
 
-    def __init__(self, source: bytes | None = None, sink: Capture | None = None) -> None:
-        self.source, self.sink, self.at = source, sink, 0
+    def __init__(self, source: BinaryIO | None = None, sink: Capture | None = None) -> None:
+        self.source, self.sink = source, sink
 
     def read(self, size: int) -> bytes:
         if self.source is None:
             raise OSError(errno.EBADF, "not readable")
-        content = self.source[self.at : self.at + size]
-        self.at += len(content)
-        return content
+        return self.source.read(size)
 
     def write(self, content: bytes) -> int:
         if self.sink is None:
@@ -52,7 +51,8 @@ class Stream:
         raise OSError(errno.ESPIPE, "a stream")
 
     def close(self) -> None:
-        pass
+        if self.source is not None:
+            self.source.close()
 
     def set_flags(self, flags: int) -> None:
         self.flags = flags

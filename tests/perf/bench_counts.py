@@ -15,7 +15,7 @@ from rich.console import Console
 from harness.progress import bar
 from harness.suites.build import build
 from harness.suites.catalogue import load_suites, select
-from harness.suites.counting import count_workload
+from harness.suites.counted_program import count_workload
 
 CLAIMED_SPREAD = 1e5
 

@@ -1,0 +1,117 @@
+"""A program whose opcodes are counted: a workload, or any module with what it is given."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ModuleError, UsageError
+from harness.files import cache_directory
+from harness.opcodes import Counts, cached_count, check_module, count
+from harness.opcodes.native_run import input_file
+from harness.opcodes.validity import configuration
+from harness.suites.suite import Workload
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is counted: a module's bytes and what it is run with."""
+
+    name: str
+    module: bytes
+    argv: tuple[str, ...]
+    stdin: bytes | Path = b""
+    preopens: Mapping[str, Path] = field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        return {"argv": self.argv, "stdin": self.stdin, "preopens": self.preopens}
+
+
+@contextlib.contextmanager
+def program_of(workload: Workload) -> Iterator[Program]:
+    """A workload with its input files in a directory of its own. Raises SuiteError where it is not built."""
+    with tempfile.TemporaryDirectory(prefix="harness-count-") as scratch:
+        for file in workload.files:
+            target = Path(scratch, file.guest)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file.host, target)
+        workload.module_sha256  # noqa: B018  (raises where it is not built)
+        stdin = workload.stdin or b""
+        preopens = {".": Path(scratch)} if workload.files else {}
+        yield Program(workload.name, workload.module.read_bytes(), workload.argv, stdin, preopens)
+
+
+def program_of_file(
+    path: Path, args: Sequence[str], stdin: Path | None, directories: Sequence[str]
+) -> Program:
+    """Any .wasm file; ``directories`` are written GUEST=HOST. Raises ModuleError, UsageError."""
+    try:
+        module = path.read_bytes()
+        if stdin:
+            stdin.open("rb").close()
+    except OSError as error:
+        raise ModuleError(f"{error.filename} cannot be read: {error.strerror}; name another file.") from error
+    check_module(module, str(path))
+    preopens = {}
+    for text in directories:
+        guest, equals, host = text.partition("=")
+        if not equals or not Path(host).is_dir():
+            raise UsageError(f"--dir {text} must be GUEST=HOST, where HOST is a directory.")
+        preopens[guest] = Path(host)
+    return Program(str(path), module, (path.name, *args), stdin or b"", preopens)
+
+
+def count_workload(workload: Workload, *, use_cache: bool = True) -> Counts:
+    """Run a workload once and count. Raises ModuleError where it does not end as its suite expects."""
+    with program_of(workload) as program:
+        try:
+            counts = count_program(program, use_cache=use_cache)
+        except ModuleError as error:
+            raise ModuleError(f"{workload.name}: {error}") from error
+    expect = workload.expect
+    if counts.trap or counts.exit_code != expect.exit_code:
+        how = f"trapped: {counts.trap}" if counts.trap else f"ended with exit code {counts.exit_code}"
+        raise ModuleError(
+            f"{workload.name} {how} while its opcodes were counted; "
+            f"check it with `harness build {workload.name} --force`."
+        )
+    if expect.stdout_sha256 not in (None, counts.stdout_sha256):
+        raise ModuleError(
+            f"{workload.name} printed something else than expected while its opcodes were counted; "
+            f"check it with `harness build {workload.name} --force`."
+        )
+    return counts
+
+
+def count_program(program: Program, *, use_cache: bool = True) -> Counts:
+    """Run a program once and count, or take what was counted before."""
+    if not use_cache:
+        return count(program.module, **program.options())
+    return cached_count(program.module, cache_directory("counts"), **program.options())
+
+
+def plain_wall_ns(program: Program) -> int:
+    """One run of the module as it is, under the same engine."""
+    import wasmtime
+
+    engine = wasmtime.Engine(configuration())
+    module = wasmtime.Module(engine, program.module)
+    store, linker, wasi = wasmtime.Store(engine), wasmtime.Linker(engine), wasmtime.WasiConfig()
+    linker.define_wasi()
+    with input_file(program.stdin) as stdin:
+        wasi.argv, wasi.stdin_file, wasi.stdout_file = list(program.argv), stdin, os.devnull
+        for guest, host in program.preopens.items():
+            wasi.preopen_dir(str(host), guest)
+        store.set_wasi(wasi)
+        started = time.perf_counter_ns()
+        with contextlib.suppress(wasmtime.ExitTrap, wasmtime.Trap):
+            start: Any = linker.instantiate(store, module).exports(store)["_start"]
+            start(store)
+        return time.perf_counter_ns() - started
