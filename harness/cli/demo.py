@@ -30,6 +30,7 @@ from harness.report import write_report
 from harness.suites.catalogue import load_workloads, select
 from harness.suites.ready import STARTUP, build_and_verify
 from harness.suites.suite import Workload
+from harness.suites.verified import RIGHT
 from pitot_core import Pitot
 
 WORKLOADS = ("polybench/mini", "polybench/small")
@@ -63,7 +64,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
     wrong = [
         row
         for row in build_and_verify([STARTUP, PLACEBOS, *WORKLOADS], benchmarks, console)
-        if row["output"] not in ("as expected", "not fixed")
+        if row["output"] not in RIGHT
     ]
     if wrong:
         raise HarnessError(f"{wrong[0]['output']}; see `harness build {wrong[0]['workload']} --force`.")

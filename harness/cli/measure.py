@@ -9,7 +9,16 @@ import typer
 
 from harness.cli import completion
 from harness.cli.app import group
-from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DatasetPath, DevicesFile, form_of
+from harness.cli.options import (
+    DEVICES_YAML,
+    AsCsv,
+    AsJson,
+    Benchmarks,
+    DatasetPath,
+    DevicesFile,
+    Memory,
+    form_of,
+)
 from harness.errors import UsageError
 from harness.output import Form, show, stderr, watching
 
@@ -53,6 +62,7 @@ def collect(
         float,
         typer.Option(help="Seconds that workloads are measured at least, alone and together.", min=0.01),
     ] = 1.0,
+    memory: Memory = 1024,
     seed: Annotated[int, typer.Option(help="Decides order and co-runner sets.")] = 0,
     anchors: Annotated[
         int, typer.Option(help="Workloads repeated at start and end, to see drift.", min=0)
@@ -107,6 +117,7 @@ def collect(
     settings = Settings(
         seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run, anchors=anchors,
         placebos=placebos, cold=cold,
+        memory_bytes=memory << 20,
         rounds=dict.fromkeys(_degrees(degrees), rounds),
         gate=Gate(temperature_c=cool, busy=None if idle is None else idle / 100, limit_s=gate_limit),
     )  # fmt: skip

@@ -22,6 +22,9 @@ Benchmarks = Annotated[
     Path | None,
     typer.Option("--benchmarks", help="The directory of your own suites.", show_default="benchmarks/"),
 ]
+Memory = Annotated[
+    int, typer.Option(metavar="MIB", help="Linear memory a workload may have, MiB.", min=1, max=4096)
+]
 DEVICES_YAML = Path("devices.yaml")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from harness.cli import completion
 from harness.cli.app import group
-from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of
+from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, Memory, form_of
 from harness.errors import UsageError
 from harness.output import Form, show, stderr
 
@@ -93,24 +93,34 @@ def build(
     name: Annotated[
         str | None, typer.Option("--as", metavar="SUITE", help="What it is called.", show_default="as DIR")
     ] = None,
+    limit: Annotated[float, typer.Option(metavar="SECONDS", help="How long each may run.", min=0.01)] = 600.0,
+    memory: Memory = 1024,
     benchmarks: Benchmarks = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Compile suites to WebAssembly and check what every module prints."""
     from harness.suites.imported import import_modules
-    from harness.suites.ready import BUILD_COLUMNS, build_and_verify
+    from harness.suites.ready import BUILD_COLUMNS, build_and_verify, refused_rows
+    from harness.suites.verified import RIGHT
 
     if name and not imported:
         raise UsageError("--as names what is imported; give --import DIR too.")
+    console = stderr()
+    rows: list[dict[str, Any]] = []
     if imported:
-        suites = [*(suites or []), import_modules(imported, name, benchmarks).name]
-    rows = build_and_verify(suites or [], benchmarks, stderr(), force=force)
+        found = import_modules(imported, name, benchmarks)
+        rows = refused_rows(found.refused)
+        suites = [*(suites or []), *([found.suite.name] if found.suite else [])]
+    if suites or not imported:
+        rows = rows + build_and_verify(
+            suites or [], benchmarks, console, force=force, limit_s=limit, memory_bytes=memory << 20
+        )
     form = form_of(as_json, as_csv)
     if form is Form.table:
         rows = [row | {"sha256": row["sha256"][:16]} for row in rows]
     show(rows, BUILD_COLUMNS, form)
-    if any(row["output"] not in ("as expected", "not fixed") for row in rows):
+    if any(row["output"] not in RIGHT for row in rows):
         raise typer.Exit(1)
 
 

@@ -161,11 +161,8 @@ class _Run:
                 timer.cancel()
 
     def _trapped(self, error: Any) -> None:
-        name = error.trap_code.name if error.trap_code else ""
         self.exit_code = TRAP_EXIT_CODE
-        if not name and "thrown Wasm exception" in error.message:
-            name = "UNCAUGHT_EXCEPTION"
-        self.trap = _TRAPS.get(name, name.lower().replace("_", " ") or sentence(error))
+        self.trap = trap_reason(error)
         if error.frames and self.trap not in (traps.STACK_EXHAUSTED, traps.UNCAUGHT):
             self.stop = Stop(error.frames[0].func_index, error.frames[0].module_offset, self.trap)
 
@@ -207,6 +204,15 @@ class _Run:
             if self.exports:
                 sha256.update(_content(self.exports[name], self.store))
         return sha256.hexdigest()
+
+
+def trap_reason(error: Any) -> str:
+    """Why a `wasmtime.Trap` came, in the words of traps.py where they have some."""
+    name = error.trap_code.name if error.trap_code else ""
+    if not name and "thrown Wasm exception" in error.message:
+        name = "UNCAUGHT_EXCEPTION"
+    cause = error.message.strip().splitlines()[-1].strip() if error.message.strip() else "no reason given"
+    return _TRAPS.get(name, name.lower().replace("_", " ") or cause)
 
 
 def _engine(invocation: Invocation, fuel: bool) -> Any:

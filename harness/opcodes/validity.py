@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 import wasmtime
@@ -11,6 +12,7 @@ from harness.errors import ModuleError
 from harness.opcodes.blocks import OLDER_EXCEPTIONS
 from harness.opcodes.decoder import check_module
 
+_CAUSE = re.compile(r"^\d+: ")
 _PROPOSALS = (
     "wasm_multi_memory", "wasm_memory64", "wasm_tail_call", "wasm_exceptions", "wasm_function_references", "wasm_gc",
     "wasm_wide_arithmetic", "wasm_threads", "shared_memory", "wasm_relaxed_simd",
@@ -46,6 +48,13 @@ def configuration() -> Any:
 
 
 def sentence(error: Exception) -> str:
-    """The message in one line: wasmtime puts causes on lines of their own."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(line for line in lines if line != "Caused by:")
+    """The message in one line: wasmtime puts causes on lines of their own, after where the program was."""
+    text, _, causes = str(error).partition("Caused by:")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and lines[0].startswith("error while executing"):
+        lines = []  # a list of functions without names
+    for line in causes.splitlines():
+        told = _CAUSE.sub("", line.strip())
+        if told and not any(told in before for before in lines):
+            lines.append(told)
+    return "; ".join(lines) or "no reason given"

@@ -13,41 +13,60 @@ from typing import Any
 from harness.errors import ModuleError, SuiteError
 from harness.suites.suite import Workload, not_built
 
+LIMIT_S = 60.0
+MEMORY_BYTES = 1 << 30  # of linear memory that a module may have
+_ALL_MEMORY = 1 << 32
+_PAGE = 65536
+_KEPT_STDERR = 4096  # bytes at the end
+
 
 @dataclass(frozen=True)
 class Execution:
     """How an execution ended, what it printed, and its linear memory afterwards."""
 
     exit_code: int
-    trap: str | None
+    trap: str | None  # why it stopped, in words that follow its name
     stdout: bytes
+    stderr: str  # the end of it
     store: Any
     exports: Any
 
+    @property
+    def last_line(self) -> str:
+        """The last line on stderr that is not empty."""
+        return next((line.strip() for line in reversed(self.stderr.splitlines()) if line.strip()), "")
 
-def execute(workload: Workload, *, limit_s: float = 60.0) -> Execution:
-    """Run a built module once with its argv, stdin and files. Raises SuiteError where it is not built."""
+
+def execute(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int = MEMORY_BYTES) -> Execution:
+    """Run a built module once with its argv, stdin and files. Raises SuiteError where it is not built.
+
+    It is stopped after `limit_s` seconds and gets no more than `memory_bytes` of linear memory. Raises ModuleError
+    where it cannot be run at all.
+    """
     import wasmtime
+
+    from harness.opcodes.native_run import trap_reason
+    from harness.opcodes.validity import configuration, sentence
 
     if not workload.module.exists():
         raise not_built(workload)
-    config = wasmtime.Config()
+    config = configuration()
     config.epoch_interruption = True
     engine = wasmtime.Engine(config)
     try:
         module = wasmtime.Module.from_file(engine, str(workload.module))
     except wasmtime.WasmtimeError as e:
         raise ModuleError(
-            f"{workload.module} is not a WebAssembly module: {_first_line(str(e))}; "
+            f"{workload.module} is not a WebAssembly module: {sentence(e)}; "
             f"build it again with `harness build {workload.name} --force`."
         ) from e
 
     with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
-        output, directory = Path(scratch, "stdout"), Path(scratch, "files")
+        output, errors, directory = Path(scratch, "stdout"), Path(scratch, "stderr"), Path(scratch, "files")
         directory.mkdir()
         wasi = wasmtime.WasiConfig()
         wasi.argv = list(workload.argv)
-        wasi.stdout_file = str(output)
+        wasi.stdout_file, wasi.stderr_file = str(output), str(errors)
         try:
             if workload.stdin is not None:
                 wasi.stdin_file = str(workload.stdin)
@@ -62,47 +81,78 @@ def execute(workload: Workload, *, limit_s: float = 60.0) -> Execution:
 
         store = wasmtime.Store(engine)
         store.set_wasi(wasi)
+        store.set_limits(memory_size=memory_bytes)
         store.set_epoch_deadline(1)
         linker = wasmtime.Linker(engine)
         linker.define_wasi()
         timer = threading.Timer(limit_s, engine.increment_epoch)
         timer.start()
         exit_code, trap = 0, None
+        exports: Any = {}
         try:
-            instance = linker.instantiate(store, module)
-            exports = instance.exports(store)
-            start = exports["_start"]
-            if not isinstance(start, wasmtime.Func):
-                raise KeyError("_start")
+            exports = linker.instantiate(store, module).exports(store)
+            if "_start" not in exports or not isinstance(start := exports["_start"], wasmtime.Func):
+                raise ModuleError(
+                    f"{workload.name} exports no function _start, so it is not a command; "
+                    "give it a main and build it as one (-mexec-model=command)."
+                )
             start(store)
         except wasmtime.ExitTrap as e:
             exit_code = e.code
         except wasmtime.Trap as e:
             timed_out = e.trap_code == wasmtime.TrapCode.INTERRUPT
-            trap = f"still running after {limit_s:g} s" if timed_out else f"trapped: {_first_line(e.message)}"
-        except (wasmtime.WasmtimeError, KeyError) as e:
-            raise ModuleError(f"{workload.module} does not run under WASI: {_first_line(str(e))}.") from e
+            trap = f"still running after {limit_s:g} s" if timed_out else f"trapped: {trap_reason(e)}"
+        except wasmtime.WasmtimeError as e:
+            raise ModuleError(f"{workload.name} does not run under WASI: {sentence(e)}.") from e
         finally:
             timer.cancel()
-        return Execution(exit_code, trap, output.read_bytes(), store, exports)
+        with errors.open("rb") as said:
+            said.seek(max(0, errors.stat().st_size - _KEPT_STDERR))
+            stderr = said.read().decode("utf-8", "replace")
+        return Execution(exit_code, trap, output.read_bytes(), stderr, store, exports)
 
 
-def verify(workload: Workload, *, limit_s: float = 60.0) -> str | None:
-    """None where the module gives what its suite expects, else the reason in one sentence."""
-    ran, expect = execute(workload, limit_s=limit_s), workload.expect
+def verify(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int = MEMORY_BYTES) -> str | None:
+    """None where the module gives what its suite expects, else the reason and what to do, in one sentence."""
+    ran = execute(workload, limit_s=limit_s, memory_bytes=memory_bytes)
+    wrong = _wrong(workload, ran)
+    if (
+        wrong is None
+        or "still running" in wrong
+        or memory_bytes >= _ALL_MEMORY
+        or not _met(ran, memory_bytes)
+    ):
+        return wrong
+    if _wrong(workload, execute(workload, limit_s=limit_s, memory_bytes=_ALL_MEMORY)) is None:
+        return (
+            f"{workload.name} needs more than {memory_bytes >> 20} MiB of memory; give it more with --memory, "
+            "here and in `harness collect`."
+        )
+    return wrong
+
+
+def _met(ran: Execution, memory_bytes: int) -> bool:
+    """Whether the memory limit may have mattered: the module could have wanted more than there was."""
+    import wasmtime
+
+    memory = ran.exports.get("memory")
+    if not isinstance(memory, wasmtime.Memory):
+        return False
+    maximum = memory.type(ran.store).limits.max
+    return maximum is None or maximum * _PAGE > memory_bytes
+
+
+def _wrong(workload: Workload, ran: Execution) -> str | None:
+    expect, said = workload.expect, f", after saying: {ran.last_line}" if ran.last_line else ""
     if ran.trap is not None:
-        return f"{workload.name} {ran.trap}."
+        return f"{workload.name} {ran.trap}{said}."
     if ran.exit_code != expect.exit_code:
-        return f"{workload.name} ended with exit code {ran.exit_code}, expected {expect.exit_code}."
+        return f"{workload.name} ended with exit code {ran.exit_code}, expected {expect.exit_code}{said}."
     found = hashlib.sha256(ran.stdout).hexdigest()
     if expect.stdout_sha256 not in (None, found):
         shown = ran.stdout[:80].decode("utf-8", "replace")
         return (
             f"{workload.name} printed {shown!r}, {len(ran.stdout)} bytes of sha256 {found[:16]}…, "
-            f"expected {expect.stdout_sha256[:16]}…."
+            f"expected {expect.stdout_sha256[:16]}…{said}."
         )
     return None
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0].rstrip(".:")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.dataset.records import LONGEST_NAME
-from harness.errors import ModuleError, SuiteError
-from harness.opcodes import check_module
+from harness.errors import SuiteError
+from harness.opcodes import refusal
 from harness.suites.catalogue import OWN, shipped
 from harness.suites.suite import Suite
 from harness.suites.suite_file import read_suite
@@ -33,15 +33,23 @@ class _Found:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def import_modules(directory: Path, name: str | None = None, root: Path | None = None) -> Suite:
+@dataclass(frozen=True)
+class Imported:
+    """The suite, None where no module could be taken; and each file that was not taken, with the reason."""
+
+    suite: Suite | None
+    refused: dict[Path, str]
+
+
+def import_modules(directory: Path, name: str | None = None, root: Path | None = None) -> Imported:
     """Copy the modules of `directory` into a new suite `name` (default: the directory's name) under `root`
     (default: `benchmarks/` of the working directory).
 
     Modules are taken from `directory/wasm` where that exists, else from `directory`; one in a folder is named
     `suite/folder/module`. A module gets those files of `directory/data` whose path (`data/…`) is written in it. Where
     a folder has a module's name and scripts in it, the module is an interpreter: one workload per script, which is
-    its argument. Raises SuiteError where there is no module or the suite exists and was not imported, ModuleError
-    for a file that is not a module.
+    its argument. A module that cannot be a workload (`opcodes.refusal`) is left out. Raises SuiteError where there is
+    no file to import or the suite exists and was not imported.
     """
     directory = directory.resolve()
     name = _plain(directory.name if name is None else name)
@@ -58,10 +66,15 @@ def import_modules(directory: Path, name: str | None = None, root: Path | None =
     paths = [path for path in _listed(base) if path.suffix == ".wasm"]
     if not paths:
         raise SuiteError(f"there is no .wasm file in {base}; name the directory that holds them.")
+    refused = {path: reason for path in paths if (reason := refusal(path.read_bytes())) is not None}
+    if len(refused) == len(paths):
+        return Imported(None, refused)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
         fresh = Path(scratch, name)
-        found = [one for path in paths for one in _examine(path, base, data, directory)]
+        found = [
+            one for path in paths if path not in refused for one in _examine(path, base, data, directory)
+        ]
         for one in found:
             letters = len("/".join(filter(None, (name, one.group, one.name))))
             if letters > LONGEST_NAME:
@@ -78,15 +91,11 @@ def import_modules(directory: Path, name: str | None = None, root: Path | None =
         if target.exists():
             os.replace(target, Path(scratch, "before"))
         os.replace(fresh, target)
-    return read_suite(suite_file)
+    return Imported(read_suite(suite_file), refused)
 
 
 def _examine(path: Path, base: Path, data: list[Path], directory: Path) -> list[_Found]:
     content = path.read_bytes()
-    try:
-        check_module(content, str(path))
-    except ModuleError as e:
-        raise ModuleError(f"{str(e).rstrip('.')}; take it out of {base} to import the others.") from e
     module, sha256 = path.relative_to(base), hashlib.sha256(content).hexdigest()
     folders, stem = [_plain(part) for part in module.parts[:-1]], _plain(path.stem)
     scripts = [file for file in _listed(path.with_suffix("")) if file.suffix != ".wasm"]

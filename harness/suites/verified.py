@@ -9,32 +9,57 @@ import os
 import threading
 from pathlib import Path
 
-from harness.errors import SuiteError
-from harness.suites.execute import verify
-from harness.suites.suite import Recipe, Suite, Workload
+from harness.errors import ModuleError, SuiteError
+from harness.suites.execute import MEMORY_BYTES, verify
+from harness.suites.suite import Expectation, Recipe, Suite, Workload
 
 LIMIT_S = 600.0
-RIGHT = ("as expected", "not fixed")
+RIGHT = ("as expected", "ran")
 _LOCK = threading.Lock()
 
 
-def judge(suite: Suite, workload: Workload, recipe: Recipe, *, force: bool = False) -> str:
-    """ "as expected", "not fixed" where the suite does not say what is printed, or what is wrong in one sentence.
+def judge(
+    suite: Suite,
+    workload: Workload,
+    recipe: Recipe,
+    *,
+    force: bool = False,
+    limit_s: float = LIMIT_S,
+    memory_bytes: int = MEMORY_BYTES,
+) -> str:
+    """ "as expected", "ran" where the suite does not say what is printed, or what is wrong in one sentence.
 
     Where the suite has a check for the workload, "as expected" means that the check ended well too.
     """
+    try:
+        return _judged(suite, workload, recipe, force, limit_s, memory_bytes)
+    except ModuleError as error:
+        return str(error)
+
+
+def _judged(
+    suite: Suite, workload: Workload, recipe: Recipe, force: bool, limit_s: float, memory_bytes: int
+) -> str:
     key, path = _identity(workload, recipe), suite.built / "verified.json"
     right = RIGHT[0] if workload.expect.stdout_sha256 or recipe.check else RIGHT[1]
     if not force and _read(path).get(workload.name) == key:
         return right
-    wrong = verify(workload, limit_s=LIMIT_S)
+    wrong = verify(workload, limit_s=limit_s, memory_bytes=memory_bytes)
     if wrong is None and recipe.check is not None:
-        wrong = verify(recipe.check.workload, limit_s=LIMIT_S)
+        wrong = verify(recipe.check.workload, limit_s=limit_s, memory_bytes=memory_bytes)
         if wrong is not None:
             return f"the check of {wrong}"
     if wrong is None:
         _remember(path, workload.name, key)
         return right
+    if (
+        "ended with exit code" in wrong and workload.expect == Expectation()
+    ):  # nobody has said what it should give
+        code = wrong.partition("exit code ")[2].partition(",")[0]
+        return (
+            f"{wrong.rstrip('.')}; if that is right, write exit_code = {code} for it into suite.toml, "
+            "else give it there what it needs (args, stdin, files)."
+        )
     return wrong
 
 

@@ -4,10 +4,12 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from harness.errors import ModuleError, SuiteError
 from harness.suites.build import build
 from harness.suites.execute import execute, verify
+from harness.suites.ready import build_and_verify
 from harness.suites.suite import Expectation, InputFile, Workload
 from tests.toys import COPY, one_suite, write_suite
 
@@ -92,3 +94,47 @@ def test_a_file_that_cannot_run_under_wasi_is_refused(tmp_path: Path, content: b
     module.write_bytes(content)
     with pytest.raises(ModuleError):
         verify(Workload("toys/small/it", "toys", module, ("it",)))
+
+
+COMPLAINS = """(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 100) "a line\\nusage: tool FILE\\n") (data (i32.const 0) "\\64\\00\\00\\00\\18\\00\\00\\00")
+    (func (export "_start")
+      (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 48))) (call $exit (i32.const 1))))"""
+
+
+def test_what_a_program_said_last_is_told_with_its_code_and_the_line_for_suite_toml(tmp_path: Path) -> None:
+    workload = workload_of(tmp_path, COMPLAINS)
+    assert verify(workload) == (
+        "toys/small/it ended with exit code 1, expected 0, after saying: usage: tool FILE."
+    )
+    root = tmp_path / "benchmarks" / "lab"
+    (root / "modules").mkdir(parents=True)
+    (root / "modules" / "tool.wasm").write_bytes(workload.module.read_bytes())
+    sha256 = workload.module_sha256
+    (root / "suite.toml").write_text(
+        f'title = "lab"\n[[workload]]\nname = "tool"\nmodule = "modules/tool.wasm"\nmodule_sha256 = "{sha256}"\n'
+    )
+    [row] = build_and_verify(["lab"], tmp_path / "benchmarks", Console(quiet=True))
+    assert row["output"].endswith(
+        "after saying: usage: tool FILE; if that is right, write exit_code = 1 for it into suite.toml, "
+        "else give it there what it needs (args, stdin, files)."
+    )
+
+
+GROWS = """(module (memory (export "memory") 1)
+    (func (export "_start") (if (i32.lt_s (memory.grow (i32.const 100)) (i32.const 0)) (then (unreachable)))))"""
+
+
+def test_a_program_that_needs_more_memory_is_told_so(tmp_path: Path) -> None:
+    workload = workload_of(tmp_path, GROWS)
+    assert verify(workload) is None
+    told = verify(workload, memory_bytes=2 << 20)
+    assert told is not None
+    assert told.startswith("toys/small/it needs more than 2 MiB of memory; give it more with --memory")
+    traps = workload_of(
+        tmp_path, '(module (memory (export "memory") 1) (func (export "_start") unreachable))'
+    )
+    assert verify(traps, memory_bytes=2 << 20) == "toys/small/it trapped: unreachable."

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import wasmtime
 from rich.console import Console
 
-from harness.errors import ModuleError, SuiteError
+from harness.errors import SuiteError
+from harness.opcodes import refusal
 from harness.suites.build import build
 from harness.suites.catalogue import load_suites
 from harness.suites.execute import execute
-from harness.suites.imported import import_modules
+from harness.suites.imported import Imported, import_modules
 from harness.suites.ready import build_and_verify
-from harness.suites.suite import InputFile
+from harness.suites.suite import InputFile, Suite
+from tests.conftest import Ran
 from tests.toys import one_suite, write_suite
 
 EMPTY = wasmtime.wat2wasm('(module (memory (export "memory") 1) (func (export "_start")))')
@@ -51,13 +55,19 @@ def tree(root: Path, files: dict[str, bytes]) -> Path:
     return root
 
 
+def taken(found: Imported) -> Suite:
+    assert found.suite is not None
+    assert found.refused == {}
+    return found.suite
+
+
 def test_a_folder_of_modules_becomes_a_suite_that_builds(tmp_path: Path) -> None:
     there = tree(tmp_path / "2022-12", {"box.wasm": EMPTY, "odd name!.wasm": EMPTY, "README.md": b""})
     import_modules(there, "sodium", tmp_path / "benchmarks")
     rows = build_and_verify(["sodium"], tmp_path / "benchmarks", Console(quiet=True))
     assert [(row["workload"], row["compiled"], row["output"]) for row in rows] == [
-        ("sodium/box", False, "not fixed"),
-        ("sodium/odd-name-", False, "not fixed"),
+        ("sodium/box", False, "ran"),
+        ("sodium/odd-name-", False, "ran"),
     ]
 
 
@@ -68,7 +78,7 @@ def test_folders_are_sizes_and_a_module_gets_the_data_it_names(tmp_path: Path) -
         "data/mibench/in.txt": b"twenty-one",
         "data/mibench/other.txt": b"",
     }
-    suite = import_modules(tree(tmp_path / "authors", files), root=tmp_path / "benchmarks")
+    suite = taken(import_modules(tree(tmp_path / "authors", files), root=tmp_path / "benchmarks"))
     root = tmp_path / "benchmarks" / "authors"
     assert {w.name: w.files for w in suite.workloads} == {
         "authors/mibench/sha_s": (InputFile("data/mibench/in.txt", root / "data" / "mibench" / "in.txt"),),
@@ -80,7 +90,7 @@ def test_folders_are_sizes_and_a_module_gets_the_data_it_names(tmp_path: Path) -
 
 def test_an_interpreter_with_scripts_is_one_workload_a_script(tmp_path: Path) -> None:
     files = {"lua.wasm": INTERPRETER, "lua/fib.lua": b"print(fib(30))", "lua/sort.lua": b"print(sort())"}
-    suite = import_modules(tree(tmp_path / "lab", files), root=tmp_path / "benchmarks")
+    suite = taken(import_modules(tree(tmp_path / "lab", files), root=tmp_path / "benchmarks"))
     assert [(w.name, w.argv, execute(w).stdout) for w in suite.workloads] == [
         ("lab/lua/fib", ("fib", "fib.lua"), b"print(fib(30))"),
         ("lab/lua/sort", ("sort", "sort.lua"), b"print(sort())"),
@@ -88,7 +98,7 @@ def test_an_interpreter_with_scripts_is_one_workload_a_script(tmp_path: Path) ->
 
 
 def test_a_module_that_changed_after_it_was_imported_is_refused(tmp_path: Path) -> None:
-    suite = import_modules(tree(tmp_path / "lab", {"a.wasm": EMPTY}), root=tmp_path / "benchmarks")
+    suite = taken(import_modules(tree(tmp_path / "lab", {"a.wasm": EMPTY}), root=tmp_path / "benchmarks"))
     suite.workloads[0].module.write_bytes(READER)
     with pytest.raises(SuiteError, match=r"lab/a: .* has the sha256 .* correct the one that is wrong"):
         build([suite])
@@ -117,11 +127,91 @@ def test_the_name_of_a_shipped_suite_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "benchmarks").exists()
 
 
-def test_a_file_that_is_no_module_is_named_and_nothing_is_left(tmp_path: Path) -> None:
-    there = tree(tmp_path / "lab", {"a.wasm": EMPTY, "b.wasm": b"\x7fELF"})
-    with pytest.raises(ModuleError, match=r"b\.wasm.*take it out of .*lab to import the others"):
-        import_modules(there, root=tmp_path / "benchmarks")
-    assert list((tmp_path / "benchmarks").iterdir()) == []
+REFUSED = {
+    "a page": (
+        '(import "env" "emscripten_draw" (func)) (func (export "_start"))',
+        "env::emscripten_draw.*another host",
+    ),
+    "a typing error": (
+        '(import "wasi_snapshot_preview1" "fd_wrote" (func)) (memory (export "memory") 1) (func (export "_start"))',
+        "fd_wrote.*the nearest that there is: fd_write$",
+    ),
+    "another type": (
+        '(import "wasi_snapshot_preview1" "fd_close" (func)) (memory (export "memory") 1) (func (export "_start"))',
+        "fd_close with another type",
+    ),
+    "threads": (
+        '(import "env" "memory" (memory 1 2 shared)) (func (export "_start"))',
+        "threads.*without them",
+    ),
+    "spawn": ('(import "wasi" "thread-spawn" (func)) (func (export "_start"))', "threads.*without them"),
+    "an old one": (
+        '(import "wasi_unstable" "fd_close" (func)) (func (export "_start"))',
+        "preview 0.*current SDK",
+    ),
+    "a reactor": (
+        '(func (export "_initialize")) (func (export "add"))',
+        "a reactor.*_initialize, add.*-mexec-model",
+    ),
+    "a library": ('(func (export "add"))', "a library.*add.*-mexec-model=command"),
+    "nothing": ("", "a library: it exports no function _start; give"),
+    "parameters": ('(func (export "_start") (param i32))', "takes 1 parameters"),
+    "no memory": (
+        '(import "wasi_snapshot_preview1" "sched_yield" (func (result i32))) (func (export "_start"))',
+        "exports no memory",
+    ),
+    "the older exceptions": ('(func (export "_start") try catch_all end)', "--translate-to-exnref"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_a_workload_is_refused_with_what_to_do(name: str) -> None:
+    text, reason = REFUSED[name]
+    found = refusal(bytes(wasmtime.wat2wasm(f"(module {text})")))
+    assert found is not None
+    assert re.search(reason, found), found
+
+
+def test_what_is_no_module_is_refused_by_what_it_is() -> None:
+    assert refusal(b"\0asm\x0d\0\1\0") == (
+        "it is a component, not a core module; build it for wasm32-wasip1 to get one"
+    )
+    for content, reason in (
+        (b"", "empty"),
+        (b"\x7fELF", "starts with 7f 45 4c 46"),
+        (bytes(EMPTY)[:-3], "cut off"),
+    ):
+        assert reason in str(refusal(content))
+    assert refusal(bytes(EMPTY)) is None
+
+
+def test_good_modules_are_imported_and_every_other_is_named_with_its_reason(
+    harness: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lost = wasmtime.wat2wasm('(module (func (export "_start") unreachable))')
+    early = wasmtime.wat2wasm(
+        '(module (memory (export "memory") 0) (data (i32.const 9) "a") (func (export "_start")))'
+    )
+    files = {"a.wasm": EMPTY, "b.wasm": b"\x7fELF", "lost.wasm": lost, "early.wasm": early}
+    tree(tmp_path / "lab", files)
+    ran = harness("build", "--import", "lab", "--json")
+    assert ran.code == 1
+    assert {row["workload"]: row["output"] for row in json.loads(ran.out)} == {
+        "b.wasm": "not imported: this is not a WebAssembly module: it starts with 7f 45 4c 46, not with 00 61 73 6d",
+        "lab/a": "ran",
+        "lab/early": "lab/early trapped: out of bounds memory access.",
+        "lab/lost": "lab/lost trapped: unreachable.",
+    }
+    again = harness("build", "lab", "--json")
+    assert [row["workload"] for row in json.loads(again.out)] == ["lab/a", "lab/early", "lab/lost"]
+
+
+def test_where_nothing_can_be_imported_nothing_is_left(tmp_path: Path) -> None:
+    there = tree(tmp_path / "lab", {"b.wasm": b"\x7fELF"})
+    found = import_modules(there, root=tmp_path / "benchmarks")
+    assert (found.suite, list(found.refused)) == (None, [there / "b.wasm"])
+    assert not (tmp_path / "benchmarks").exists()
     with pytest.raises(SuiteError, match=r"there is no \.wasm file in"):
         import_modules(tree(tmp_path / "none", {"x": b""}), root=tmp_path / "benchmarks")
 
