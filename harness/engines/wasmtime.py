@@ -11,6 +11,9 @@ from harness.engines.engine import Engine, Install, Kind
 from harness.engines.maker import NotMade
 from harness.suites.suite import Workload
 
+# As the runner has them on (runners/wasmtime_run.py): it takes only what was compiled with the same.
+PROPOSALS = ("wasm_function_references", "wasm_gc", "wasm_exceptions", "wasm_wide_arithmetic")
+
 
 @dataclass(frozen=True)
 class WasmtimeMaker:
@@ -26,7 +29,7 @@ class WasmtimeMaker:
         return metadata.version("wasmtime")
 
     def recipe(self, workload: Workload, machine: str) -> Any:
-        return workload.module_sha256
+        return [workload.module_sha256, *PROPOSALS]
 
     def make(self, workload: Workload, machine: str, target: Path) -> int:
         import wasmtime  # takes a tenth of a second, which most commands do not need
@@ -35,6 +38,9 @@ class WasmtimeMaker:
             raise NotMade(f"wasmtime on this machine compiles for {platform.machine()}, not for {machine!r}")
         config = wasmtime.Config()
         config.target = f"{platform.machine()}-unknown-linux-gnu"
+        for name in PROPOSALS:
+            if hasattr(wasmtime.Config, name):
+                setattr(config, name, True)
         start = time.perf_counter_ns()
         try:
             made = wasmtime.Module.from_file(wasmtime.Engine(config), str(workload.module)).serialize()

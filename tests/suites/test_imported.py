@@ -229,5 +229,5 @@ def test_a_module_whose_name_no_device_could_send_back_is_refused_with_the_limit
     with pytest.raises(SuiteError, match="would have a name of 226 letters, and 200 is the most"):
         import_modules(there, root=tmp_path / "benchmarks")
     fits = tree(tmp_path / "fits", {f"{'n' * 94}/{'m' * 100}.wasm": EMPTY})
-    [workload] = import_modules(fits, root=tmp_path / "benchmarks").workloads
+    [workload] = taken(import_modules(fits, root=tmp_path / "benchmarks")).workloads
     assert len(workload.name) == 200

@@ -17,6 +17,9 @@ import wasmtime
 
 WINCH = 2  # wasmtime_strategy_t in wasmtime's C header; the Python property knows only auto and cranelift
 
+# What programs use that this engine has switched off by itself; the same where the controller compiles (wasmtime.py).
+PROPOSALS = ("wasm_function_references", "wasm_gc", "wasm_exceptions", "wasm_wide_arithmetic")
+
 
 class Wasmtime:
     def __init__(self, mode: str) -> None:
@@ -26,6 +29,10 @@ class Wasmtime:
             wasmtime._bindings.wasmtime_config_strategy_set(config.ptr(), WINCH)
         elif mode == "pulley":
             config.target = "pulley64"
+        if mode != "winch":  # which knows none of them
+            for name in PROPOSALS:
+                if hasattr(wasmtime.Config, name):
+                    setattr(config, name, True)
         self.engine = wasmtime.Engine(config)
         self.linker = wasmtime.Linker(self.engine)
         self.linker.define_wasi()
