@@ -185,7 +185,8 @@ def _read(path: Path) -> pa.Table:
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        return pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            return file.read()
     if path.suffix in LINES:
         import pyarrow.json
 
