@@ -27,6 +27,7 @@ STEPS = 4
 JITTER = 1e-6
 LEAST_LEFT = 0.02  # of s: nobody is quite like others
 LEVEL_FLOOR = 0.05
+WILD = 0.3  # ln units: a row that is further off than this is more likely wrong than informative
 
 
 @dataclass
@@ -178,7 +179,7 @@ class Side:
                 present = np.flatnonzero(rows.co_runners[:, column] >= 0)
                 np.add.at(pressed, (present, rows.co_runners[present, column]), 1.0)
         noise = np.where(beside, hyper.noise_beside, hyper.noise)
-        weight = 1.0 / (10.0 * noise)
+        weight = _first_weight(rows.log_ns - self._base(level, other)[0] - work[other], noise)
         gain = np.zeros(n)
         for _ in range(STEPS):
             base, jacobian = self._base(level_now, other)
@@ -215,7 +216,7 @@ class Side:
             for t in range(types):
                 load = self._load(rows, g_now[t], pressed, t)
                 e -= s_now[t, other] * np.where(load > 0, load, self.slope * load)
-            weight = 1.0 / (noise * np.sqrt(1.0 + (e / hyper.scale) ** 2))
+            weight = 1.0 / (noise * np.sqrt(1.0 + (e / hyper.scale) ** 2) * (1.0 + (e / WILD) ** 2))
             weight[~rows.measured & (e <= 0)] = 0.0
         everywhere = np.arange(m)
         _, jacobian_all = self._base(level_now, everywhere)
@@ -246,6 +247,16 @@ class Side:
             present = np.flatnonzero(rows.co_runners[:, column] >= 0)
             load[present] += self.presses[t][rows.co_runners[present, column], rows.platform[present]]
         return load
+
+
+def _first_weight(e: Array, noise: Array) -> Array:
+    """(n,) before anything is fitted: small, and smaller for rows that are far from what most of them say.
+
+    e (n,) are residuals from what the newcomer's likes suggest, whose level may be wrong by any factor.
+    """
+    away = np.abs(e - np.median(e))
+    usual = max(3.0 * float(np.median(away)), WILD)
+    return np.asarray(1.0 / (10.0 * noise * (1.0 + (away / usual) ** 4)))
 
 
 def other_kernels(features: Array, work: Array, hyper: Hyperparameters, side: str) -> tuple[Array, Array]:
