@@ -77,6 +77,40 @@ def train(
         show_accuracy(rows, form)
 
 
+@command("harness update lab.npz datasets/newcomer -o lab.npz")
+def update(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")],
+    dataset: DatasetPath,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="MODEL", help="The model file to write; it may be MODEL."),
+    ],
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Also learn rows of what it was trained on; they must not be those of the training."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Teach a model workloads and devices it was not trained on, from a handful of measurements of each."""
+    from harness.dataset.store import Dataset
+    from harness.decide.predict import load_model
+    from harness.learn.more import LEARNED_COLUMNS, learn_more
+
+    form = form_of(as_json, as_csv)
+    trained, opened = load_model(model), Dataset.open(dataset)
+    if not output.resolve().parent.is_dir():
+        raise UsageError(
+            f"there is no directory {output.resolve().parent} to write the model to; make it, or name another with -o."
+        )
+    learned = learn_more(trained, opened, everything=everything)
+    learned.model.save(output)
+    show(learned.rows, LEARNED_COLUMNS, form)
+    stderr().print(f"the updated model is {output}")
+
+
 @command("harness evaluate datasets/published --shares 10,50,90 --jobs 2 -o evaluation")
 def evaluate(
     dataset: DatasetPath,

@@ -48,7 +48,7 @@ def tables() -> list[Table]:
     from harness.dataset import spreadsheet
     from harness.decide import offload, place, place_check, place_front, place_run, policy_study, predict
     from harness.fleet.inspection import DEVICE_COLUMNS, JSON_COLUMNS
-    from harness.learn import train
+    from harness.learn import more, train
     from harness.learn.evaluation import SUMMARY_COLUMNS
     from harness.measure.collection import PLAN_COLUMNS
     from harness.measure.placebo import PLACEBO_COLUMNS
@@ -67,6 +67,7 @@ def tables() -> list[Table]:
         Table("collect --dry-run", PLAN_COLUMNS),
         Table("collect, status", STATUS_COLUMNS),
         Table("train", train.ACCURACY_COLUMNS),
+        Table("update", more.LEARNED_COLUMNS),
         Table("evaluate", SUMMARY_COLUMNS),
         Table("predict", predict.columns(0.05)),
         Table("predict --cold", [*predict.columns(0.05), *predict.COLD_COLUMNS]),

@@ -16,23 +16,36 @@ from harness.opcodes import features as opcode_features
 from pitot_core import MAX_CO_RUNNERS, Features, Observations, PitotError
 
 
-def load_training(dataset: Dataset) -> tuple[Observations, Features]:
+def load_training(
+    dataset: Dataset, columns: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Observations, Features]:
     """Every execution time of a dataset, and the features of its workloads and platforms.
 
     Only ``measure`` observations count, and their ``time_ns``. Of those that are ``censored`` (time-outs, and cells
     where the limit ended an execution longer than all whole ones) the time is only known to be above it: they come
     last and are marked in `Observations.censored`. Raises DatasetError where nothing was measured to its end, and
-    where something makes no sense: a time below a nanosecond, a feature that is not finite.
+    where something makes no sense: a time below a nanosecond, a feature that is not finite. ``columns`` are those of
+    `feature_columns` of another dataset, by default this one's.
     """
     try:
-        return _loaded(dataset)
+        return _loaded(dataset, columns or {})
     except PitotError as error:
         raise DatasetError(
             f"{dataset.root} holds what cannot be learned from: {error}; correct or remove those rows."
         ) from error
 
 
-def _loaded(dataset: Dataset) -> tuple[Observations, Features]:
+def feature_columns(dataset: Dataset, features: Features) -> dict[str, list[str]]:
+    """What the columns of `load_training`'s features are called, of "workloads" and of "platforms"."""
+    workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
+    platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
+    return {
+        "workloads": columns_of([workloads[name] for name in features.workload_names]),
+        "platforms": columns_of([platforms[name] for name in features.platform_names]),
+    }
+
+
+def _loaded(dataset: Dataset, columns: Mapping[str, Sequence[str]]) -> tuple[Observations, Features]:
     table = _measured(dataset)
     platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
     workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
@@ -65,8 +78,8 @@ def _loaded(dataset: Dataset) -> tuple[Observations, Features]:
         job=pc.index_in(table["job"], table["job"].unique()).to_numpy(),
     )
     features = Features(
-        workloads=matrix([workloads[name] for name in seen_workloads]),
-        platforms=matrix([platforms[name] for name in seen_platforms]),
+        workloads=matrix([workloads[name] for name in seen_workloads], columns.get("workloads")),
+        platforms=matrix([platforms[name] for name in seen_platforms], columns.get("platforms")),
         workload_names=tuple(seen_workloads),
         platform_names=tuple(seen_platforms),
     )

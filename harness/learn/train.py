@@ -12,7 +12,7 @@ import numpy as np
 from harness.dataset.store import Dataset
 from harness.errors import ModelError, UsageError
 from harness.learn import groups
-from harness.learn.arrays import load_training
+from harness.learn.arrays import feature_columns, load_training
 from harness.learn.cold import load_cold
 from harness.learn.heldout import card_entry, hold_out
 from harness.learn.support import unsupported
@@ -104,6 +104,7 @@ def train(
         "source": dataset.info.source,
         "target": target,
         "rows": len(observations),
+        "columns": feature_columns(dataset, features),
         "held_out": card_entry(observations, features, parts.test, test_share, seed),
         "accuracy": accuracy,
     }
