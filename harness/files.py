@@ -50,22 +50,16 @@ def making(folder: Path) -> Iterator[Path]:
     An empty directory of that name may be there. Raises OSError where there is anything else by then.
     """
     folder = Path(os.path.abspath(folder))
-    _step(f"make {folder.parent}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    sweep(folder.parent)
-    partial = _partial(folder)
-    try:
-        _step(f"make {partial.name}")
-        partial.mkdir()
-        yield partial
-        for path in sorted(partial.rglob("*")):
+    with scratch(folder.parent, folder.name) as place:
+        fresh = place / folder.name
+        _step(f"make {fresh.name}")
+        fresh.mkdir()
+        yield fresh
+        for path in [*sorted(fresh.rglob("*")), fresh]:
             _step(f"sync {path.name}")
             sync(path)
-        sync(partial)
         _step(f"rename {folder}")
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        os.replace(fresh, folder)
     _step(f"sync {folder.parent}")
     sync(folder.parent)
 

@@ -109,7 +109,7 @@ def build(
     console = stderr()
     rows: list[dict[str, Any]] = []
     if imported:
-        found = import_modules(imported, name, benchmarks)
+        found = import_modules(imported, name, benchmarks, console.print)
         rows = refused_rows(found.refused)
         suites = [*(suites or []), *([found.suite.name] if found.suite else [])]
     if suites or not imported:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError
+from harness.files import making
 from harness.opcodes import refusal
 from harness.suites.catalogue import OWN, shipped
+from harness.suites.reimported import merge, record
 from harness.suites.suite import Suite
 from harness.suites.suite_file import read_suite
 
-MARK = "# Written by `harness build --import`; importing again writes it anew.\n"
+MARK = "# Written by `harness build --import`"
+HEAD = f"{MARK}; importing again keeps what you change or add.\n"
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,21 @@ class Imported:
     refused: dict[Path, str]
 
 
-def import_modules(directory: Path, name: str | None = None, root: Path | None = None) -> Imported:
+def import_modules(
+    directory: Path,
+    name: str | None = None,
+    root: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Imported:
     """Copy the modules of `directory` into a new suite `name` (default: the directory's name) under `root`
     (default: `benchmarks/` of the working directory).
 
     Modules are taken from `directory/wasm` where that exists, else from `directory`; one in a folder is named
     `suite/folder/module`. A module gets those files of `directory/data` whose path (`data/…`) is written in it. Where
     a folder has a module's name and scripts in it, the module is an interpreter: one workload per script, which is
-    its argument. A module that cannot be a workload (`opcodes.refusal`) is left out. Raises SuiteError where there is
-    no file to import or the suite exists and was not imported.
+    its argument. A module that cannot be a workload (`opcodes.refusal`) is left out. A suite that was imported before
+    is brought up to date: own edits of its suite.toml and added files stay, and workloads whose modules are gone are
+    named to `say`. Raises SuiteError where there is no file to import or the suite exists and was not imported.
     """
     directory = directory.resolve()
     name = _plain(directory.name if name is None else name)
@@ -69,28 +77,28 @@ def import_modules(directory: Path, name: str | None = None, root: Path | None =
     refused = {path: reason for path in paths if (reason := refusal(path.read_bytes())) is not None}
     if len(refused) == len(paths):
         return Imported(None, refused)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=target.parent) as scratch:
-        fresh = Path(scratch, name)
-        found = [
-            one for path in paths if path not in refused for one in _examine(path, base, data, directory)
-        ]
-        for one in found:
-            letters = len("/".join(filter(None, (name, one.group, one.name))))
-            if letters > LONGEST_NAME:
-                raise SuiteError(
-                    f"the workload of {one.module} would have a name of {letters} letters, and {LONGEST_NAME} is the "
-                    "most; give the file, its folder or the suite (--as) a shorter name."
-                )
-        for one in found:
-            _copy(base / one.module, fresh / "modules" / one.module)
-            for host in one.files.values():
-                _copy(directory / host, fresh / host)
-        (fresh / "suite.toml").write_text(_toml(directory.name, found), encoding="utf-8")
+    found = [one for path in paths if path not in refused for one in _examine(path, base, data, directory)]
+    for one in found:
+        letters = len("/".join(filter(None, (name, one.group, one.name))))
+        if letters > LONGEST_NAME:
+            raise SuiteError(
+                f"the workload of {one.module} would have a name of {letters} letters, and {LONGEST_NAME} is the "
+                "most; give the file, its folder or the suite (--as) a shorter name."
+            )
+    sources = {f"modules/{one.module}": base / one.module for one in found}
+    sources |= {host: directory / host for one in found for host in one.files.values()}
+    toml = _toml(directory.name, found)
+    if suite_file.exists():
+        for gone in merge(target, toml, sources):
+            say(f"{name}: {gone} is no longer in {base}; it was removed from the suite")
+        return Imported(read_suite(suite_file), refused)
+    with making(target) as fresh:
+        for path, source in sources.items():
+            (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, fresh / path)
+        (fresh / "suite.toml").write_text(toml, encoding="utf-8")
+        record(fresh, toml, sources)
         read_suite((fresh / "suite.toml").resolve())
-        if target.exists():
-            os.replace(target, Path(scratch, "before"))
-        os.replace(fresh, target)
     return Imported(read_suite(suite_file), refused)
 
 
@@ -132,14 +140,8 @@ def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).lstrip("._+-") or "module"
 
 
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        shutil.copyfile(source, target)
-
-
 def _toml(title: str, found: list[_Found]) -> str:
-    lines = [MARK, f"title = {json.dumps(f'Modules imported from {title}')}", ""]
+    lines = [HEAD, f"title = {json.dumps(f'Modules imported from {title}')}", ""]
     for one in found:
         lines += ["[[workload]]", f"name = {json.dumps(one.name)}"]
         lines += [

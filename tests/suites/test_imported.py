@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import wasmtime
 from rich.console import Console
 
+from harness import files
 from harness.errors import SuiteError
 from harness.opcodes import refusal
 from harness.suites.build import build
@@ -231,3 +233,72 @@ def test_a_module_whose_name_no_device_could_send_back_is_refused_with_the_limit
     fits = tree(tmp_path / "fits", {f"{'n' * 94}/{'m' * 100}.wasm": EMPTY})
     [workload] = taken(import_modules(fits, root=tmp_path / "benchmarks")).workloads
     assert len(workload.name) == 200
+
+
+def test_importing_again_keeps_own_edits_and_files_and_names_what_is_gone(tmp_path: Path) -> None:
+    there = tree(
+        tmp_path / "mine",
+        {"a.wasm": EMPTY, "b.wasm": EMPTY, "c.wasm": READER, "data/mibench/in.txt": b"theirs"},
+    )
+    root = tmp_path / "benchmarks"
+    import_modules(there, root=root)
+    suite = root / "mine"
+    toml = suite / "suite.toml"
+    edited = toml.read_text().replace('name = "a"\n', 'name = "a"\nargs = ["7"]  # ours\n')
+    toml.write_text(
+        edited + "\n[[workload]]\nname = 'own'\nmodule = 'own.wasm'\nmodule_sha256 = '%s'\n" % ("0" * 64)
+    )
+    tree(suite, {"own.wasm": EMPTY, "data/more.txt": b"ours", "data/mibench/in.txt": b"ours too"})
+    other = wasmtime.wat2wasm('(module (memory (export "memory") 2) (func (export "_start")))')
+    tree(there, {"a.wasm": other, "d.wasm": EMPTY})
+    (there / "b.wasm").unlink()
+    told: list[str] = []
+    import_modules(there, root=root, say=told.append)
+    assert [line.replace(str(there), "THERE") for line in told] == [
+        "mine: b is no longer in THERE; it was removed from the suite"
+    ]
+    after = toml.read_text()
+    assert 'args = ["7"]  # ours' in after and "name = 'own'" in after and 'name = "d"' in after
+    assert 'name = "b"' not in after and not (suite / "modules" / "b.wasm").exists()
+    assert (suite / "modules" / "a.wasm").read_bytes() == other
+    assert hashlib.sha256(other).hexdigest() in after
+    assert (suite / "data/more.txt").read_bytes() == b"ours"
+    assert (suite / "data/mibench/in.txt").read_bytes() == b"ours too"
+    once = {path: path.read_bytes() for path in suite.rglob("*") if path.is_file()}
+    import_modules(there, root=root)
+    assert {path: path.read_bytes() for path in suite.rglob("*") if path.is_file()} == once
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_import_killed_at_any_step_on_disk_and_repeated_ends_as_if_never_killed(
+    again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tree(tmp_path / "first" / "s", {"a.wasm": EMPTY, "b.wasm": EMPTY})
+    then = tree(tmp_path / "then" / "s", {"a.wasm": READER, "c.wasm": EMPTY, "data/mibench/in.txt": b"x"})
+
+    def held(root: Path) -> dict[str, bytes]:
+        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+    def start(root: Path) -> Path:
+        if again:
+            import_modules(first, root=root)
+        return root
+
+    steps: list[str] = []
+    whole = start(tmp_path / "whole")
+    monkeypatch.setattr(files, "hook", steps.append)
+    import_modules(then, root=whole)
+    for last in range(len(steps)):
+        monkeypatch.setattr(files, "hook", None)
+        root, count = start(tmp_path / f"killed-{last}"), iter(range(len(steps) + 1))
+
+        def die(_step: str, last: int = last, count: Iterator[int] = count) -> None:
+            if next(count) == last:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(files, "hook", die)
+        with pytest.raises(KeyboardInterrupt):
+            import_modules(then, root=root)
+        monkeypatch.setattr(files, "hook", None)
+        import_modules(then, root=root)
+        assert held(root) == held(whole), steps[last]
