@@ -35,7 +35,7 @@ from pitot_core import Pitot
 
 WORKLOADS = ("polybench/mini", "polybench/small")
 FAMILIES = ("wasmtime", "node")  # with more engines each would get too few measurements in two minutes
-SETTINGS = Settings(repeats=10, limit_s=2.5, co_run_s=0.05, rounds={2: 1}, anchors=2, placebos=1)
+SETTINGS = Settings(repeats=3, limit_s=1.5, co_run_s=0.04, rounds={2: 1}, anchors=2, placebos=1)
 HELD_OUT = {1: 8, 2: 8}  # how many jobs of each degree are predicted before they are measured
 EPS = 0.1
 PREDICTED_COLUMNS = [
