@@ -26,21 +26,21 @@ def synthetic(rows: int, seed: int = 0, sets: int | None = None) -> Observations
 
 
 def growth(most: int = 10_000_000) -> None:
-    """CPU seconds of a fit of 20 steps and one member, as rows and co-runner sets grow; with a plot."""
+    """CPU seconds of a fit, as rows and co-runner sets grow; with a plot."""
     _, features = published()
     rows: list[tuple[int, str, float, float]] = []
     size = 10_000
     while size <= most:
         for sets, told in ((100, "100"), (None, "all distinct")):
             given = synthetic(size, sets=sets)
-            model = Pitot(bounds="plain", members=1, threads=1, steps=20)
+            model = Pitot(bounds="plain", threads=1)
             start = time.process_time()
             model.fit(given, features, calibration=given[np.arange(1000)])
             rows.append((size, told, time.process_time() - start, peak_mb()))
             print(f"done: {size:,} rows, {told}", file=sys.stderr, flush=True)
         size *= 10
     table(
-        "Growth with rows of degrees 0 to 3: a fit of 20 steps, one member, one thread",
+        "Growth with rows of degrees 0 to 3: a fit, folds included, one thread",
         ("rows", "co-runner sets", "CPU s", "µs per row", "peak MB so far"),
         ((f"{n:,}", sets, f"{s:.1f}", f"{1e6 * s / n:.1f}", f"{peak:,.0f}") for n, sets, s, peak in rows),
     )
@@ -59,7 +59,7 @@ def _draw_growth(found: list[tuple[int, str, float]], path: Path) -> None:
     axis.loglog(
         [smallest, largest], [slowest * smallest / largest, slowest], "k:", label="in proportion to rows"
     )
-    axis.set(xlabel="rows of degrees 0 to 3", ylabel="CPU seconds of a fit of 20 steps")
+    axis.set(xlabel="rows of degrees 0 to 3", ylabel="CPU seconds of a fit")
     axis.grid(alpha=0.25)
     axis.legend(fontsize=8)
     figure.savefig(path, dpi=110)

@@ -135,10 +135,11 @@ def methods() -> None:
     """Baselines and ablations on one 50 % and one 10 % row split."""
     observations, features = published()
     row = {"split_by": "row"}
-    plain = {"split_by": "row", "bounds": "plain"}
+    plain = {"method": "towers", "split_by": "row", "bounds": "plain"}
     candidates: dict[str, Callable[[], Any]] = {
         "ours": lambda: Pitot(**row),
-        "ours, one member": lambda: Pitot(**plain, members=1),
+        "towers": lambda: Pitot("towers", **row),
+        "towers, one member": lambda: Pitot(**plain, members=1),
         "published, repaired": lambda: Pitot.published(bounds="plain"),
         "log without residual": lambda: Pitot(**plain, objective="log"),
         "proportional": lambda: Pitot(**plain, objective="proportional", learning_rate=3e-3),
