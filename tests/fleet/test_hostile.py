@@ -99,9 +99,9 @@ def test_an_agent_of_another_version_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_endless_line_ends_the_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.fleet import local
+    from harness.fleet import channel, local
 
-    monkeypatch.setattr(local, "MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr(channel, "MAX_LINE_BYTES", 1 << 20)
     shouting = tmp_path / "python"
     shouting.write_text("#!/bin/sh\nexec tr '\\0' x < /dev/zero\n")
     shouting.chmod(0o755)
@@ -120,7 +120,8 @@ def test_a_collection_goes_on_beside_a_device_that_lies(
     lie = result(
         job=theirs.id,
         members=[
-            {"workload": name, "status": "ok", "reason": "", "samples": []} for name in theirs.workloads
+            {"workload": name, "status": "ok", "reason": "", "samples": [[1, 2, 3, 4, 5, True]]}
+            for name in theirs.workloads
         ],
     )
     script = [HELLO, b'{"event":"spool_end"}', b'{"event":"missing","digests":[]}', lie] * 3
