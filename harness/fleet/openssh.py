@@ -164,6 +164,13 @@ class OpenSshTransport(Pipe):
             self.kill()
             raise
 
+    def ended(self) -> str:
+        """What became of the agent; where ssh itself failed, the link was lost."""
+        if self.exit_code() != FAILED:
+            return super().ended()
+        last = self.said().rpartition("\n")[2][:300]
+        return f"the link was lost{f' ({last})' if last else ''}"
+
     def _setting(self, key: str) -> str:
         return self._settings.get(key, [""])[0]
 

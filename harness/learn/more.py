@@ -54,7 +54,7 @@ def learn_more(model: Pitot, dataset: Dataset, *, everything: bool = False) -> L
     if not len(observations):
         raise ModelError(
             f"{dataset.root} has nothing that the model was not trained on; "
-            "--all learns further rows of what it knows, where these are not those it was trained on."
+            "collect something new, or learn further rows of what it knows with --all."
         )
     rows = []
     for side, names, numbers in (
@@ -72,7 +72,9 @@ def learn_more(model: Pitot, dataset: Dataset, *, everything: bool = False) -> L
     try:
         model.update(observations, features)
     except PitotError as error:
-        raise ModelError(f"{dataset.root} does not tell enough: {str(error).rstrip('.')}.") from error
+        raise ModelError(
+            f"{dataset.root} does not tell enough: {str(error).rstrip('.')}; collect more of it."
+        ) from error
     return Learned(model, rows)
 
 

@@ -144,7 +144,9 @@ def countable(output: Path, workloads: list[Workload], startup: Workload, consol
         )
     left = [workload for workload in workloads if workload.name not in refused]
     if startup.name in refused or not left:
-        raise ModuleError("no workload is left to measure: the opcodes of none could be counted.")
+        raise ModuleError(
+            "no workload is left to measure, since the opcodes of none could be counted; name others with --suite."
+        )
     return left
 
 

@@ -53,7 +53,7 @@ def make(
                             "status": "ok" if ok else "timeout",
                             "wall_ns_mean": float(np.mean(walls)) if ok else None,
                             "samples": [{"wall_ns": wall, "covered": True} for wall in walls],
-                            "state_before": {"governor": "performance"},
+                            "state_before": {"governor": "performance"}, "limit_s": 30.0,
                         }
                     )  # fmt: skip
     dataset = Dataset.create(root)
