@@ -33,6 +33,9 @@ ONLY_PARSED = {
     "harness simulate lab.npz --check datasets/lab -e wasmtime-j": "needs more jobs; tests/decide/test_simulate.py",
     "harness simulate lab.npz --check datasets/lab -e wasmtime-j --policy srpt --policy wfq:0.4,1 "
     "-o policies.csv": "the same",
+    "harness compare datasets/before datasets/after --fail-above 5%": "needs anchors; tests/compare/test_gate.py",
+    "harness compare datasets/before datasets/after --fail-above 5% --markdown --junit compared.xml": "the same",
+    "harness compare datasets/before datasets/after --fail-above 5% --rebuilt --anyway": "the same",
     "harness build --import lab": "needs CPython for WASI; tests/suites/test_wasi_python.py runs its whole block",
     "harness count lab": "the same block",
     "harness collect -o datasets/lab -s lab/python/words -e wasmtime-j -e wasm3-i "

@@ -13,5 +13,6 @@ from harness.cli import learn  # noqa: F401
 from harness.cli import decide  # noqa: F401
 from harness.cli import here_or_there  # noqa: F401
 from harness.cli import share  # noqa: F401
+from harness.cli import track  # noqa: F401
 
 __all__ = ["app", "main"]

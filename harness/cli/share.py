@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import completion
 from harness.cli.app import group
-from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
+from harness.cli.options import DatasetPath
 from harness.errors import UsageError
-from harness.output import Form, show, stderr
+from harness.output import stderr
 
 command = group("Share")
 
@@ -89,90 +88,6 @@ def export(
         with replacing(output) as partial, open(partial, "wb") as file:
             count = write_csv(opened, file)
         stderr().print(f"{count:,} observations are now in {output}")
-
-
-@command(
-    "harness compare datasets/before datasets/after",
-    "harness compare datasets/lab -e wasmtime-j,wasm3-i",
-    "harness compare datasets/lab -d pi-4,pi-5 --workloads",
-    "harness compare datasets/lab -p wasmtime-a:pi-4,wasmtime-j:pi-4 --json",
-)
-def compare(
-    first: Annotated[
-        Path, typer.Argument(metavar="A", help="A dataset.", autocompletion=completion.datasets)
-    ],
-    second: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[B]",
-            help="Another; without it, two sides of A are compared.",
-            autocompletion=completion.datasets,
-        ),
-    ] = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            "--engine",
-            "-e",
-            metavar="A,B",
-            help="One for both sides, or one each.",
-            autocompletion=completion.engines,
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            "-d",
-            metavar="A,B",
-            help="One for both sides, or one each.",
-            autocompletion=completion.devices,
-        ),
-    ] = None,
-    platform: Annotated[
-        str | None,
-        typer.Option(
-            "--platform",
-            "-p",
-            metavar="A,B",
-            help="ENGINE:DEVICE for both sides, or one each.",
-            autocompletion=completion.platforms,
-        ),
-    ] = None,
-    workloads: Annotated[
-        bool, typer.Option("--workloads", help="A row per workload instead of one per suite.")
-    ] = False,
-    false_share: Annotated[
-        float,
-        typer.Option(
-            "--false",
-            help="Share of false ones among the workloads called faster or slower.",
-            min=0.0001,
-            max=0.5,
-        ),
-    ] = 0.05,
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="Even where machines or versions differ beyond what was asked.")
-    ] = False,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
-    """Compare two datasets, engines, devices or platforms: how many times as long does B take as A?"""
-    from harness.compare import comparison as comparing
-
-    form = form_of(as_json, as_csv)
-    found = comparing.compare(
-        first, second, engine=engine, device=device, platform=platform, false_share=false_share, anyway=anyway
-    )
-    for note in found.notes:
-        stderr().print(note)
-    if workloads:
-        title = f"Time in {found.b} over time in {found.a}"
-        show(found.workloads, comparing.WORKLOAD_COLUMNS, form, title=title)
-    elif form is Form.table:
-        comparing.show_suites(found)
-    else:
-        show(found.suites, comparing.SUITE_COLUMNS + comparing.HISTOGRAM_COLUMNS, form)
 
 
 @command("harness report datasets/lab", "harness report datasets/lab -m lab.npz -o lab.html")

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.compare.histogram import histogram
 from harness.compare.limited import limited
 from harness.compare.machines import check_machines
 from harness.compare.pairing import Choice, Pairing, Side, pair, read_side
 from harness.compare.ratios import adjusted, estimate, geometric_interval
 from harness.dataset.store import Dataset
 from harness.errors import UsageError
-from harness.output import Column, show
+from harness.output import Column
 
 OVERALL = "all"
-BAR = 30
 SUITE_COLUMNS = [
     Column("suite", "suite", meaning="or `all` of them together"),
     Column("workloads", "workloads", True, "workloads measured on both sides"),
@@ -52,13 +51,12 @@ WORKLOAD_COLUMNS = [
     Column("q", "q", True, "p after Benjamini–Hochberg over all workloads"),
     Column("verdict", "verdict", meaning="faster, slower, no difference shown, unknown, at least, at most"),
 ]  # fmt: skip
-CLOSE = (0.5, 0.67, 0.8, 0.9, 0.95, 0.98, 1.02, 1.05, 1.1, 1.25, 1.5, 2.0)
 
 
 @dataclass(frozen=True)
 class Comparison:
     """``suites`` and ``workloads`` are table rows; ``notes`` are sentences about what was paired, left out
-    or differs.
+    or differs; ``broken`` says how workloads that A has a time of ended in B, where that was their own doing.
     """
 
     a: str
@@ -66,6 +64,7 @@ class Comparison:
     suites: list[dict[str, Any]]
     workloads: list[dict[str, Any]]
     notes: list[str]
+    broken: Mapping[str, str] = field(default_factory=dict)
 
 
 def compare(
@@ -77,8 +76,10 @@ def compare(
     platform: str | None = None,
     false_share: float = 0.05,
     anyway: bool = False,
+    rebuilt: bool = False,
 ) -> Comparison:
     """Times of B over times of A. ``engine``, ``device``, ``platform`` are a name for both sides, or ``A,B``.
+    With ``rebuilt`` workloads are paired by name, also where their modules differ.
 
     Raises UsageError where nothing can be paired, and, unless ``anyway``, where the sides differ in more than what was
     asked for.
@@ -96,7 +97,7 @@ def compare(
         read_side(dataset, choice, title, meant)
         for dataset, choice, title in zip(datasets, choices, titles, strict=True)
     )
-    pairing = pair(a, b)
+    pairing = pair(a, b, rebuilt=rebuilt)
     if not pairing.cells:
         raise UsageError(
             f"no workload was measured on both sides in the same place and company: {_left_out(pairing)}; "
@@ -106,7 +107,7 @@ def compare(
     notes.append(f"{len(pairing.cells):,} cells paired; not paired: {_left_out(pairing) or 'none'}")
     if pairing.by_name:
         notes.append(
-            f"{pairing.by_name:,} workloads were paired by name alone: nothing tells what their modules were"
+            f"{pairing.by_name:,} workloads were paired by name alone: nothing tells that their modules are the same"
         )
     return _rows(a, b, pairing, false_share, notes)
 
@@ -155,7 +156,7 @@ def _rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: list[st
             "to be more: they are in no summary; --workloads says by how much at least or at most they differ"
         )
     if not cells:
-        return Comparison(a.title, b.title, [], ended, notes)
+        return Comparison(a.title, b.title, [], ended, notes, pairing.broken)
     names = sorted({cell.workload for cell in cells})
     groups = {place: i for i, place in enumerate(sorted({cell.place for cell in cells}))}
     number = {name: i for i, name in enumerate(names)}
@@ -177,6 +178,8 @@ def _rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: list[st
             "p": _number(found.p[i]),
             "q": _number(q[i]),
             "verdict": verdicts[i],
+            "log_error": _number(found.error[i]),
+            "freedom": _number(found.freedom[i]),
         }
         for i, name in enumerate(names)
     ]
@@ -191,9 +194,8 @@ def _rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: list[st
             f"of {unknown} workloads nothing is said about chance: their platforms have too few cells measured in more "
             "than one job; collect with --rounds or --anchors, or once more with another --seed"
         )
-    return Comparison(
-        a.title, b.title, summary, sorted(rows + ended, key=lambda row: str(row["workload"])), notes
-    )
+    listed = sorted(rows + ended, key=lambda row: str(row["workload"]))
+    return Comparison(a.title, b.title, summary, listed, notes, pairing.broken)
 
 
 def _verdict(q: float, log_ratio: float, false_share: float) -> str:
@@ -229,55 +231,6 @@ def _summary(suite: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "edges": edges,
         "counts": counts,
     }
-
-
-def histogram(ratios: np.ndarray[Any, Any]) -> tuple[list[float], list[int]]:
-    """Edges and counts of a histogram of per-workload ratios: fine bins where all ratios are near 1, else
-    whole or divided factors of two.
-    """
-    low, high = float(ratios.min()), float(ratios.max())
-    edges = list(CLOSE)
-    if low < CLOSE[0] or high >= CLOSE[-1]:
-        octaves = math.log2(high / low)
-        steps = 1 if octaves > 5 else 2 if octaves > 2.5 else 4  # bars in each factor of two
-        first, last = (math.floor(steps * math.log2(ratio)) for ratio in (low, high))
-        edges = [2.0 ** (k / steps) for k in range(first, last + 2)]
-    counts, _ = np.histogram(ratios, edges)
-    filled = np.flatnonzero(counts)
-    shown = slice(int(filled[0]), int(filled[-1]) + 1)
-    return [*edges[shown], edges[shown.stop]], counts[shown].tolist()
-
-
-def show_suites(comparison: Comparison) -> None:
-    """Print the table of suites for people, and a histogram of the ratios of all workloads."""
-    if not comparison.suites:
-        return  # the notes say why
-    titles = {
-        "suite": "suite", "workloads": "n", "ratio": "B/A", "low": "from", "high": "to", "faster": "faster",
-        "slower": "slower", "unknown": "?", "minimum": "least", "median": "half", "maximum": "most",
-    }  # fmt: skip
-    show(
-        comparison.suites,
-        [Column(key, title, key != "suite") for key, title in titles.items()],
-        title=f"Time in {comparison.b} over time in {comparison.a}",
-    )
-    whole = comparison.suites[-1]
-    edges, counts = whole["edges"], whole["counts"]
-    rows = [
-        {"from": low, "to": high, "count": count, "bar": "█" * math.ceil(BAR * count / max(counts))}
-        for low, high, count in zip(edges, edges[1:], counts, strict=False)
-    ]
-    print()
-    show(
-        rows,
-        [
-            Column("from", "B/A from", True),
-            Column("to", "to", True),
-            Column("count", "workloads", True),
-            Column("bar", ""),
-        ],
-        title=f"Half of the workloads are between {whole['quartile_1']:.3g} and {whole['quartile_3']:.3g}",
-    )
 
 
 def _suite(workload: str) -> str:

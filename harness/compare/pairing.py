@@ -20,6 +20,13 @@ _COLUMNS = [
     "samples",
     "engine_version", "state_before",
 ]  # fmt: skip
+OWN = {
+    "timeout",
+    "trap",
+    "wrong_output",
+    "refused",
+    "crash",
+}  # what a workload does, not its device or neighbours
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ class Side:
 class Pairing:
     cells: list[Cell]
     left_out: Counter[str]  # reason, and the number of cells left out for it
-    by_name: int  # workloads whose module, arguments and inputs one side does not record
+    by_name: int  # workloads of which nothing tells that module, arguments and inputs are the same
+    broken: dict[str, str]  # workloads that A has a time of, and how they ended in B by their own doing
 
 
 def place_of(platform: str, meant: frozenset[str]) -> str:
@@ -115,8 +123,11 @@ def read_side(dataset: Dataset, choice: Choice, title: str, meant: frozenset[str
     return side
 
 
-def pair(a: Side, b: Side) -> Pairing:
-    """The cells that both sides measured, and why the others are left out."""
+def pair(a: Side, b: Side, *, rebuilt: bool = False) -> Pairing:
+    """The cells that both sides measured, and why the others are left out.
+
+    With ``rebuilt`` a workload is the same by its name, whatever its module is.
+    """
     left_out: Counter[str] = Counter()
     both = []
 
@@ -126,7 +137,7 @@ def pair(a: Side, b: Side) -> Pairing:
     for cell in a.cells:
         if cell not in b.cells:
             left_out[_missing(b, cell)] += 1
-        elif all(_same(*identities(name)) for name in (cell.workload, *cell.co_runners)):
+        elif rebuilt or all(_same(*identities(name)) for name in (cell.workload, *cell.co_runners)):
             both.append(cell)
         else:
             left_out["the module, its arguments or its inputs differ"] += 1
@@ -134,8 +145,9 @@ def pair(a: Side, b: Side) -> Pairing:
         if cell not in a.cells:
             left_out[_missing(a, cell)] += 1
     names = {name for cell in both for name in (cell.workload, *cell.co_runners)}
-    by_name = sum(side_a is None or side_b is None for side_a, side_b in map(identities, names))
-    return Pairing(sorted(both), left_out, by_name)
+    by_name = sum(None in told or told[0] != told[1] for told in map(identities, names))
+    broken = {c.workload: b.failed[c] for c in sorted(a.cells) if c not in b.cells and b.failed.get(c) in OWN}
+    return Pairing(sorted(both), left_out, by_name, broken)
 
 
 def _missing(side: Side, cell: Cell) -> str:

@@ -50,12 +50,17 @@ class Noise:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Per workload (K,): log ratio B/A, its 95 % interval, and p under "no difference"; NaN where noise is unknown."""
+    """Per workload (K,): log ratio B/A, its 95 % interval, and p under "no difference"; NaN where noise is unknown.
+
+    ``error`` is the standard error of the log ratio, ``freedom`` the degrees of freedom of Student's t for it.
+    """
 
     log_ratio: Floats
     low: Floats
     high: Floats
     p: Floats
+    error: Floats
+    freedom: Floats
 
 
 def block_variance(wall_ns: Floats, row: Ints, rows: int) -> tuple[Floats, Ints]:
@@ -133,7 +138,8 @@ def estimate(a: Jobs, b: Jobs, workload: Ints, workloads: int, groups: int) -> E
         p = 2 * stats.t.sf(t, np.maximum(freedom, 1.0))
         width = stats.t.ppf(0.975, np.maximum(freedom, 1.0)) * error
     hide = np.where(unknown, np.nan, 0.0)
-    return Estimate(log_ratio, log_ratio - width + hide, log_ratio + width + hide, p + hide)
+    low, high = log_ratio - width + hide, log_ratio + width + hide
+    return Estimate(log_ratio, low, high, p + hide, error + hide, np.maximum(freedom, 1.0))
 
 
 def adjusted(p: Floats) -> Floats:

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from harness.compare.comparison import HISTOGRAM_COLUMNS, SUITE_COLUMNS, WORKLOAD_COLUMNS, histogram, sides
+from harness.compare.comparison import HISTOGRAM_COLUMNS, SUITE_COLUMNS, WORKLOAD_COLUMNS, sides
+from harness.compare.histogram import histogram
 from harness.dataset.published import import_published
 from harness.dataset.schema import OBSERVATIONS
 from harness.dataset.store import Dataset
