@@ -11,6 +11,7 @@ Status = Literal[
     "timeout",
     "trap",
     "wrong_output",
+    "out_of_memory",  # it failed, and is known to need more memory than it was given
     "crash",
     "refused",
     "co_runner_failed",

@@ -15,8 +15,8 @@ OLDEST = 1  # the oldest version that is still read
 HISTORY = {
     1: "2026-11: first",
     2: "2026-11: regime, warm-up executions, cold starts, executions asked, made and cut off, status "
-    "`device_unfit`, attempts that supersede earlier ones; read from version 1: columns that it lacks are null, "
-    "`regime` is `process` or `mixed`, `attempt` is 1",
+    "`device_unfit` and `out_of_memory`, memory a workload needs, attempts that supersede earlier ones; read from "
+    "version 1: columns that it lacks are null, `regime` is `process` or `mixed`, `attempt` is 1",
 }
 
 
@@ -209,6 +209,9 @@ WORKLOAD_FIELDS = [
     Field("module_bytes", _INTEGER, "size of the module, bytes", _IMPORTED),
     Field("argv", pa.list_(_TEXT), "its arguments, the name first", _IMPORTED),
     Field("opcodes", pa.map_(_TEXT, _INTEGER), "how often each opcode is executed, exactly", _IMPORTED),
+    Field(
+        "memory_bytes", _INTEGER, "the most linear memory it has, bytes, where nothing limits it", _IMPORTED
+    ),
     Field(
         "features",
         pa.map_(_TEXT, _NUMBER),

@@ -96,6 +96,9 @@ OWN_SIGNALS = (
     signal.SIGXFSZ,
 )  # fmt: skip
 
+# What a module may do whose memory cannot grow.
+WITHOUT_MEMORY = ("trap", "wrong_output", "crash", "refused")
+
 Message = Dict[str, Any]
 
 
@@ -861,6 +864,8 @@ def summarise(members: List[Member], end_ns: int, job: Message) -> None:
     """Tell warm-ups from samples, mark each sample as covered or not (all co-runners ran from its start to its end),
     and settle each status."""
     for member in members:
+        member.failure = cause(member.failure, member.spec, job)
+    for member in members:
         others = [other for other in members if other is not member]
         result, starts, walls, count = member.result, member.starts, member.walls, len(member.walls)
         all_from = max((o.loop_start_ns or end_ns for o in others), default=0)
@@ -904,6 +909,19 @@ def summarise(members: List[Member], end_ns: int, job: Message) -> None:
             else:
                 reason = "no whole execution within the limit of %g s" % (job["limit_ns"] / 1e9)
                 result.update(status="timeout", reason=reason)
+
+
+def cause(failure: Optional[Failure], spec: Message, job: Message) -> Optional[Failure]:
+    """The failure as ``out_of_memory`` where the workload is known to need more memory than the job gives it.
+
+    Engines do not tell: growing memory fails as the module asked for it, and it is the module that traps then, prints
+    something else or ends with another exit code.
+    """
+    needed, given = spec.get("memory_bytes"), job["memory_bytes"]
+    if not failure or failure.status not in WITHOUT_MEMORY or not needed or needed <= given:
+        return failure
+    told = "it needs %d MiB of memory and was given %d: %s" % (-(-needed >> 20), given >> 20, failure.reason)
+    return Failure("out_of_memory", told[:500])
 
 
 # ---------------------------------------------------------------------------------------------- when it is steady
@@ -1313,6 +1331,7 @@ class Agent:
             finally:
                 self.end(members)
             member.result.update(cold_samples=taken, samples=samples, regime=job["regime"])
+            member.failure = cause(member.failure, member.spec, job)
             if member.failure:
                 member.result.update(status=member.failure.status, reason=member.failure.reason)
                 return member

@@ -12,10 +12,13 @@ from harness.suites.suite import Workload
 
 
 class Payload:
-    """What a device needs to run a workload: bytes by their SHA-256, and the agent's description of it."""
+    """What a device needs to run a workload: bytes by their SHA-256, and the agent's description of it.
 
-    def __init__(self, workload: Workload) -> None:
-        self.workload = workload
+    ``memory_bytes`` is what the workload is known to need of linear memory, if anything is known.
+    """
+
+    def __init__(self, workload: Workload, memory_bytes: int | None = None) -> None:
+        self.workload, self.memory_bytes = workload, memory_bytes
         self._contents: dict[str, Callable[[], bytes]] = {}
 
     @property
@@ -42,4 +45,5 @@ class Payload:
                 "exit_code": workload.expect.exit_code,
                 "stdout_sha256": workload.expect.stdout_sha256,
             },
+            "memory_bytes": self.memory_bytes,
         }

@@ -82,7 +82,8 @@ def run_collection(
     parts = [part for suite in suites.values() if (part := suite.only(names)).workloads]
     build_shown(parts, console, checks=False)
     if not dry_run:
-        workloads = countable(request.output, workloads, startup, console)
+        memory_bytes = request.settings.memory_bytes
+        workloads = countable(request.output, workloads, startup, memory_bytes, console)
 
     reached, failed = reach_all(devices, console.print)
     try:
@@ -128,8 +129,11 @@ def takes(engine: str, workload: Workload) -> bool:
     return ENGINES[engine].takes(workload)
 
 
-def countable(output: Path, workloads: list[Workload], startup: Workload, console: Console) -> list[Workload]:
-    """The workloads whose opcodes can be counted; each of the others is named with the reason.
+def countable(
+    output: Path, workloads: list[Workload], startup: Workload, memory_bytes: int, console: Console
+) -> list[Workload]:
+    """The workloads whose opcodes can be counted; each of the others is named with the reason, and so is each that
+    needs more than `memory_bytes` of memory.
 
     Counts are kept, and what the dataset at `output` knows is not counted again. Raises ModuleError where none is left.
     """
@@ -137,7 +141,16 @@ def countable(output: Path, workloads: list[Workload], startup: Workload, consol
     if (output / "dataset.json").exists():
         known = {row["workload"]: row for row in Dataset.open(output).workloads().to_pylist()}
     with bar(console, "counting opcodes", len(workloads) + 1) as progress:
-        _, refused = workload_rows([*workloads, startup], known, progress.advance)
+        rows, refused = workload_rows([*workloads, startup], known, progress.advance)
+    for row in rows:
+        if row["memory_bytes"] > memory_bytes:
+            most = -(-row["memory_bytes"] >> 20)
+            console.print(
+                f"{row['workload']} uses {most} MiB of memory and is given {memory_bytes >> 20}: where that makes it "
+                f"fail it ends as out_of_memory; give it more with --memory {most}",
+                markup=False,
+                soft_wrap=True,
+            )
     for reason in refused.values():
         console.print(
             f"{reason.rstrip('.')}; it is left out of this collection", markup=False, soft_wrap=True

@@ -262,7 +262,8 @@ def collect(
     dataset.compact()
     done, ended = dataset.finished(but=retry), dataset.attempts()
     listener.planned(len(plan.jobs), sum(job.id in done for job in plan.jobs))
-    payloads = {workload.name: Payload(workload) for workload in workloads}
+    needed = {row["workload"]: row["memory_bytes"] for row in dataset.workloads().to_pylist()}
+    payloads = {workload.name: Payload(workload, needed.get(workload.name)) for workload in workloads}
     workers = []
     for device in reached:
         jobs = [job for job in plan.jobs if job.device == device.device.name and job.id not in done]

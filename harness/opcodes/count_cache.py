@@ -15,7 +15,7 @@ from harness.opcodes.invocation import Counts
 from harness.opcodes.native_run import count
 from harness.opcodes.traps import TIME_LIMIT
 
-_VERSION = 1  # of what is counted and how it is stored
+_VERSION = 2  # of what is counted and how it is stored
 
 
 def cached_count(
@@ -99,6 +99,7 @@ def _read(path: Path) -> Counts:
         stderr=b"",
         stdout_sha256=str(found["stdout_sha256"]),
         memory_sha256=str(found["memory_sha256"]),
+        memory_bytes=int(found["memory_bytes"]),
     )
 
 

@@ -84,6 +84,7 @@ def interpret_invocation(module: bytes, invocation: Invocation) -> Counts:
         stdout_sha256=outputs[0].sha256.hexdigest(),
         results=tuple(results),
         memory_sha256=_memory_sha256(instance, initialised) if invocation.fixed else "",
+        memory_bytes=max((len(memory) for memory in _memories(instance, initialised)), default=0),
     )
 
 
@@ -104,10 +105,14 @@ def _signed(value: Any, type_: str) -> Any:
     return (value ^ half) - half if half else value
 
 
+def _memories(instance: Instance, initialised: bool) -> list[bytearray]:
+    """The exported ones; nothing can be seen of them where not even their first contents fit."""
+    exports = sorted(export for export in instance.module.exports if export.kind == "memory")
+    return [instance.memories[export.number].data for export in exports if initialised]
+
+
 def _memory_sha256(instance: Instance, initialised: bool) -> str:
-    """Nothing can be seen of memories where not even their first contents fit."""
     sha256 = hashlib.sha256()
-    for export in sorted(export for export in instance.module.exports if export.kind == "memory"):
-        if initialised:
-            sha256.update(instance.memories[export.number].data)
+    for memory in _memories(instance, initialised):
+        sha256.update(memory)
     return sha256.hexdigest()

@@ -47,6 +47,7 @@ class Counts:
     memory_sha256: str = (
         ""  # of the exported memories at the end, in the order of their names; of a `fixed` run only
     )
+    memory_bytes: int = 0  # of the largest exported memory at the end, which is the most it had
 
     def by_category(self) -> dict[str, int]:
         """Totals by the kind of opcode: the words of `instruction_set.CATEGORIES`."""

@@ -195,14 +195,18 @@ class _Run:
             stdout_sha256=self.outputs[0].sha256.hexdigest(),
             results=() if self.results is None else tuple(results),
             memory_sha256=self._memory_sha256() if self.invocation.fixed else "",
+            memory_bytes=max((_size(memory, self.store) for memory in self._memories()), default=0),
         )
+
+    def _memories(self) -> list[Any]:
+        """Those that the module itself exports, in the order of their names; none where instantiating failed."""
+        exports = self.instrumented.module.exports if self.exports else []
+        return [self.exports[name] for name in sorted(one.name for one in exports if one.kind == "memory")]
 
     def _memory_sha256(self) -> str:
         sha256 = hashlib.sha256()
-        exports = self.instrumented.module.exports
-        for name in sorted(export.name for export in exports if export.kind == "memory"):
-            if self.exports:
-                sha256.update(_content(self.exports[name], self.store))
+        for memory in self._memories():
+            sha256.update(_content(memory, self.store))
         return sha256.hexdigest()
 
 
@@ -229,6 +233,10 @@ def _content(memory: Any, store: Any) -> bytes:
     if isinstance(memory, wasmtime.Memory):
         return bytes(memory.get_buffer_ptr(store))
     return ctypes.string_at(memory.data_ptr(), memory.data_len())  # a shared memory
+
+
+def _size(memory: Any, store: Any) -> int:
+    return int(memory.data_len(store) if isinstance(memory, wasmtime.Memory) else memory.data_len())
 
 
 @contextlib.contextmanager

@@ -19,7 +19,8 @@ from harness.report.rows import Rows, suite
 # Where several apply to one cell the first in this list counts: once there is a time, other failures do not matter.
 REASONS = (
     ("measured", "#3f7fa6"), ("beside others only", "#9cc3da"), ("timeout", "#e69f00"), ("trap", "#d55e00"),
-    ("wrong output", "#cc3f88"), ("crash", "#a33b20"), ("refused", "#7b5aa6"), ("co-runner failed", "#b9a27a"),
+    ("wrong output", "#cc3f88"), ("out of memory", "#7a1f4b"),
+    ("crash", "#a33b20"), ("refused", "#7b5aa6"), ("co-runner failed", "#b9a27a"),
     ("uncovered", "#d8c27a"), ("lost", "#5b4636"), ("left to do", "#a9b4bf"), ("not planned", "#e3e7eb"),
 )  # fmt: skip
 NAMES = tuple(name for name, _ in REASONS)

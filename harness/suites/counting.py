@@ -70,7 +70,7 @@ def workload_rows(
     for workload in workloads:
         row = dict(known.get(workload.name) or {})
         same = row.get("identity_sha256") == identity(workload)
-        if not same or row.get("opcodes") is None:
+        if not same or row.get("opcodes") is None or row.get("memory_bytes") is None:
             try:
                 counts = count_workload(workload)
             except ModuleError as error:
@@ -85,6 +85,7 @@ def workload_rows(
                 "module_bytes": workload.module.stat().st_size,
                 "argv": list(workload.argv),
                 "opcodes": list(counts.opcodes.items()),
+                "memory_bytes": counts.memory_bytes,
             }
         else:
             progress(workload.name)

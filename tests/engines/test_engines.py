@@ -16,6 +16,7 @@ from harness.engines.maker import NotMade
 from harness.fleet.artefacts import made_here
 from harness.fleet.devices import Device
 from harness.fleet.reach import Reached, reach
+from harness.opcodes import count
 from harness.suites.suite import Suite
 from tests.devices import job_spec, made_of
 from tests.missing import without
@@ -41,13 +42,18 @@ def engine(request: pytest.FixtureRequest, device: Reached) -> str:
 
 
 def run_module(
-    device: Reached, engine: str, module: bytes, stdout_sha256: str | None = None, **changes
+    device: Reached,
+    engine: str,
+    module: bytes,
+    stdout_sha256: str | None = None,
+    needed_bytes: int | None = None,
+    **changes,
 ) -> JobResult:
     digest = hashlib.sha256(module).hexdigest()
     device.session.push({digest: partial(bytes, module)})
     spec = {
         "workload": "w", "module": digest, "argv": ["w"], "stdin": None, "files": {},
-        "expect": {"exit_code": 0, "stdout_sha256": stdout_sha256},
+        "expect": {"exit_code": 0, "stdout_sha256": stdout_sha256}, "memory_bytes": needed_bytes,
     }  # fmt: skip
     if made_here(ENGINES[engine], device.device):
         try:
@@ -132,6 +138,29 @@ def test_what_fails_is_a_row_and_the_next_job_is_not_affected(
     assert word in found.reason.lower()
     [after] = run_module(device, engine, wat('(func (export "_start"))')).members
     assert after.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("least", "body"),
+    [
+        (1, "(if (i32.eq (memory.grow (i32.const 9599)) (i32.const -1)) (then unreachable))"),
+        (9600, ""),
+    ],
+    ids=["grows", "begins"],
+)
+def test_a_module_without_the_memory_that_it_needs_is_told_apart(
+    least: int, body: str, engine: str, device: Reached
+) -> None:
+    """600 MiB: more than what a kernel's limit for the whole process leaves to an engine beside the module."""
+    module = bytes(
+        wasmtime.wat2wasm(f'(module (memory (export "memory") {least}) (func (export "_start") {body}))')
+    )
+    needed = count(module).memory_bytes
+    assert needed == 600 << 20
+    [found] = run_module(device, engine, module, needed_bytes=needed, memory_bytes=8 << 20).members
+    if least == 1 or found.status != "ok":  # some engines bound only how far a memory grows
+        assert found.status == "out_of_memory"
+        assert found.reason.startswith("it needs 600 MiB of memory and was given 8: ")
 
 
 def test_an_unknown_import_is_refused(engine: str, device: Reached) -> None:

@@ -13,6 +13,7 @@ from harness.suites.catalogue import load_suites, load_workloads
 from tests.conftest import ROOT
 from tests.toys import EMPTY, write_suite
 
+GREEDY = EMPTY.replace("{}", "{ if (__builtin_wasm_memory_grow(0, 160) == -1ul) __builtin_trap(); }")
 SIZES = "[[workload]]\nname = '{}'\nsizes = {{ s = {{}}, l = {{ args = ['l'] }} }}\n"
 
 
@@ -63,6 +64,21 @@ def test_a_collection_of_no_named_suite_says_what_it_leaves_out(harness, place: 
     words = "left out: more (1 workload, optional), toys/l (2 workloads, heavy); name what to measure with"
     assert words in harness("collect", "-o", "data", "--dry-run").err
     assert "left out" not in harness("collect", "-o", "data", "--dry-run", "-s", "*").err
+
+
+def test_a_workload_without_the_memory_it_needs_is_told_before_and_as_a_status(harness, place: Path) -> None:
+    entry = "[[workload]]\nname = 'greedy'\nsizes = { s = {} }\n"
+    write_suite(place / "benchmarks", entry, {"greedy.c": GREEDY}, "greedy")
+    quick = ("--degrees", 1, "--repeats", 1, "--co-run", 0.01, "--anchors", 0, "--placebos", 0)
+    ran = harness("collect", "-o", "data", "-s", "greedy", "--memory", 8, *quick)
+    assert "greedy/s/greedy uses 11 MiB of memory and is given 8" in ran.err
+    assert "give it more with --memory 11" in ran.err
+    [row] = json.loads(harness("status", "data", "--json").out)
+    assert row["reasons"] == "1 out_of_memory"
+    ran = harness("collect", "-o", "enough", "-s", "greedy", "--memory", 11, *quick)
+    assert "MiB" not in ran.err
+    [row] = json.loads(harness("status", "enough", "--json").out)
+    assert (row["failed"], row["done"]) == (0, 2)
 
 
 def test_building_names_everything_but_the_optional(harness, place: Path) -> None:

@@ -28,6 +28,7 @@ def test_a_program_is_counted_once_for_each_input(tmp_path: Path) -> None:
     again = cached_count(MODULE, tmp_path, stdin=b"12345")
     assert again.opcodes == first.opcodes
     assert again.wall_ns == first.wall_ns, "it was counted again"
+    assert again.memory_bytes == first.memory_bytes == interpret(MODULE).memory_bytes == 1 << 16
     other = cached_count(MODULE, tmp_path, stdin=b"123")
     assert (first.opcodes["br_if"], other.opcodes["br_if"]) == (5, 3)
     assert (len(kept), len(list(tmp_path.iterdir()))) == (1, 2)

@@ -8,13 +8,14 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
 
+from harness.dataset.records import Status
 from harness.dataset.store import Dataset
 from harness.errors import ModelError
 from harness.learn.arrays import load_training
@@ -22,11 +23,13 @@ from harness.learn.heldout import held_out
 from harness.learn.train import Trained, train
 from harness.report import write_report
 from harness.report.colours import hexed, levels, ramp
+from harness.report.coverage import NAMES
 from harness.report.heatmaps import data_uri
 from harness.report.markup import Html, tag
 from harness.report.noise import warnings
 from harness.report.rows import load_rows, natural
 from pitot_core import Observations, Pitot, split
+from tests.conftest import ROOT
 from tests.report.report_data import (
     DRIFT,
     HOSTILE_DEVICE,
@@ -93,6 +96,16 @@ def test_every_field_has_its_time_or_the_reason_for_its_hole(dataset: Dataset, p
         if r["status"] == "ok" and not r["n_co_runners"] and r["purpose"] == "measure"
     }
     assert {(p, w) for p in covered["rows"] for w in covered["columns"] if reason(p, w) == "measured"} == ok
+
+
+def test_every_status_is_a_reason_of_the_map_and_stands_in_the_docs() -> None:
+    page = (ROOT / "docs/measuring.md").read_text()
+    assert [status for status in get_args(Status) if f"| `{status}` |" not in page] == []
+    left_to_do = {"ok", "device_unfit"}
+    assert {status.replace("_", " ").replace("co runner", "co-runner") for status in get_args(Status)} - {
+        *NAMES,
+        *(one.replace("_", " ") for one in left_to_do),
+    } == set()
 
 
 def test_reasons_for_holes_where_nothing_was_measured(tmp_path: Path) -> None:
