@@ -14,7 +14,7 @@ MIXED = "mixed"  # the regime of what was measured before schema version 2 in a 
 _COLD_PARTS = ("load", "instantiate", "first")
 _AS_TOLD = (
     "compile_ns", "load_ns", "cached", "warmup_ns", "loop_start_ns", "loop_end_ns", "warm_executions", "warm_ns",
-    "unsteady", "executions_asked", "executions", "cut_off_ns",
+    "unsteady", "other_load", "executions_asked", "executions", "cut_off_ns",
 )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ class MemberResult(msgspec.Struct, frozen=True):
     warm_executions: Nanoseconds | None = None
     warm_ns: Nanoseconds | None = None
     unsteady: Text | None = None  # why its times do not belong to one steady state; null where they do
+    other_load: Reading | None = None  # processors that were used meanwhile by what is not of the job
     executions_asked: Nanoseconds | None = None
     executions: Nanoseconds | None = None  # made and whole, without those to warm up
     cut_off_ns: Nanoseconds | None = None  # how long the execution had run that the limit ended

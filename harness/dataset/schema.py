@@ -143,6 +143,12 @@ OBSERVATION_FIELDS = [
         "why its times do not belong to one steady state, with numbers",
         f"{_IMPORTED_OR_1}, or steady",
     ),
+    Field(
+        "other_load",
+        _NUMBER,
+        "processors that were used meanwhile by other programs, or taken away by a hypervisor, on average",
+        f"{_IMPORTED_OR_1}, or where the kernel does not tell",
+    ),
     Field("executions_asked", _INTEGER, "whole executions that would have been enough", _BEFORE_2),
     Field("executions", _INTEGER, "whole executions that were made, without warm-ups", _BEFORE_2),
     Field(

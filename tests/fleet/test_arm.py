@@ -110,9 +110,10 @@ def test_an_arm_device_is_set_up_and_runs_a_kernel(device: Device, suites: dict[
         }
         result = reached.session.run("d", job, 300)
         assert result is not None
-        assert [(found.status, found.reason, len(found.samples)) for found in result.members] == [
-            ("ok", "", 5)
-        ]
+        [found] = result.members
+        assert (found.status, found.reason) == ("ok", "")
+        counted = [one for one in found.samples if one.covered and not one.warm]
+        assert len(counted) >= job["least"] and all(one.wall_ns > 0 for one in counted)
     reached.session.close()
 
 
