@@ -322,7 +322,7 @@ def test_a_sample_that_outlives_a_co_runner_is_not_covered() -> None:
     """One member failed at 450; that it ran is known until 310, where its last whole execution ended."""
     long, failed = (Member.__new__(Member) for _ in range(2))
     for one, times in ((long, [(100, 100), (200, 100), (300, 120)]), (failed, [(100, 110), (210, 100)])):
-        one.spec, one.result, one.unsteady = {"workload": "w"}, {"status": "ok"}, ""
+        one.spec, one.result, one.unsteady, one.disturbed = {"workload": "w"}, {"status": "ok"}, "", ""
         one.starts, one.walls = (array("q", column) for column in zip(*times, strict=True))
         one.chunks, one.warm_until_ns, one.loop_start_ns, one.limit_at_ns = [(0, 0.0, 0.0, 0)], 100, 100, 0
         one.running, one.enough, one.failure = one is long, False, None
