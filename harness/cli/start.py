@@ -33,7 +33,12 @@ def demo(
     run_demo(output, minutes, benchmarks, form_of(as_json, as_csv), stderr())
 
 
-@command("harness devices", "harness devices pi-4 pi-5 --setup", "harness devices --check")
+@command(
+    "harness devices",
+    "harness devices pi-4 pi-5 --setup",
+    "harness devices pi-4 --setup --with iwasm=lab/iwasm-arm64",
+    "harness devices --check",
+)
 def devices(
     names: Annotated[
         list[str] | None,
@@ -43,6 +48,20 @@ def devices(
         bool,
         typer.Option("--setup", help="Install the engines a device lacks, without root or internet there."),
     ] = False,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="ENGINE=PATH", help="Bring this program of an engine there instead."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="ENGINE", help="Take away what was brought."),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where --setup finds releases of engines, in place of its own list."
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option(
@@ -54,15 +73,25 @@ def devices(
     as_csv: AsCsv = False,
 ) -> None:
     """Reach every device: what it is, which engines it has, and what would spoil measurements."""
+    from harness.fleet.bring import parse_brought, program_of
     from harness.fleet.devices import choose, load_devices
-    from harness.fleet.inspection import inspect_all, show_inspection
+    from harness.fleet.inspection import Change, inspect_all, show_inspection
+    from harness.fleet.releases import read_releases
     from harness.measure.placebo import PLACEBO_COLUMNS, in_digits
     from harness.measure.placebo_check import check_devices
 
     form, console = form_of(as_json, as_csv), stderr()
     known = load_devices(devices_file, partial(console.print, markup=False))
     chosen = choose(known, names or [])
-    found = inspect_all(chosen, console, setup=setup)
+    if (given or without) and not names:
+        raise UsageError("--with and --without change devices; name those that are meant.")
+    if manifest and not setup:
+        raise UsageError("--manifest is where --setup finds releases; give --setup too.")
+    change = Change(
+        setup, parse_brought(given or []), [program_of(name) for name in without or []],
+        read_releases(manifest) if setup else (),
+    )  # fmt: skip
+    found = inspect_all(chosen, console, change)
     if not check:
         show_inspection(found, form)
     else:

@@ -1,4 +1,4 @@
-"""Download the published files: checked, resumed where a link was lost, and in place only when whole."""
+"""Download files: checked, resumed where a link was lost, and in place only when whole."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ _CHUNK = 1 << 18
 _LOST = (urllib.error.URLError, HTTPException, OSError)
 
 
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One file of a manifest; ``git_blob`` is the name git gives its content.
+class Remote(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A file elsewhere; ``git_blob`` is the name git gives its content.
 
     With neither ``sha256`` nor ``git_blob`` its content is taken as it comes, and said to be.
     """
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^(data|if2|if3|if4)\.npz$")]
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://")]
     bytes: Annotated[int, msgspec.Meta(gt=0)] | None = None
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -55,6 +54,12 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         if self.git_blob is not None and (blob := git_blob_of(path)) != self.git_blob:
             return f"is git's blob {blob}, not {self.git_blob} as the manifest says"
         return None
+
+
+class Source(Remote, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """One of the published files."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^(data|if2|if3|if4)\.npz$")]
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,7 +96,7 @@ def fetch(manifest: Manifest, folder: Path, console: Console) -> None:
     for source in manifest.files:
         path = folder / source.name
         if not path.exists():
-            _download(source, path, console)
+            download(source, path, console)
         if problem := source.difference(path):
             raise FetchError(f"{path} {problem}; remove it and repeat the command.")
         size, digest = path.stat().st_size, sha256_of(path)
@@ -102,9 +107,10 @@ def fetch(manifest: Manifest, folder: Path, console: Console) -> None:
         partial.write_bytes(msgspec.json.format(msgspec.json.encode(Manifest(came)), indent=1) + b"\n")
 
 
-def _download(source: Source, path: Path, console: Console) -> None:
+def download(source: Remote, path: Path, console: Console) -> None:
+    """Put the file at ``path`` once it is whole and the right one. Raises FetchError."""
     partial = path.with_name(f"{path.name}.partial")
-    with bar(console, f"fetching {source.name} (KiB)", (source.bytes or 0) // 1024) as progress:
+    with bar(console, f"fetching {path.name} (KiB)", (source.bytes or 0) // 1024) as progress:
         _receive(source, partial, lambda done, total: progress.at(done // 1024, total // 1024))
     if problem := source.difference(partial):
         partial.unlink()
@@ -112,7 +118,7 @@ def _download(source: Source, path: Path, console: Console) -> None:
     os.replace(partial, path)
 
 
-def _receive(source: Source, partial: Path, progress: Callable[[int, int], None]) -> None:
+def _receive(source: Remote, partial: Path, progress: Callable[[int, int], None]) -> None:
     """Until the file is whole; a lost connection is taken up where it broke."""
     failures, etag = 0, None
     while True:
@@ -147,7 +153,7 @@ def _receive(source: Source, partial: Path, progress: Callable[[int, int], None]
 
 
 @contextlib.contextmanager
-def _ask(source: Source, start: int, etag: str | None) -> Iterator[HTTPResponse]:
+def _ask(source: Remote, start: int, etag: str | None) -> Iterator[HTTPResponse]:
     headers = {"Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -159,7 +165,7 @@ def _ask(source: Source, start: int, etag: str | None) -> Iterator[HTTPResponse]
 
 
 def _store(
-    source: Source, answer: HTTPResponse, file: IO[bytes], progress: Callable[[int, int], None]
+    source: Remote, answer: HTTPResponse, file: IO[bytes], progress: Callable[[int, int], None]
 ) -> None:
     """Append the answer; from the start where the server sends all of it. Raises OSError where it breaks off."""
     start = file.tell()

@@ -11,6 +11,7 @@ from harness.engines import (
     wasm3_cli,
     wasmedge,
     wasmer,
+    wasmi,
     wasmtime,
     wasmtime_cli,
     wazero,
@@ -30,6 +31,7 @@ FAMILIES = (
     wasmedge,
     iwasm,
     wasm3_cli,
+    wasmi,
     wazero,
     native,
 )

@@ -57,6 +57,7 @@ def command_engine(
     install: Install | None = None,
     targets: Mapping[str, Words] | None = None,
     maker: Maker | None = None,
+    lacks: Mapping[str, str] | None = None,
 ) -> Engine:
     """An engine whose samples are processes: ahead of time where the command line has a compile step.
 
@@ -79,6 +80,7 @@ def command_engine(
         maker=_maker(command, targets or {}, tuple(files)) if command.compile else maker,
         only_made=maker is not None,
         needs=tuple(dict.fromkeys(program for program in programs if not program.startswith("{"))),
+        lacks=lacks or {},
     )
 
 

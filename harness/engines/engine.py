@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
+from harness.dataset.records import MemberResult
 from harness.engines.maker import Maker
 from harness.engines.runners import HERE
+from harness.opcodes import imported_functions
 from harness.suites.suite import Workload
 
 # instance: instantiating and running in a resident process; process: from before exec until reaped.
@@ -38,7 +43,7 @@ class Engine:
     It is started as ``program *program_args entry *args``, with ``files`` (of `runners`) in one
     directory. ``needs`` are programs without which it is absent; ``install`` is how it comes without root, if it does.
     ``maker`` makes its artefacts on the controller, where a device is to be given them; with ``only_made`` every
-    device is.
+    device is. ``lacks`` tells by functions of WASI what the engine does not do of them.
     """
 
     name: str
@@ -56,10 +61,26 @@ class Engine:
     install: Install | None = None
     maker: Maker | None = None
     only_made: bool = False
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     def takes(self, workload: Workload) -> bool:
         """Whether there is something of this workload that the engine can run."""
         return not self.only_made or self.maker is None or self.maker.takes(workload)
+
+    def explained(self, member: MemberResult, module: Path) -> MemberResult:
+        """What became of a workload; refused where it failed and imports what this engine lacks.
+
+        Whether a module needs all of a function that it imports is only seen when it runs.
+        """
+        if member.status not in ("trap", "wrong_output") or not self.lacks:
+            return member
+        used = sorted(imported_functions(module.read_bytes()) & set(self.lacks))
+        if not used:
+            return member
+        told = "; ".join(f"{name}: {self.lacks[name]}" for name in used)
+        ended = f"and ended as {member.status}: {member.reason}"
+        reason = f"it imports what {self.name} does only in part ({told}), {ended}"
+        return msgspec.structs.replace(member, status="refused", reason=reason[:1000], samples=[])
 
     @property
     def regime(self) -> Literal["steady", "process"]:

@@ -25,6 +25,7 @@ def _engine(mode: str, kind: Kind, program: str, compile: tuple[Words, ...] = ()
         ),
         family="iwasm",
         kind=kind,
+        lacks={"poll_oneoff": "of several clocks it waits for the first only, and never until a moment"},
         how_to_get=f"build WAMR so that `{program}`{' and `wamrc` are' if compile else ' is'} on the PATH",
     )
 

@@ -22,6 +22,19 @@ def pack_program(name: str, content: IO[bytes], archive: Path) -> Path:
     return archive
 
 
+def pack_tree(folder: Path, archive: Path) -> Path:
+    """Make `archive` with every file below `folder`, always the same bytes for the same files."""
+    with zipfile.ZipFile(archive, "w") as made:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
+            entry.external_attr = 0o755 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with path.open("rb") as content, made.open(entry, "w", force_zip64=True) as out:
+                while chunk := content.read(1 << 20):
+                    out.write(chunk)
+    return archive
+
+
 def repack_wheel(wheel: Path, place: str, machine: str) -> Path:
     """The program that lies at `place` in a wheel, packed beside it; the wheel is removed. Raises NotFetched."""
     name = Path(place).name

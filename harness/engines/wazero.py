@@ -18,6 +18,7 @@ def _engine(mode: str, kind: Kind, flags: Words = ()) -> Engine:
             lower_memory=True,
         ),
         kind=kind,
+        lacks={"poll_oneoff": "of several clocks it waits for none, and never until a moment"},
         how_to_get="install wazero so that `wazero` is on the PATH",
     )
 

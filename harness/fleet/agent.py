@@ -16,6 +16,7 @@ ack     forget a spooled result                          (none)
 aside   keep a spooled result apart: it is not readable  (none)
 cancel  kill the running job                             cancelled
 install unpack stored wheels for the runners to import   installed
+bring   put a program before others of its name, or away brought
 
 What cannot be done is answered with ``error`` and a reason. A job's result is judged before it is sent: where the
 device was not fit to give it (its disk was full, it stood still, a stored file was damaged, somebody killed a
@@ -399,16 +400,39 @@ class Files:
             target = self.root / "python" / digest[:16]
             if target.exists():
                 continue
-            target.parent.mkdir(exist_ok=True)
-            partial = Path(tempfile.mkdtemp(dir=str(target.parent)))
-            try:
-                with zipfile.ZipFile(str(self.stored(digest))) as wheel:
-                    wheel.extractall(str(partial))
-                for program in (partial / "bin").glob("*"):
-                    program.chmod(0o755)
-                os.replace(str(partial), str(target))
-            finally:
-                remove(partial)
+            self.unpack(digest, target)
+
+    def unpack(self, digest: str, target: Path) -> None:
+        """A stored zip as a directory, whole or not at all; what lies in its `bin` can be executed."""
+        target.parent.mkdir(exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=str(target.parent)))
+        try:
+            with zipfile.ZipFile(str(self.stored(digest))) as given:
+                given.extractall(str(partial))
+            for program in (partial / "bin").glob("*"):
+                program.chmod(0o755)
+            os.replace(str(partial), str(target))
+        finally:
+            remove(partial)
+
+    def bring(self, name: str, digest: Optional[str], undo: bool) -> None:
+        """Have a program in a stored zip before others of its name, or without a zip no more; or undo the last such."""
+        if not NAME.match(name):
+            raise ValueError("not a program's name: %r" % name[:80])
+        place, before = self.root / "brought" / name, self.root / "replaced" / name
+        if not digest and not undo and not place.exists():
+            raise ValueError("no %s was brought to it" % name)
+        before.parent.mkdir(exist_ok=True)
+        if undo:
+            remove(place)
+        else:
+            remove(before)
+            if place.exists():
+                os.replace(str(place), str(before))
+        if digest:
+            self.unpack(digest, place)
+        elif undo and before.exists():
+            os.replace(str(before), str(place))
 
     def artefact(self, given: Optional[Message]) -> Optional[Message]:
         """What the controller compiled for this device, with its path here."""
@@ -838,9 +862,14 @@ class Member:
             raise Failure(
                 "wrong_output", "exit code %d instead of %d" % (self.exit_code, expect["exit_code"])
             )
-        if expect["stdout_sha256"]:
+        if expect["stdout_sha256"] or expect.get("stdout_matches"):
             output = (self.folder / "stdout").read_bytes()
-            if hashlib.sha256(output).hexdigest() != expect["stdout_sha256"]:
+            wanted = expect.get("stdout_matches")
+            if wanted and not re.search(wanted.encode(), output):
+                raise Failure(
+                    "wrong_output", "stdout has nothing that matches %r: %r" % (wanted, output[-120:])
+                )
+            if expect["stdout_sha256"] and hashlib.sha256(output).hexdigest() != expect["stdout_sha256"]:
                 raise Failure("wrong_output", "stdout differs from the expected: %r" % output[:120])
 
     def record(self, event: Message) -> None:
@@ -1063,14 +1092,15 @@ def printable(text: str) -> str:
 
 
 def search_path(root: Path) -> str:
-    """Where programs are looked up: PATH, what was installed with ``install``, and where engines put themselves."""
+    """Where programs are looked up: what was brought, PATH, what was installed, and where engines put themselves."""
     home = Path.home()
     usual = [
         home / ("." + name) / "bin"
         for name in ("wasmtime", "wasmer", "wasmedge", "cargo", "local", "bun", "deno")
     ]
-    installed = sorted((root / "python").glob("*/bin"))
-    return os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, [*installed, *usual])])
+    brought, installed = sorted((root / "brought").glob("*/bin")), sorted((root / "python").glob("*/bin"))
+    known = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([*map(str, brought), *known, *map(str, [*installed, *usual])]))
 
 
 def environment(files: Files) -> Dict[str, str]:
@@ -1233,6 +1263,11 @@ class Agent:
         self.files.install(message["wheels"])
         os.environ["PATH"] = search_path(self.files.root)
         self.say(event="installed")
+
+    def on_bring(self, message: Message) -> None:
+        self.files.bring(message["name"], message["sha256"], message["undo"])
+        os.environ["PATH"] = search_path(self.files.root)
+        self.say(event="brought")
 
     def on_detect(self, message: Message) -> None:
         self.say(event="detected", engines={name: self.detect(e) for name, e in message["engines"].items()})

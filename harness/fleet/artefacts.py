@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.engines.runners.runner import EMPTY_MODULE
 from harness.errors import SuiteError
 from harness.files import cache_directory
 from harness.fleet.devices import Device
+from harness.opcodes import unknown_import
 from harness.suites.suite import Native, Workload
 
 _ONE_AT_A_TIME = threading.Lock()  # they would only compete for this machine's processors
@@ -80,12 +82,21 @@ def given(
 ) -> tuple[dict[str, Any], dict[str, Callable[[], bytes]]]:
     """What a device gets of a workload beside its module: for the agent's description, and bytes by their SHA-256.
 
-    Nothing where it compiles itself. Raises NotMade.
+    Nothing where it compiles itself. Raises NotMade, also for a module with an import that no engine has: some engines
+    refuse it, others trap when it is called, and an import that is never called would pass unseen.
     """
+    stat = workload.module.stat()
+    if unknown := _unknown_import(workload.module, stat.st_mtime_ns, stat.st_size):
+        raise NotMade(unknown)
     if not made_here(engine, device):
         return {}, {}
     made = artefact(engine, workload, machine)
     return {"artefact": made.spec}, {made.sha256: made.path.read_bytes}
+
+
+@cache
+def _unknown_import(module: Path, mtime_ns: int, size: int) -> str | None:
+    return unknown_import(module.read_bytes())
 
 
 def probe(engine: Engine, machine: str) -> Artefact:

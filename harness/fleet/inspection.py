@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,9 +14,11 @@ from rich.console import Console
 from harness.dataset.records import State
 from harness.engines import ENGINES
 from harness.errors import DeviceError
+from harness.fleet.bring import bring, take_away
 from harness.fleet.devices import Device
 from harness.fleet.provision import provision
 from harness.fleet.reach import Reached, reach_all
+from harness.fleet.releases import Release
 from harness.fleet.session import Refused
 from harness.fleet.transport import LinkLost
 from harness.output import Column, Form, show
@@ -58,16 +61,38 @@ class Inspection:
     warnings: list[str] = field(default_factory=list)
 
 
-def inspect_all(devices: Sequence[Device], console: Console, *, setup: bool = False) -> list[Inspection]:
-    """Reach all devices at once; with ``setup`` install what they lack first."""
+@dataclass(frozen=True)
+class Change:
+    """What is to be done to the engines of devices before they are told.
+
+    ``given`` are programs to bring and ``without`` those to take away. Where there are neither, ``setup`` installs
+    what is absent, with ``releases`` beside packages.
+    """
+
+    setup: bool = False
+    given: Mapping[str, Path] = field(default_factory=dict)
+    without: Sequence[str] = ()
+    releases: Sequence[Release] = ()
+
+    def made(self, reached: Reached, console: Console) -> Reached:
+        """Raises LinkLost, Refused, DeviceError."""
+        if self.without:
+            reached = take_away(reached, self.without, console)
+        if self.given:
+            return bring(reached, self.given, console)
+        return provision(reached, console, self.releases) if self.setup and not self.without else reached
+
+
+def inspect_all(
+    devices: Sequence[Device], console: Console, change: Change | None = None
+) -> list[Inspection]:
+    """Reach all devices at once, and change what they have first."""
     reached, failed = reach_all(devices, console.print)
     found = [Inspection(error.device, problem=error.reason) for error in failed]
     for device in reached:
         name = device.device.name
         try:
-            if setup:
-                device = provision(device, console)
-            found.append(inspect(device))
+            found.append(inspect(change.made(device, console) if change else device))
         except (LinkLost, Refused, DeviceError) as error:
             found.append(Inspection(name, problem=str(error)))
         finally:

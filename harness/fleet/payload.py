@@ -44,6 +44,7 @@ class Payload:
             "expect": {
                 "exit_code": workload.expect.exit_code,
                 "stdout_sha256": workload.expect.stdout_sha256,
+                "stdout_matches": workload.expect.stdout_matches,
             },
             "memory_bytes": self.memory_bytes,
         }

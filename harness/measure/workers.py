@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from harness import __version__
 from harness.dataset.info import Settings
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, State
@@ -185,6 +187,11 @@ class Worker:
 
     def _finish(self, job: Job, result: JobResult, attempts: int) -> None:
         version, attempt = self.versions.get(job.engine, ""), self.ended.get(job.id, 0) + 1
+        members = [
+            ENGINES[job.engine].explained(member, self.payloads[member.workload].workload.module)
+            for member in result.members
+        ]
+        result = msgspec.structs.replace(result, members=members)
         entry = Entry(job, result, version, __version__, attempts, attempt)
         self.journal.append(entry)
         self.left.remove(job)

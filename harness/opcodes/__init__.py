@@ -3,9 +3,9 @@
 `count` rewrites the module so that it counts its own blocks and runs it at nearly native speed (rewriter.py,
 counters.py, native_run.py); `interpret` takes one instruction after another in plain Python (steps.py,
 execution.py, interpreter.py). They share the decoder (decoder.py) and the words of invocation.py, and `verify`
-holds them against each other. `refusal` says why a module cannot be a workload. `cached_count` keeps counts on
-disk; `features` turns them into the columns of the published data. The room knows nothing of suites, devices or
-datasets.
+holds them against each other. `refusal` says why a module cannot be a workload, `unknown_import`
+which of its imports no engine has. `cached_count` keeps counts on disk; `features` turns them into the columns of the
+published data. The room knows nothing of suites, devices or datasets.
 """
 
 from harness.opcodes.agreement import Verification, verify
@@ -16,7 +16,7 @@ from harness.opcodes.interpreter import interpret
 from harness.opcodes.invocation import Counts
 from harness.opcodes.native_run import count
 from harness.opcodes.published_columns import feature_column, features
-from harness.opcodes.requirements import refusal
+from harness.opcodes.requirements import imported_functions, refusal, unknown_import
 
 __all__ = [
     "Counts",
@@ -28,8 +28,10 @@ __all__ = [
     "decode",
     "feature_column",
     "features",
+    "imported_functions",
     "interpret",
     "opcode_names",
     "refusal",
+    "unknown_import",
     "verify",
 ]

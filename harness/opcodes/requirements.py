@@ -28,11 +28,30 @@ def refusal(data: bytes) -> str | None:
         module = decode(data, bodies=False)
     except ModuleError as error:
         return str(error).removeprefix("the module: ")
-    for entry in module.imports:
-        wrong = _import(module, entry)
-        if wrong:
-            return wrong
-    return _export(module)
+    return _imports(module) or _export(module)
+
+
+def unknown_import(data: bytes) -> str | None:
+    """The first import that WASI preview 1 does not have, with what to do about it; None where it has them all.
+
+    Bytes that cannot be decoded have none: what is wrong with them is for whoever runs them to say.
+    """
+    try:
+        return _imports(decode(data, bodies=False))
+    except ModuleError:
+        return None
+
+
+def imported_functions(data: bytes) -> set[str]:
+    """The functions of WASI preview 1 that a module imports; none of bytes that cannot be decoded."""
+    try:
+        return {entry.name for entry in decode(data, bodies=False).imports if entry.module == MODULE}
+    except ModuleError:
+        return set()
+
+
+def _imports(module: Module) -> str | None:
+    return next((wrong for entry in module.imports if (wrong := _import(module, entry))), None)
 
 
 def _import(module: Module, entry: Import) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 import threading
@@ -155,4 +156,8 @@ def _wrong(workload: Workload, ran: Execution) -> str | None:
             f"{workload.name} printed {shown!r}, {len(ran.stdout)} bytes of sha256 {found[:16]}…, "
             f"expected {expect.stdout_sha256[:16]}…{said}."
         )
+    if expect.stdout_matches and not re.search(expect.stdout_matches.encode(), ran.stdout):
+        shown = ran.stdout[-80:].decode("utf-8", "replace")
+        wanted = f"nothing that matches {expect.stdout_matches!r}"
+        return f"{workload.name} printed {wanted}; its output ends with {shown!r}{said}."
     return None

@@ -14,6 +14,7 @@ from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError
 from harness.files import making
 from harness.opcodes import refusal
+from harness.suites.benchmark_list import lists_in, read_list
 from harness.suites.catalogue import OWN, shipped
 from harness.suites.reimported import merge, record
 from harness.suites.suite import Suite
@@ -33,6 +34,9 @@ class _Found:
     sha256: str
     args: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    stdin: str | None = None
+    stdout_matches: str | None = None
+    inputs: dict[str, Path] = field(default_factory=dict)  # by where they are to lie in the suite
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,11 @@ def import_modules(
     Modules are taken from `directory/wasm` where that exists, else from `directory`; one in a folder is named
     `suite/folder/module`. A module gets those files of `directory/data` whose path (`data/…`) is written in it. Where
     a folder has a module's name and scripts in it, the module is an interpreter: one workload per script, which is
-    its argument. A module that cannot be a workload (`opcodes.refusal`) is left out. A suite that was imported before
-    is brought up to date: own edits of its suite.toml and added files stay, and workloads whose modules are gone are
-    named to `say`. Raises SuiteError where there is no file to import or the suite exists and was not imported.
+    its argument. Where the directory, or those in it, keep a `benchmarks.json` (benchmark_list.py), what that lists
+    is imported, each as it says. A module that cannot be a workload (`opcodes.refusal`) is left out. A suite that was
+    imported before is brought up to date: own edits of its suite.toml and added files stay, and workloads whose
+    modules are gone are named to `say`. Raises SuiteError where there is no file to import or the suite exists and
+    was not imported.
     """
     directory = directory.resolve()
     name = _plain(directory.name if name is None else name)
@@ -69,15 +75,21 @@ def import_modules(
         suite_file.exists() and suite_file.read_text(encoding="utf-8").startswith(MARK)
     ):
         raise SuiteError(f"{target} exists and was not imported; choose another name for the suite.")
-    base = directory / "wasm" if (directory / "wasm").is_dir() else directory
-    data = _listed(directory / "data")
-    paths = [path for path in _listed(base) if path.suffix == ".wasm"]
-    if not paths:
-        raise SuiteError(f"there is no .wasm file in {base}; name the directory that holds them.")
-    refused = {path: reason for path in paths if (reason := refusal(path.read_bytes())) is not None}
-    if len(refused) == len(paths):
+    if lists := lists_in(directory):
+        base = directory
+        found, refused = _from_lists(lists, directory)
+    else:
+        base = directory / "wasm" if (directory / "wasm").is_dir() else directory
+        data = _listed(directory / "data")
+        paths = [path for path in _listed(base) if path.suffix == ".wasm"]
+        if not paths:
+            raise SuiteError(f"there is no .wasm file in {base}; name the directory that holds them.")
+        refused = {path: reason for path in paths if (reason := refusal(path.read_bytes())) is not None}
+        found = [
+            one for path in paths if path not in refused for one in _examine(path, base, data, directory)
+        ]
+    if not found:
         return Imported(None, refused)
-    found = [one for path in paths if path not in refused for one in _examine(path, base, data, directory)]
     for one in found:
         letters = len("/".join(filter(None, (name, one.group, one.name))))
         if letters > LONGEST_NAME:
@@ -86,7 +98,7 @@ def import_modules(
                 "most; give the file, its folder or the suite (--as) a shorter name."
             )
     sources = {f"modules/{one.module}": base / one.module for one in found}
-    sources |= {host: directory / host for one in found for host in one.files.values()}
+    sources |= {host: source for one in found for host, source in one.inputs.items()}
     toml = _toml(directory.name, found)
     if suite_file.exists():
         for gone in merge(target, toml, sources):
@@ -117,12 +129,43 @@ def _examine(path: Path, base: Path, data: list[Path], directory: Path) -> list[
                 sha256,
                 [script.name],
                 {script.name: script.relative_to(directory).as_posix()},
+                inputs={script.relative_to(directory).as_posix(): script},
             )
             for script in scripts
         ]
     guests = [file.relative_to(directory).as_posix() for file in data]
     files = {guest: guest for guest in guests if guest.encode() in content}
-    return [_Found("-".join(folders), stem, module.as_posix(), sha256, files=files)]
+    inputs = {host: directory / host for host in files.values()}
+    return [_Found("-".join(folders), stem, module.as_posix(), sha256, files=files, inputs=inputs)]
+
+
+def _from_lists(lists: list[Path], directory: Path) -> tuple[list[_Found], dict[Path, str]]:
+    found, refused = [], {}
+    for path in lists:
+        group = "" if path.parent == directory else path.parent.name
+        place = "/".join(filter(None, ("data", group)))
+        entries, wrong = read_list(path)
+        refused |= wrong
+        for one in entries:
+            if one.module not in refused and (reason := refusal(one.module.read_bytes())):
+                refused[one.module] = reason
+            if one.module in refused:
+                continue
+            hosts = {guest: f"{place}/{guest}" for guest in one.files}
+            inputs = {hosts[guest]: source for guest, source in one.files.items()}
+            stdin = None
+            if one.stdin:
+                stdin = f"{place}/{one.stdin.relative_to(path.parent).as_posix()}"
+                inputs[stdin] = one.stdin
+            sha256 = hashlib.sha256(one.module.read_bytes()).hexdigest()
+            module = one.module.relative_to(directory).as_posix()
+            found.append(
+                _Found(
+                    _plain(group) if group else "", _plain(one.name), module, sha256, one.args, hosts, stdin,
+                    one.stdout_matches, inputs,
+                )
+            )  # fmt: skip
+    return found, refused
 
 
 def _listed(directory: Path) -> list[Path]:
@@ -157,5 +200,9 @@ def _toml(title: str, found: list[_Found]) -> str:
                 f"{json.dumps(guest)} = {json.dumps(host)}" for guest, host in one.files.items()
             )
             lines.append(f"files = {{ {pairs} }}")
+        if one.stdin:
+            lines.append(f"stdin = {json.dumps(one.stdin)}")
+        if one.stdout_matches:
+            lines.append(f"stdout_matches = {json.dumps(one.stdout_matches)}")
         lines.append("")
     return "\n".join(lines)

@@ -21,10 +21,14 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a correct execution gives; `stdout_sha256` is None where the output is not fixed."""
+    """What a correct execution gives; `stdout_sha256` is None where the output is not fixed.
+
+    `stdout_matches` is a regular expression to be found in it, for an output that tells times for example.
+    """
 
     exit_code: int = 0
     stdout_sha256: str | None = None
+    stdout_matches: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ A suite is a directory of sources and this file::
     files = { text = "data/small.txt" }                             # as the module sees it = where it lies
     stdout_sha256 = "…"                                             # of a correct execution
 
-A size may also have ``stdin`` (a file) and ``exit_code`` (default 0). Paths are relative to the suite's
+A size may also have ``stdin`` (a file), ``exit_code`` (default 0), and ``stdout_matches``, a regular expression that a
+correct output has somewhere, in place of its hash where it differs each time. Paths are relative to the suite's
 directory. Each size of each ``[[workload]]`` is one workload, ``suite/size/name``, built at
 ``build/<size>/<name>.wasm``. Without ``sizes`` the workload itself has what a size has and is called
 ``suite/name``. With ``module`` and ``module_sha256`` in place of sources it was compiled elsewhere.
@@ -74,6 +75,7 @@ class _Size(msgspec.Struct, forbid_unknown_fields=True):
     files: dict[str, str] = {}
     exit_code: ExitCode = 0
     stdout_sha256: str | None = None
+    stdout_matches: str | None = None
 
 
 class _Entry(_Size, forbid_unknown_fields=True, kw_only=True):
@@ -203,6 +205,10 @@ class _Reader:
             raise wrong(
                 self.path, place, f"stdout_sha256 is {size.stdout_sha256!r}, not 64 hexadecimal digits"
             )
+        try:
+            re.compile(size.stdout_matches or "")
+        except re.error as error:
+            raise wrong(self.path, place, f"stdout_matches is not a regular expression: {error}") from None
         workload = Workload(
             name=name,
             suite=self.root.name,
@@ -210,7 +216,7 @@ class _Reader:
             argv=(entry.name, *size.args),
             stdin=None if size.stdin is None else self._inside(place, size.stdin),
             files=self._files(place, size.files),
-            expect=Expectation(size.exit_code, size.stdout_sha256),
+            expect=Expectation(size.exit_code, size.stdout_sha256, size.stdout_matches),
             optional=self.parsed.optional,
             heavy=not {size_name, entry.name}.isdisjoint(self.parsed.heavy),
         )

@@ -41,7 +41,8 @@ def _judged(
     suite: Suite, workload: Workload, recipe: Recipe, force: bool, limit_s: float, memory_bytes: int
 ) -> str:
     key, path = _identity(workload, recipe), suite.built / "verified.json"
-    right = RIGHT[0] if workload.expect.stdout_sha256 or recipe.check else RIGHT[1]
+    expect = workload.expect
+    right = RIGHT[0] if expect.stdout_sha256 or expect.stdout_matches or recipe.check else RIGHT[1]
     if not force and _read(path).get(workload.name) == key:
         return right
     wrong = verify(workload, limit_s=limit_s, memory_bytes=memory_bytes)
@@ -67,7 +68,9 @@ def _identity(workload: Workload, recipe: Recipe) -> str:
     digest = hashlib.sha256()
     for one in (workload, *([recipe.check.workload] if recipe.check else [])):
         content = [one.module, *filter(None, [one.stdin]), *(file.host for file in one.files)]
-        parts = [one.argv, [file.guest for file in one.files], one.expect.exit_code, one.expect.stdout_sha256]
+        expect = one.expect
+        parts = [one.argv, [file.guest for file in one.files], expect.exit_code, expect.stdout_sha256]
+        parts += [expect.stdout_matches] if expect.stdout_matches else []
         digest.update(json.dumps(parts).encode())
         for path in content:
             try:
