@@ -42,7 +42,7 @@ def program_of(name: str) -> str:
     needs = ENGINES[name].needs
     if not needs:
         raise UsageError(
-            f"{name} is no program that could be brought; to get it: {ENGINES[name].how_to_get}."
+            f"{name} is no program that could be brought; use --setup, or: {ENGINES[name].how_to_get}."
         )
     if len(needs) > 1:
         raise UsageError(f"{name} needs {' and '.join(needs)}; give each by its own name.")

@@ -126,7 +126,7 @@ def test_a_program_for_another_processor_is_not_sent(
         (["--with", "iwasm-a=/bin/true"], "iwasm-a needs iwasm and wamrc; give each by its own name"),
         (
             ["--without", "wasmtime-j"],
-            "wasmtime-j is no program that could be brought; to get it: pip install",
+            "wasmtime-j is no program that could be brought; use --setup, or: pip install",
         ),
         (["--setup", "--manifest", "/no/such"], "/no/such cannot be read: No such file or directory; name a"),
         (["--manifest", "/no/such"], "--manifest is where --setup finds releases; give --setup too"),
