@@ -63,7 +63,8 @@ def read_list(path: Path) -> tuple[list[Listed], dict[Path, str]]:
         raise SuiteError(
             f"{path} is not a list of benchmarks: {error}; correct it or move it away."
         ) from error
-    listed, refused = [], {}
+    listed: list[Listed] = []
+    refused: dict[Path, str] = {}
     for entry in entries:
         module = path.parent / entry.path
         try:

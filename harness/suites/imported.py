@@ -140,7 +140,8 @@ def _examine(path: Path, base: Path, data: list[Path], directory: Path) -> list[
 
 
 def _from_lists(lists: list[Path], directory: Path) -> tuple[list[_Found], dict[Path, str]]:
-    found, refused = [], {}
+    found: list[_Found] = []
+    refused: dict[Path, str] = {}
     for path in lists:
         group = "" if path.parent == directory else path.parent.name
         place = "/".join(filter(None, ("data", group)))
