@@ -16,18 +16,17 @@ import os
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console, JustifyMethod
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-LEAST_WORDS = 12  # a column of words is not folded to fewer characters
 # What the harness itself prints beyond ASCII, in plain letters.
 PLAIN = {
     "ε": "eps", "α": "alpha", "γ": "gamma", "τ": "tau", "µ": "u", "μ": "u", "σ": "sigma", "–": "-", "—": "-",
@@ -91,56 +90,103 @@ def show(
         console.print(_table(rows, columns, title, console.width))
 
 
-def watching(rows_and_columns: Callable[[], tuple[Sequence[Mapping[str, Any]], Sequence[Column]]]) -> None:
-    """Show a table anew every two seconds, until Ctrl-C."""
+def watching(tables: Callable[[], Sequence[tuple[Sequence[Mapping[str, Any]], Sequence[Column]]]]) -> None:
+    """Show tables anew every two seconds, until Ctrl-C."""
     with (
         contextlib.suppress(KeyboardInterrupt),
-        Live(console=Terminal(), auto_refresh=False) as live,
+        Live(console=Terminal(), auto_refresh=False, vertical_overflow="visible") as live,
     ):
         while True:
-            live.update(_table(*rows_and_columns(), None, live.console.width), refresh=True)
+            drawn = [_table(rows, columns, None, live.console.width) for rows, columns in tables()]
+            apart = [part for one in drawn for part in (Text(), one)]
+            live.update(Group(*apart[1:]), refresh=True)
             time.sleep(2)
 
 
 def _table(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: str | None, width: int
-) -> Table:
-    """Rows under titles, where numbers are never broken; below one another where they do not fit beside."""
+) -> RenderableType:
+    """Rows under titles, in which neither a number nor a name is broken.
+
+    Where they do not fit, the names that begin each row have a line of their own above the rest; where even that
+    does not fit, the rest is below one another.
+    """
     cells = [[_words(row.get(c.key), c.key) for c in columns] for row in rows]
-    if _least_width(columns, cells) > width:
-        return _stacked(cells, columns, title)
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        justify: JustifyMethod = "right" if column.number else "left"
-        table.add_column(column.title, justify=justify, overflow="fold", no_wrap=column.number)
+    if _least_width(columns, cells) <= width:
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for column, wide in zip(
+            columns, _shared_out(columns, cells, width - 2 * len(columns) + 2), strict=True
+        ):
+            table.add_column(column.title, justify=_side(column), overflow="fold", width=wide)
+        for row in cells:
+            table.add_row(*map(Text, row))
+        return table
+    names = next((i for i, column in enumerate(columns) if column.number), 1)
+    rest, right = columns[names:], [row[names:] for row in cells]
+    above = [Text(title, "bold")] if title else []
+    for gap in (2, 1):
+        if rest and names and _least_width(rest, right, gap) <= width:
+            break
+    else:
+        return Group(*above, *_stacked(cells, columns, names))
+    widths = _shared_out(rest, right, width - gap * (len(rest) - 1))
+
+    def line(words: Sequence[str], style: str = "") -> Table:
+        grid = Table.grid(padding=(0, gap, 0, 0), pad_edge=False)
+        for column, least in zip(rest, widths, strict=True):
+            grid.add_column(justify=_side(column), overflow="fold", width=least)
+        grid.add_row(*(Text(word, style) for word in words))
+        return grid
+
+    drawn: list[RenderableType] = [Text("  ".join(c.title for c in columns[:names]), "bold")]
+    drawn.append(line([column.title for column in rest], "bold"))
     for row in cells:
-        table.add_row(*map(Text, row))
-    return table
+        drawn += [Text("  ".join(row[:names]), overflow="fold"), line(row[names:])]
+    return Group(*above, *drawn)
 
 
-def _least_width(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> int:
-    least = 2 * (len(columns) - 1)
+def _side(column: Column) -> JustifyMethod:
+    return "right" if column.number else "left"
+
+
+def _least_widths(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[int]:
+    """How narrow each column can be: numbers, and words between spaces, stay whole."""
+    least = []
     for i, column in enumerate(columns):
-        widest = max((cell_len(row[i]) for row in cells), default=0)
-        if column.number:
-            least += max(widest, cell_len(column.title))
-        else:
-            least += max([min(widest, LEAST_WORDS), *map(cell_len, column.title.split())])
+        words = [row[i] for row in cells] if column.number else [w for row in cells for w in row[i].split()]
+        heads = [column.title] if column.number and not words else column.title.split()
+        least.append(max(map(cell_len, [*words, *heads]), default=0))
     return least
 
 
-def _stacked(cells: Sequence[Sequence[str]], columns: Sequence[Column], title: str | None) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False
-    )
-    table.add_column(style="bold", overflow="fold")
-    table.add_column(overflow="fold")
+def _least_width(columns: Sequence[Column], cells: Sequence[Sequence[str]], gap: int = 2) -> int:
+    return gap * (len(columns) - 1) + sum(_least_widths(columns, cells))
+
+
+def _shared_out(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> list[int]:
+    """How wide each column is: what all need at least, and what is left over to the first that can use it."""
+    widths = _least_widths(columns, cells)
+    for i, column in enumerate(columns):
+        wanted = max(map(cell_len, [column.title, *(row[i] for row in cells)]), default=0)
+        widths[i] += max(0, min(wanted - widths[i], width - sum(widths)))
+    return widths
+
+
+def _stacked(
+    cells: Sequence[Sequence[str]], columns: Sequence[Column], names: int
+) -> Iterator[RenderableType]:
+    """The names of each row, and below them a line per value."""
     for number, row in enumerate(cells):
         if number:
-            table.add_row()
-        for column, cell in zip(columns, row, strict=True):
+            yield Text()
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(style="bold", overflow="fold")
+        table.add_column(overflow="fold")
+        if names:
+            yield Text("  ".join(row[:names]), "bold", overflow="fold")
+        for column, cell in zip(columns[names:], row[names:], strict=True):
             table.add_row(column.title, Text(cell))
-    return table
+        yield table
 
 
 def duration(ns: float | None) -> str:

@@ -1,22 +1,23 @@
-"""How long work shows on stderr: a bar with the time left on a terminal, a line now and then elsewhere."""
+"""How long work shows on stderr: a bar with the time left on a terminal, a line now and then elsewhere.
+
+However narrow the terminal is, count and time left are on it whole: the bar gives way to them, and what is being done
+right now has a line of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.console import Console, RenderableType
+from rich.progress import Progress, SpinnerColumn, Task
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 LINE_EVERY_S = 15.0
+LONGEST_BAR, SHORTEST_BAR = 30, 4
 
 
 class Bar:
@@ -24,9 +25,10 @@ class Bar:
 
     def __init__(self, console: Console, progress: Progress | None, what: str, total: int) -> None:
         self._console, self._progress, self._what, self._total = console, progress, what, total
-        self._task = progress.add_task(what, total=total, note="") if progress else None
-        self._started = self._told = time.monotonic()
+        self._started = self._told = self._moved = time.monotonic()
         self._done = self._skipped = 0
+        self._pace: Callable[[], float | None] | None = None
+        self._task = progress.add_task(what, total=total, note="", left_s=self._left_s) if progress else None
 
     def skip(self, count: int) -> None:
         """What was done before; it does not count for the speed."""
@@ -34,8 +36,13 @@ class Bar:
         if self._progress and self._task is not None:
             self._progress.reset(self._task, completed=count, total=self._total)
 
+    def pace(self, left_s: Callable[[], float | None]) -> None:
+        """Who knows better than the mean speed so far how many seconds are left, or None for not yet."""
+        self._pace = left_s
+
     def advance(self, note: str = "") -> None:
         self._done += 1
+        self._moved = time.monotonic()
         if self._progress and self._task is not None:
             self._progress.update(self._task, advance=1, note=note)
         else:
@@ -43,11 +50,20 @@ class Bar:
 
     def at(self, done: int, total: int) -> None:
         """Where the work is, for work that counts itself."""
-        self._done, self._total = done, total
+        self._done, self._total, self._moved = done, total, time.monotonic()
         if self._progress and self._task is not None:
             self._progress.update(self._task, completed=done, total=total or None)
         else:
             self._tell()
+
+    def _left_s(self) -> float | None:
+        if self._pace:
+            return self._pace()
+        fresh = self._done - self._skipped
+        if fresh <= 0 or not self._total:
+            return None
+        each_s = (self._moved - self._started) / fresh
+        return max(0.0, each_s * (self._total - self._done) - (time.monotonic() - self._moved))
 
     def _tell(self) -> None:
         now, fresh = time.monotonic(), self._done - self._skipped
@@ -56,8 +72,8 @@ class Bar:
         self._told = now
         line = f"{self._what}: {self._done:,}"
         if self._total:
-            left_s = (now - self._started) / fresh * (self._total - self._done)
-            line += f" of {self._total:,}, about {_clock(left_s)} left"
+            left_s = self._left_s()
+            line += f" of {self._total:,}" + (f", about {clock(left_s)} left" if left_s is not None else "")
         self._console.print(line)
 
 
@@ -66,15 +82,46 @@ def bar(console: Console, what: str, total: int) -> Iterator[Bar]:
     if not console.is_terminal:
         yield Bar(console, None, what, total)
         return
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True), TextColumn("{task.fields[note]}", style="dim", markup=False),
-        console=console, transient=True,
-    ) as progress:  # fmt: skip
+    with _Lines(console=console, transient=True) as progress:
         yield Bar(console, progress, what, total)
 
 
-def _clock(seconds: float) -> str:
+class _Lines(Progress):
+    """Each task on a line, and below it what was done last, as far as the line goes."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        for task in self.tasks:
+            yield self._line(task)
+            if task.fields["note"]:
+                yield Text(f"  {task.fields['note']}", "dim", no_wrap=True, overflow="ellipsis")
+
+    def _line(self, task: Task) -> Table:
+        """Spinner, name, bar, count and time left: the bar has what the others leave of the width."""
+        left_s = task.fields["left_s"]()
+        count = f"{task.completed:,.0f}" + (f"/{task.total:,.0f}" if task.total else "")
+        left = f"{clock(left_s)} left" if left_s is not None else ""
+        spare = self.console.width - 2 - len(count) - (len(left) + 1) * bool(left) - 1
+        name = min(len(task.description), spare)
+        width = min(LONGEST_BAR, spare - name - 1)
+        cells: list[RenderableType] = [_SPINNER.render(task), Text(task.description)]
+        cells += [Text(count, "green"), Text(left, "cyan")]
+        line = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
+        line.add_column(width=1)
+        line.add_column(width=name, no_wrap=True, overflow="ellipsis")
+        if width >= SHORTEST_BAR:
+            cells.insert(2, ProgressBar(task.total, task.completed, width, pulse=not task.total))
+            line.add_column(width=width)
+        line.add_column(width=len(count))
+        line.add_column(width=len(left))
+        line.add_row(*cells)
+        return line
+
+
+_SPINNER = SpinnerColumn()
+
+
+def clock(seconds: float) -> str:
+    """A time left for a person: its two largest units."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

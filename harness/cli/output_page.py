@@ -51,6 +51,7 @@ def tables() -> list[Table]:
     from harness.learn import more, train
     from harness.learn.evaluation import SUMMARY_COLUMNS
     from harness.measure.collection import PLAN_COLUMNS
+    from harness.measure.lanes import LANE_COLUMNS
     from harness.measure.placebo import PLACEBO_COLUMNS
     from harness.measure.status import STATUS_COLUMNS
     from harness.suites.counting import COUNT_COLUMNS, OPCODE_COLUMNS
@@ -66,6 +67,7 @@ def tables() -> list[Table]:
         Table("count --opcodes", OPCODE_COLUMNS),
         Table("collect --dry-run", PLAN_COLUMNS),
         Table("collect, status", STATUS_COLUMNS),
+        Table("status --devices", LANE_COLUMNS),
         Table("train", train.ACCURACY_COLUMNS),
         Table("update", more.LEARNED_COLUMNS),
         Table("evaluate", SUMMARY_COLUMNS),

@@ -53,20 +53,29 @@ class Journal:
 
 def read_journal(path: Path) -> list[Entry]:
     """The whole entries; a torn last line is left out. Raises DatasetError for damage anywhere else."""
-    entries = []
-    for number, line in enumerate(_whole_lines(path), 1):
+    return read_more(path)[0]
+
+
+def read_more(path: Path, start: int = 0) -> tuple[list[Entry], int]:
+    """As `read_journal` from a byte on, at which a line begins; and the byte after the last whole line."""
+    entries, end = [], start
+    for number, line in enumerate(_whole_lines(path, start), 1):
         try:
             entries.append(_ENTRIES.decode(line))
         except msgspec.DecodeError as error:
+            where = f"line {number}{f' from byte {start} on' if start else ''}"
             raise DatasetError(
-                f"{path}, line {number} is damaged ({error}); remove that line to lose only its job."
+                f"{path}, {where} is damaged ({error}); remove that line to lose only its job."
             ) from error
-    return entries
+        end += len(line)
+    return entries, end
 
 
-def _whole_lines(path: Path) -> list[bytes]:
+def _whole_lines(path: Path, start: int = 0) -> list[bytes]:
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            file.seek(start)
+            data = file.read()
     except FileNotFoundError:
         data = b""
     return [line for line in data.splitlines(keepends=True) if line.endswith(b"\n")]

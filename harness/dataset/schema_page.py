@@ -35,6 +35,7 @@ samples.filter("covered").group_by("platform", "workload").agg(pl.col("wall_ns")
 | `workloads.parquet` | module hash and size, argv, exact opcode counts (or the features an import brought) |
 | `observations/*.parquet` | what was measured; parts of several datasets merge by copying them into one directory |
 | `journal/*.jsonl` | finished jobs that are not yet in a part; the next `harness collect` moves them |
+| `now.json` | what a running collection is doing, for onlookers; nothing of it is a result |
 
 This is **version {schema.VERSION}** of the schema. Datasets from version {schema.OLDEST} on are read, and what they
 lack is filled in; a newer one is refused. Units stand in names: `_ns`, `_s`, `_kb`. Where the reason for null is

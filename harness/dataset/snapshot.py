@@ -104,16 +104,17 @@ class Snapshot:
     def _everything(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         for path in self.paths:
             yield from read_part(path, columns, self._contains)
-        yield self._pending_rows(columns)
+        yield table_of(self.entries, columns)
 
-    def _pending_rows(self, columns: Sequence[str]) -> pa.Table:
-        """What the journals hold."""
-        shape = projected(schema.OBSERVATIONS, columns)
-        if not self.entries:
-            return shape.empty_table()
-        found = [row for entry in self.entries for row in rows(entry)]
-        table = pa.Table.from_pylist(found, schema.OBSERVATIONS)
-        return pa.table([conform(table[field.name], field.type) for field in shape], schema=shape)
+
+def table_of(entries: Sequence[Entry], columns: Sequence[str]) -> pa.Table:
+    """What a journal's entries come to, as columns of the schema given by name or Parquet path."""
+    shape = projected(schema.OBSERVATIONS, columns)
+    if not entries:
+        return shape.empty_table()
+    found = [row for entry in entries for row in rows(entry)]
+    table = pa.Table.from_pylist(found, schema.OBSERVATIONS)
+    return pa.table([conform(table[field.name], field.type) for field in shape], schema=shape)
 
 
 def files(folder: Path, suffix: str) -> list[Path]:

@@ -128,8 +128,12 @@ class Dataset:
 
     def snapshot(self) -> Snapshot:
         """What the dataset holds at this moment."""
-        contains = self.platforms().select(["platform", "wall_contains"]).to_pylist()
-        return Snapshot(self.root, {row["platform"]: row["wall_contains"] for row in contains})
+        return Snapshot(self.root, self.wall_contains())
+
+    def wall_contains(self) -> dict[str, str]:
+        """What ``wall_ns`` is on each platform: ``instance`` or ``process``."""
+        told = self.platforms().select(["platform", "wall_contains"]).to_pylist()
+        return {row["platform"]: row["wall_contains"] for row in told}
 
     def compact(self, device: str = "*") -> None:
         """Turn the journals, or one device's, into one more Parquet part. Safe to kill at any point, and to repeat."""

@@ -67,6 +67,7 @@ class Session:
         self._transport, self._device = transport, device
         self._has: set[str] = set()
         self._cancelled = False
+        self.heard = time.time()  # when the device last said anything, seconds since 1970
         deadline = time.monotonic() + wait_s
         while True:
             event = self._greeting()
@@ -262,6 +263,7 @@ class Session:
             event = _EVENTS.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DeviceError(self._device, f"sent something that is not of its protocol: {error}") from error
+        self.heard = time.time()
         if event.event == "error":
             raise Refused(event.reason)
         return event

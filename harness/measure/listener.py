@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Protocol
 
 from rich.console import Console
 
 from harness.dataset.records import Entry
-from harness.output import duration
+from harness.measure.pace import Pace
+from harness.output import duration, visible
 from harness.progress import Bar, bar
 
 
 class Listener(Protocol):
-    """Who wants to know how a collection goes. Called from the workers' threads."""
+    """Who wants to know how a collection goes. Called from the workers' threads.
+
+    ``planned`` is told all jobs of the plan, and by device those that are left to do.
+    """
 
     def said(self, text: str) -> None: ...
-    def planned(self, jobs: int, already_done: int) -> None: ...
+    def planned(self, jobs: int, left: Mapping[str, int]) -> None: ...
     def finished(self, entry: Entry) -> None: ...
 
 
@@ -28,19 +33,25 @@ class CollectionProgress:
         self._console = console
         self._stack = contextlib.ExitStack()
         self._bar: Bar | None = None
+        self._pace: Pace | None = None
         self.statuses: Counter[str] = Counter()
 
     def said(self, text: str) -> None:
         self._console.print(text)
 
-    def planned(self, jobs: int, already_done: int) -> None:
+    def planned(self, jobs: int, left: Mapping[str, int]) -> None:
+        self._pace = Pace(left)
+        already_done = jobs - sum(left.values())
         if already_done:
             self.said(f"{already_done:,} of {jobs:,} jobs are already in the dataset")
         self._bar = self._stack.enter_context(bar(self._console, "measuring", jobs))
         self._bar.skip(already_done)
+        self._bar.pace(self._pace.left_s)
 
     def finished(self, entry: Entry) -> None:
         job, members = entry.job, entry.result.members
+        if self._pace:
+            self._pace.finished(job.device)
         self.statuses.update(member.status for member in members)
         for member in members:
             if member.status not in ("ok", "co_runner_failed"):
@@ -48,7 +59,7 @@ class CollectionProgress:
         if self._bar:
             samples = [sample.wall_ns for sample in members[0].samples]
             took = f" {duration(sum(samples) / len(samples))}" if samples else ""
-            self._bar.advance(f"{job.platform} {' + '.join(job.workloads)}{took}")
+            self._bar.advance(visible(f"{job.platform} {' + '.join(job.workloads)}{took}"))
 
     def __enter__(self) -> CollectionProgress:
         return self

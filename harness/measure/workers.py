@@ -24,8 +24,10 @@ from harness.fleet.payload import Payload
 from harness.fleet.reach import Reached, reach
 from harness.fleet.session import Refused, Session
 from harness.fleet.transport import LinkLost
+from harness.measure.endings import measured, refused
 from harness.measure.job_spec import job_spec, longest_s
 from harness.measure.listener import Listener
+from harness.measure.notice import Activity, Notice
 from harness.measure.plan import Plan
 from harness.measure.stop import Stop
 from harness.suites.suite import Workload
@@ -81,6 +83,7 @@ class Worker:
         self.kept_when_failed: dict[str, int] = {}
         self.given_up, self.set_aside = False, ""
         self.crash: Exception | None = None
+        self.activity = Activity(reached.device.name, reached.session)
 
     def work(self) -> None:
         try:
@@ -91,6 +94,7 @@ class Worker:
         finally:
             self.journal.close()
             self._hang_up()
+            self.activity.is_at("set aside" if self.set_aside else "ended")
 
     def _work(self) -> None:
         while not self.stop.asked.is_set() and not self.given_up:
@@ -103,6 +107,7 @@ class Worker:
                 if not self.stop.take_job():
                     return
                 job = self.left[0]
+                self.activity.is_at("measuring", job, session)
                 result = self._run(session, job)
                 if result is None:
                     return  # cancelled
@@ -135,6 +140,7 @@ class Worker:
         return session
 
     def _said(self, text: str) -> None:
+        self.activity.said(text)
         self.listener.said(f"{self.device.name}: {text}")
 
     def _run(self, session: Session, job: Job) -> JobResult | None:
@@ -227,29 +233,13 @@ class Worker:
         if gives_up:
             self.given_up, self.set_aside = True, reason if self.left else ""
             return
+        self.activity.is_at("waiting")
         self.stop.asked.wait(min(LONGEST_WAIT_S, 0.2 * 2**self.failures))
 
     def _hang_up(self) -> None:
         if self.session:
             self.session.close()
         self.session, self.spool_taken = None, False
-
-
-def measured(member: MemberResult) -> bool:
-    """Whether it has a mean."""
-    return any(sample.covered and not sample.warm for sample in member.samples) or member.more_count > 0
-
-
-def refused(job: Job, name: str, reason: str) -> JobResult:
-    """A job that ended before it reached the device: one of its workloads could not be compiled here."""
-    others = f"{name}: refused, {reason}"[:1000]
-    members = [
-        MemberResult(workload, "refused", reason[:1000], [])
-        if workload == name
-        else MemberResult(workload, "co_runner_failed", others, [])
-        for workload in job.workloads
-    ]
-    return JobResult(job.id, time.time_ns(), State(), members)
 
 
 def collect(
@@ -268,19 +258,22 @@ def collect(
     """
     dataset.compact()
     done, ended = dataset.finished(but=retry), dataset.attempts()
-    listener.planned(len(plan.jobs), sum(job.id in done for job in plan.jobs))
+    listener.planned(len(plan.jobs), Counter(job.device for job in plan.jobs if job.id not in done))
     needed = {row["workload"]: row["memory_bytes"] for row in dataset.workloads().to_pylist()}
     payloads = {workload.name: Payload(workload, needed.get(workload.name)) for workload in workloads}
     workers = []
     for device in reached:
         jobs = [job for job in plan.jobs if job.device == device.device.name and job.id not in done]
         workers.append(Worker(dataset, plan.settings, device, payloads, jobs, listener, stop, ended))
+    notice = Notice(dataset.root, [worker.activity for worker in workers])
     threads = [threading.Thread(target=worker.work, name=worker.device.name) for worker in workers]
     for thread in threads:
         thread.start()
     for thread in threads:
         while thread.is_alive():
+            notice.put_up()
             thread.join(0.2)  # short, so that signals are handled meanwhile
+    notice.put_up(running=False)
     for worker in workers:
         if worker.crash:
             raise worker.crash

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.dataset.info import Settings
@@ -63,8 +64,8 @@ class Log:
     def said(self, text: str) -> None:
         print(text, flush=True)
 
-    def planned(self, jobs: int, already_done: int) -> None:
-        print(f"planned {jobs}, done {already_done}", flush=True)
+    def planned(self, jobs: int, left: Mapping[str, int]) -> None:
+        print(f"planned {jobs}, done {jobs - sum(left.values())}", flush=True)
 
     def finished(self, entry: Entry) -> None:
         pass

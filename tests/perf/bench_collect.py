@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.dataset.info import Settings
@@ -80,7 +81,7 @@ class Clock:
     def said(self, text: str) -> None:
         print(text)
 
-    def planned(self, jobs: int, already_done: int) -> None:
+    def planned(self, jobs: int, left: Mapping[str, int]) -> None:
         pass
 
     def finished(self, entry: Entry) -> None:

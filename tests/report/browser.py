@@ -58,9 +58,9 @@ class Browser:
                     raise RuntimeError(f"{method}: {told['error']}")
                 return dict(told["result"])
 
-    def open(self, page: Path) -> None:
+    def open(self, page: Path | str) -> None:
         self._loaded = False
-        self.ask("Page.navigate", url=page.resolve().as_uri())
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         while not self._loaded:
             self._next()
 

@@ -1,0 +1,92 @@
+"""What the live page is told: the whole board to a reader who comes, then only what changed.
+
+One thread looks at the dataset, whoever reads. Nothing is kept per reader but the version it has, so that neither a
+slow one nor a long day costs memory.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import numpy as np
+
+from harness.dataset.store import Dataset
+from harness.errors import HarnessError
+from harness.measure.board import CELLS, Board
+from harness.measure.lanes import lanes
+
+LOOK_EVERY_S = 0.5
+AGES = ("for_s", "heard_s", "left_s")  # they change by themselves: the page counts on
+
+
+class Feed:
+    def __init__(self, dataset: Dataset) -> None:
+        self.name = str(dataset.root)
+        self._board = Board(dataset)
+        self._changed = threading.Condition()
+        self._rows: list[dict[str, Any]] = []
+        self._trouble = ""
+        self._whole_since = 0  # the version from which on differences are enough
+        self._plans = 0
+        self.version = 0
+        self.closed = threading.Event()
+        self.look()
+
+    def run(self) -> None:
+        """Look until `close`."""
+        while not self.closed.wait(LOOK_EVERY_S):
+            self.look()
+
+    def close(self) -> None:
+        self.closed.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def look(self) -> None:
+        with self._changed:
+            trouble = ""
+            try:
+                self._board.look()
+            except HarnessError as error:
+                trouble = str(error)
+            rows = lanes(self._board)
+            cells = bool((self._board.changed == self._board.version).any())
+            if self._board.plans != self._plans:
+                self._plans, self._whole_since = self._board.plans, self._board.version
+            if (
+                cells
+                or trouble != self._trouble
+                or _lasting(rows) != _lasting(self._rows)
+                or not self.version
+            ):
+                self._rows, self._trouble, self.version = rows, trouble, self._board.version
+                self._changed.notify_all()
+            else:
+                self._rows = rows
+
+    def message(self, seen: int, patience_s: float) -> tuple[int, bytes] | None:
+        """What a reader with version ``seen`` (−1: none) lacks, as JSON; None where nothing came in this time."""
+        with self._changed:
+            if self.version == seen:
+                self._changed.wait(patience_s)
+            if self.version == seen or self.closed.is_set():
+                return None
+            told: dict[str, Any] = {"dataset": self.name, "lanes": self._rows, "trouble": self._trouble}
+            board = self._board
+            if seen < self._whole_since:
+                told["map"] = {
+                    "platforms": board.platforms,
+                    "workloads": board.workloads,
+                    "kinds": CELLS,
+                    "cells": "".join(map(str, board.cells.ravel().tolist())),
+                }
+            else:
+                fresh = np.flatnonzero(board.changed.ravel() > seen)
+                told["fresh"] = np.column_stack([fresh, board.cells.ravel()[fresh]]).ravel().tolist()
+            return self.version, json.dumps(told, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _lasting(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key not in AGES} for row in rows]
