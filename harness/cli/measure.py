@@ -64,6 +64,14 @@ def collect(
         float,
         typer.Option(help="Seconds that workloads are measured at least, alone and together.", min=0.01),
     ] = 1.0,
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="PERCENT",
+            help="End a job earlier, once the standard error of each mean in it is so small, such as 1%.",
+            show_default=False,
+        ),
+    ] = "",
     memory: Memory = 1024,
     seed: Annotated[int, typer.Option(help="Decides order and co-runner sets.")] = 0,
     anchors: Annotated[
@@ -118,7 +126,7 @@ def collect(
     form = form_of(as_json, as_csv)
     settings = Settings(
         seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run, anchors=anchors,
-        placebos=placebos, cold=cold,
+        placebos=placebos, cold=cold, precision=_share(precision, "--precision"),
         memory_bytes=memory << 20,
         rounds=dict.fromkeys(_degrees(degrees), rounds),
         gate=Gate(temperature_c=cool, busy=None if idle is None else idle / 100, limit_s=gate_limit),
@@ -201,6 +209,19 @@ def _degrees(text: str) -> list[int]:
             f"--degrees {text} must list numbers from 2 to 4, such as 2,3; or 1 for none together."
         )
     return sorted({int(word) for word in words})
+
+
+def _share(text: str, option: str) -> float | None:
+    """1% as 0.01; None where nothing is given."""
+    if not text:
+        return None
+    try:
+        share = float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise UsageError(f"{option} {text} must be a percentage between 0 and 100, such as 1%.")
+    return share
 
 
 def _statuses(text: str) -> tuple[str, ...]:

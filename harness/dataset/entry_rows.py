@@ -14,7 +14,7 @@ MIXED = "mixed"  # the regime of what was measured before schema version 2 in a 
 _COLD_PARTS = ("load", "instantiate", "first")
 _AS_TOLD = (
     "compile_ns", "load_ns", "cached", "warmup_ns", "loop_start_ns", "loop_end_ns", "warm_executions", "warm_ns",
-    "unsteady", "other_load", "executions_asked", "executions", "cut_off_ns",
+    "unsteady", "other_load", "executions_asked", "executions", "cut_off_ns", "standard_error",
 )  # fmt: skip
 
 
@@ -33,6 +33,8 @@ def rows(entry: Entry) -> list[dict[str, Any]]:
         "limit_s": job.limit_s,
         "co_run_s": job.co_run_s,
         "pin": job.pin,
+        "precision": job.precision,
+        "drawn": job.drawn,
         "started_at": result.started_unix_ns // 1000,
         "state_before": msgspec.structs.asdict(result.state_before),
         "state_after": msgspec.structs.asdict(result.state_after),

@@ -20,7 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     per platform. ``limit_s`` bounds the first execution, and then all samples of a job together. Alone and together
     workloads are measured for ``co_run_s`` at least: longer, up to the limit, where one is alone and not yet through
     ``repeats`` executions, or together with others and not yet through its fifth. ``placebos`` is how often what is
-    known beforehand is measured on each platform, ``cold`` how often each workload is started anew.
+    known beforehand is measured on each platform, ``cold`` how often each workload is started anew. With
+    ``precision`` a job ends earlier: once the standard error of each member's mean is no more than this share of it.
     """
 
     seed: int = 0
@@ -31,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     anchors: int = 3
     placebos: int = 2
     cold: int = 0
+    precision: float | None = None
     memory_bytes: int = 1 << 30
     gate: Gate = Gate()
 

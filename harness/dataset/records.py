@@ -22,6 +22,7 @@ Status = Literal[
 Purpose = Literal["measure", "startup", "anchor", "placebo", "cold", "place"]
 Pin = Literal["one", "each"]  # all members on one processor, or each on one of its own
 Regime = Literal["steady", "process"]
+Drawn = Literal["random", "chosen"]  # how an adaptive collection came to a job
 
 Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Duration = Annotated[int, msgspec.Meta(ge=1, le=2**62)]  # of something that ran; nothing takes no time
@@ -75,6 +76,7 @@ class MemberResult(msgspec.Struct, frozen=True):
     executions_asked: Nanoseconds | None = None
     executions: Nanoseconds | None = None  # made and whole, without those to warm up
     cut_off_ns: Nanoseconds | None = None  # how long the execution had run that the limit ended
+    standard_error: Reading | None = None  # of the mean, as a share of it
     cold_samples: list[ColdSample] = []
 
     def __post_init__(self) -> None:
@@ -109,7 +111,11 @@ class JobResult(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One measurement on one platform of one to four workloads together; ``id`` is a hash of what defines it."""
+    """One measurement on one platform of one to four workloads together; ``id`` is a hash of what defines it.
+
+    With ``precision`` it ends as soon as the standard error of each member's mean is no more than this share of it.
+    How it came to be measured (``drawn``) does not define it.
+    """
 
     id: str
     device: str
@@ -121,6 +127,8 @@ class Job(msgspec.Struct, frozen=True):
     limit_s: float
     co_run_s: float
     pin: Pin | None = None
+    precision: float | None = None
+    drawn: Drawn | None = None
 
     @property
     def platform(self) -> str:

@@ -157,6 +157,12 @@ OBSERVATION_FIELDS = [
         "a censored sample: how long the execution had run that the limit ended, ns",
         f"{_IMPORTED_OR_1}, or where the limit ended none",
     ),
+    Field(
+        "standard_error",
+        _NUMBER,
+        "of `wall_ns_mean`, as a share of it, from means of blocks (see measuring.md)",
+        f"{_IMPORTED_OR_1}, or with fewer than five executions in that mean",
+    ),
     Field("cold_ns", _NUMBER, "mean of a start in a new runner to the end of its first execution, ns", _COLD),
     Field("cold_load_ns", _NUMBER, "of that compiling or reading, mean, ns", _COLD_PART),
     Field("cold_instantiate_ns", _NUMBER, "of that instantiating, mean, ns", _COLD_PART),
@@ -176,6 +182,18 @@ OBSERVATION_FIELDS = [
         _TEXT,
         "`one`: all members of the job were held to one processor; `each`: each to one of its own",
         f"{_IMPORTED}, or where they were not, as in most jobs",
+    ),
+    Field(
+        "precision",
+        _NUMBER,
+        "the job was to end once no `standard_error` of its members was above this",
+        f"{_IMPORTED}, or where all executions asked for were to be made",
+    ),
+    Field(
+        "drawn",
+        _TEXT,
+        "how an adaptive collection came to this job: `random` (only such jobs test and calibrate) or `chosen`",
+        f"{_IMPORTED}, or where the whole plan was to be measured",
     ),
     Field("started_at", pa.timestamp("us", tz="UTC"), "by the device's clock, UTC", _IMPORTED),
     Field("state_before", _STATE, "the device before the job: the fields below", _IMPORTED),
@@ -238,5 +256,7 @@ PLAN_FIELDS = [
     Field("limit_s", _NUMBER, "after which the job ends, s"),
     Field("co_run_s", _NUMBER, "how long is measured at least, s"),
     Field("pin", _TEXT, "as in observations", "as the device's file says"),
+    Field("precision", _NUMBER, "as in observations", "where all executions asked for are to be made"),
+    Field("drawn", _TEXT, "as in observations", "where the whole plan is to be measured"),
 ]
 PLAN = arrow(PLAN_FIELDS)

@@ -66,6 +66,8 @@ RUN_UP_NS = 10 * 10**6  # from the common start until samples count
 LEAST_WARM = 10  # executions before a workload can be called steady
 STEADY = 0.03  # by how much a steady workload's times may change from one quarter of its warm-up to the next
 FEWEST = 30  # samples below which nothing is said of them
+BLOCKS = (5, 20)  # into which executions are divided to see how well their mean is known
+WIDER = {5: 1.416, 20: 1.068}  # Student's t of so many, of 95 %, over 1.96
 DRIFT = 0.05  # a change that is told, from the first third of the samples to the last
 OTHER_LOAD = (
     0.15  # processors that others may use beside a job before that is told and the job measured again
@@ -778,6 +780,7 @@ class Member:
         self.loop_start_ns: Optional[int] = None
         self.running = self.enough = False
         self.limit_at_ns = 0  # when the limit ends what it executes
+        self.look_at = BLOCKS[0]  # executions at which it is looked whether their mean is known
         self.untold = 0
         self.unsteady = self.disturbed = ""
         self.exit_code = 0
@@ -900,6 +903,15 @@ class Member:
                 self.record(event)
                 self.running = not event["last"]
 
+    def is_known(self, precision: float, from_ns: int) -> bool:
+        """Whether the mean of its samples is; looked at after 5, and then each time there are half as many again."""
+        samples = self.walls[bisect.bisect_left(self.starts, from_ns) :]
+        if len(samples) < self.look_at:
+            return False
+        self.look_at = len(samples) + (len(samples) + 1) // 2
+        error = standard_error(samples)
+        return error is not None and error <= precision
+
     def typical_ns(self) -> float:
         """How long an execution takes, by the latest ones."""
         return statistics.median(self.walls[-20:])
@@ -968,6 +980,7 @@ def summarise(members: List[Member], end_ns: int, job: Message) -> None:
         result["regime"] = job["regime"]
         result["warm_executions"], result["warm_ns"] = warm, sum(walls[:warm])
         result["executions_asked"], result["executions"] = job["least"], count - warm
+        result["standard_error"] = standard_error(covered)
         if member.running and not member.enough and end_ns >= member.limit_at_ns:
             result["cut_off_ns"] = max(0, end_ns - member.last_end_ns())
         told = [member.disturbed, member.unsteady, unsteadiness(covered, alone=not others)]
@@ -1001,6 +1014,28 @@ def cause(failure: Optional[Failure], spec: Message, job: Message) -> Optional[F
         return failure
     told = "it needs %d MiB of memory and was given %d: %s" % (-(-needed >> 20), given >> 20, failure.reason)
     return Failure("out_of_memory", told[:500])
+
+
+# ---------------------------------------------------------------------------------------------- when it is known
+
+
+def standard_error(walls: Sequence[int]) -> Optional[float]:
+    """Of the mean of executions in sequence, as a share of it; None where they are fewer than five.
+
+    It is taken from means of blocks, so that drift, and what neighbours have in common, count: of 5 blocks, and where
+    there are twice 20 executions also of 20, the larger one. Few blocks know little of their spread (Student's t), and
+    blocks as short as L executions still have something in common. That is reckoned as though what an execution has in
+    common with all before and after it came to one execution more on either side: times √(1 + 2/L).
+    """
+    count, mean = len(walls), sum(walls) / max(1, len(walls))
+    found = []
+    for blocks in BLOCKS:
+        if count >= blocks * (1 if blocks == BLOCKS[0] else 2):
+            ends = [i * count // blocks for i in range(blocks + 1)]
+            means = [sum(walls[a:b]) / (b - a) for a, b in zip(ends, ends[1:])]  # noqa: B905, RUF007
+            common = math.sqrt(1 + 2 * blocks / count)
+            found.append(WIDER[blocks] * common * statistics.stdev(means) / math.sqrt(blocks) / max(1, mean))
+    return max(found, default=None)
 
 
 # ---------------------------------------------------------------------------------------------- when it is steady
@@ -1573,8 +1608,9 @@ class Agent:
 
         All begin at one moment. For RUN_UP_NS what they execute is load only and wakes caches and clocks that slept
         while they waited; then samples count, for ``window_ns`` and until each member has ``least``, at most for
-        ``limit_ns``. Executions longer than the run-up begin after it, the longest ones of all when the others
-        run: so the only one that there may be time for is whole, and covered.
+        ``limit_ns``; with a ``precision`` no longer than until each member's mean is known so well. Executions longer
+        than the run-up begin after it, the longest ones of all when the others run: so the only one that there may be
+        time for is whole, and covered.
         """
         stop = members[0].folder / "stop"
         start_ns = now_ns() + BARRIER_NS
@@ -1582,6 +1618,7 @@ class Agent:
         deadline = record_ns + job["limit_ns"]
         slowest = max(members, key=lambda member: member.typical_ns())
         together = len(members) > 1 and slowest.typical_ns() >= RUN_UP_NS
+        precision = job.get("precision")
         go: Optional[Path] = members[0].folder / "go" if together else None
         for member in members:
             typical_ns = member.typical_ns()
@@ -1591,12 +1628,16 @@ class Agent:
                 at_ns=start_ns if short else record_ns, after=str(go) if go and member is slowest else None,
                 until_ns=record_ns + job["window_ns"], most_ns=deadline, stop=str(stop),
                 least=job["least"] + (math.ceil(RUN_UP_NS / max(1, typical_ns)) if short else 0),
-                room=room(job["window_ns"], typical_ns, job["least"]),
+                room=room(job["window_ns"], typical_ns, job["least"]), look_ns=precision and job["look_ns"],
             )  # fmt: skip
         ending = 0
         while True:
             for member in members:
                 member.note_events()
+            if precision:  # samples count from when all run
+                from_ns = max(record_ns, *(member.loop_start_ns or deadline for member in members))
+                for member in members:
+                    member.enough = member.enough or member.is_known(precision, from_ns)
             if go and all(member.loop_start_ns for member in members if member is not slowest):
                 go.touch()
                 go = None

@@ -13,6 +13,7 @@ from harness.engines.engine import Engine
 COMPILE_LIMIT_S = 120.0
 LEAST_SAMPLES = 5  # of each member before a co-run may end
 MAX_SAMPLES = 200  # kept of each member; executions after them are only summed
+LOOK_S = 0.1  # of samples, before it is first looked whether their mean is known
 WARM_LEAST_S = 0.1  # executing to warm up at least, and never longer than what is then measured
 WARM_MOST = 0.2  # and at most, as a share of the limit
 NO_GATE = Gate()
@@ -37,6 +38,8 @@ def job_spec(
         "cold": job.repeats if job.purpose == "cold" else 0,
         "pin": job.pin,
         "least": job.repeats if job.degree == 1 else min(LEAST_SAMPLES, job.repeats),
+        "precision": job.precision,
+        "look_ns": round(min(LOOK_S, job.co_run_s) * 1e9),
         "window_ns": round(job.co_run_s * 1e9),
         "limit_ns": round(job.limit_s * 1e9),
         "warm_least_ns": round(min(WARM_LEAST_S, job.co_run_s) * 1e9),

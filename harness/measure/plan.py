@@ -135,8 +135,8 @@ def make_job(
         repeats, co_run_s = 5, min(PLACEBO * co_run_s, 1.0, settings.limit_s)
     limits = [repeats, settings.limit_s, co_run_s, settings.memory_bytes, settings.seed]
     parts = [engine, device, [[name, hashes[name]] for name in together], purpose, position, limits, RULE]
-    if pin:
-        parts.append(pin)
+    precision = None if purpose in ("placebo", "cold") else settings.precision
+    parts += [part for part in (pin, precision) if part]
     return Job(
         id=_digest(json.dumps(parts).encode())[:32],
         device=device,
@@ -148,6 +148,7 @@ def make_job(
         limit_s=settings.limit_s,
         co_run_s=co_run_s,
         pin=pin,
+        precision=precision,
     )
 
 

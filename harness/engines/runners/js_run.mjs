@@ -169,7 +169,7 @@ class Run {
     say({ event: 'looping', start_ns: Number(toNs(clock())) });
     let exitCode;
     try {
-      exitCode = this.loop(toMs(next.until_ns), 2 * next.least, toMs(next.most_ns), next.stop);
+      exitCode = this.loop(toMs(next.until_ns), 2 * next.least, toMs(next.most_ns), next.stop, next.look_ns / 1e6);
     } catch (error) {
       this.tell('ran', 0, { last: true });
       throw error;
@@ -177,11 +177,16 @@ class Run {
     this.tell('ran', exitCode, { last: true });
   }
 
-  loop(until, least, most, stop) {
+  loop(until, least, most, stop, lookMs) {
+    const began = clock();
+    let tellAt = lookMs ? began + lookMs : most;
     for (let first, look = 0, enough = false, collected = clock(), since = 1; ; since++) {
       const exitCode = this.once(command.nullFd);
       first ??= exitCode;
-      if (this.took >= TELL_MS) this.tell('ran', exitCode, { last: false });
+      if (this.took >= TELL_MS || this.end >= tellAt) {
+        this.tell('ran', exitCode, { last: false });
+        if (lookMs && this.end >= tellAt) tellAt = began + (lookMs *= 1.5);
+      }
       if (exitCode !== first || this.end >= most) return exitCode;
       if (!enough && this.end >= until && (this.filled >= least || this.filled === this.times.length)) {
         if (stop === null) return exitCode;

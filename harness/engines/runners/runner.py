@@ -11,14 +11,16 @@ stdin and reads one a line from its stdout:
                          compiled, with the time that took there)
     {"cmd": "first"} -> {"event": "first", "times": PAIRS, "instantiate_ns": N or null, ..., "exit_code": N}
                         (the one execution whose output is kept, in ``stdout``)
-    {"cmd": "run", "at_ns": T, "after": PATH, "until_ns": T, "least": N, "most_ns": T, "stop": PATH, "room": N}
+    {"cmd": "run", "at_ns": T, "after": PATH, "until_ns": T, "least": N, "most_ns": T, "stop": PATH, "room": N,
+     "look_ns": N or null}
                     ->  {"event": "looping", "start_ns": N}, {"event": "enough", "untold": N}, and
                         {"event": "ran", "times": PAIRS, "user_ns": N, "sys_ns": N, "max_rss_kb": N,
                          "exit_code": N, "last": B}
 
 A run begins at ``at_ns``, and not before the file ``after`` exists. It has enough when it is past ``until_ns`` with at
 least ``least`` executions, says so, and ends when the file ``stop`` exists (at once where ``stop`` is null), in any
-case at ``most_ns``.
+case at ``most_ns``. With ``look_ns`` it tells what it has once it has run so long, and again each time it has run half
+as long again, so that the agent sees when it knows enough.
 
 Warming up, alone and together, every execution is recorded in this one way: two readings of the clock around it, kept
 in an array that was there before. Nothing is said meanwhile; only an execution of TELL_NS or more, which is not
@@ -178,17 +180,21 @@ class Run:
             time.sleep(0.0001)
         self.say(event="looping", start_ns=now_ns())
         try:
-            code = self.loop(command["until_ns"], 2 * command["least"], command["most_ns"], command["stop"])
+            look = command.get("look_ns")
+            code = self.loop(
+                command["until_ns"], 2 * command["least"], command["most_ns"], command["stop"], look
+            )
         except (Trap, Fail):
             self.tell("ran", 0, last=True)
             raise
         self.tell("ran", code, last=True)
 
-    def loop(self, until: int, least: int, most: int, stop: str | None) -> int:
+    def loop(self, until: int, least: int, most: int, stop: str | None, look_ns: int | None) -> int:
         """Execute to the end of the run; the exit code of the last execution."""
         times, room, nowhere, clock = self.times, len(self.times), os.devnull, time.monotonic_ns
         execute, ready = self.engine.execute, getattr(self.engine, "ready", bool)
         first_code, look, enough, at, collected = None, 0, False, 0, clock()
+        began, tell_at = collected, collected + (look_ns or 0)
         while True:
             ready()
             start = clock()
@@ -202,7 +208,11 @@ class Run:
                 code = self.settled(code)
             if first_code is None:
                 first_code = code
-            if end - start >= TELL_NS:
+            if look_ns and end >= tell_at:
+                self.tell("ran", code, last=False)
+                look_ns += look_ns // 2
+                tell_at = began + look_ns
+            elif end - start >= TELL_NS:
                 self.tell("ran", code, last=False)
             if code != first_code or end >= most:
                 return int(code)
