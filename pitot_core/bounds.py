@@ -52,7 +52,8 @@ class Bounds:
     ) -> Self:  # fmt: skip
         """Rows left out in training shape the spread and choose between candidates; calibration rows set γ.
 
-        Without calibration rows, the rows left out set it too (CV+), and choose nothing.
+        Without calibration rows, the rows left out set it too (CV+), and choose nothing: all but those that were
+        measured for what they teach.
         """
         rows = left_out.rows
         sizes = len(features.platforms), len(features.workloads)
@@ -67,9 +68,8 @@ class Bounds:
             left_out.log_ns, empty.devices[rows.platform], own if scales else None, left_out.quantile
         )
         if calibration is None:
-            return replace(
-                empty, cross=_cross(left_out, own if scales else None), pools=empty._unshaped(rows)
-            )
+            cross = _cross(left_out[rows.fair], own[rows.fair] if scales else None)
+            return replace(empty, cross=cross, pools=empty._unshaped(rows))
         scored = empty._located(completion, calibration)
         n_devices, pools = int(empty.devices.max()) + 1, {}
         for n in np.unique(calibration.n_co_runners):

@@ -89,7 +89,8 @@ class Pitot(Estimator):
         """Learn from observations, or from a table or frame of them (see `Observations.named`).
 
         Calibration rows choose nothing: they are taken off first (`calibration_share`, by job) unless given. With
-        tables, predictions learn from them too, once bounds are made without. Where rows are few
+        tables, predictions learn from them too, once bounds are made without. Where some rows were `chosen`, it is all
+        the others that calibrate. Where rows are few
         (`Settings.calibration`) none are taken off, and bounds come from cross-validation (CV+).
         Raises ObservationsError when there is nothing to train on, UnknownEntity for rows outside the tables.
         """
@@ -102,7 +103,7 @@ class Pitot(Estimator):
         kind = COMPLETIONS[self.method]
         crosses = calibration is None and settings.crosses(len(observations), self.options.crosses)
         if calibration is None and not crosses:
-            share = settings.calibration_share
+            share = settings.calibration_share if observations.chosen is None else 1 - 1e-6
             parts = split(
                 observations, train=1 - share, calibration=share, by=settings.split_by, seed=settings.seed
             )

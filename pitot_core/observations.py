@@ -121,13 +121,14 @@ class Observations(Queries):
 
     log_ns    (N,) float64, natural logarithm of the mean execution time in nanoseconds
     job       (N,) int64; rows measured together share a number
-    censored  (N,) bool, or None where there is no such row: of these the time is only known to be above log_ns,
-              because a limit ended them
+    censored  (N,) bool, or None: a limit ended them, so that their time is only known to be above log_ns
+    chosen    (N,) bool, or None: measured for what they teach, so no fair sample; never to calibrate or test with
     """
 
     log_ns: NDArray[np.float64]
     job: NDArray[np.int64]
     censored: NDArray[np.bool_] | None = None
+    chosen: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -146,14 +147,15 @@ class Observations(Queries):
             raise ObservationsError(f"job numbers must be integers, not {job.dtype}")
         object.__setattr__(self, "log_ns", log_ns)
         object.__setattr__(self, "job", job.astype(np.int64))
-        if self.censored is not None:
-            censored = np.asarray(self.censored)
-            if censored.shape != log_ns.shape or censored.dtype != bool:
+        for name in ("censored", "chosen"):
+            if getattr(self, name) is None:
+                continue
+            mask = np.asarray(getattr(self, name))
+            if mask.shape != log_ns.shape or mask.dtype != bool:
                 raise ObservationsError(
-                    f"censored must be true or false for each of {len(self)} rows, not {censored.dtype} of shape "
-                    f"{censored.shape}"
+                    f"{name} must be true or false for each of {len(self)} rows, not {mask.dtype} of {mask.shape}"
                 )
-            object.__setattr__(self, "censored", censored if censored.any() else None)
+            object.__setattr__(self, name, mask if mask.any() else None)
 
     @classmethod
     def named(cls, asked: Any, names: Named) -> Self:
@@ -202,6 +204,11 @@ class Observations(Queries):
         """(N,) rows whose time is known, not only that it is above a limit."""
         return np.ones(len(self), bool) if self.censored is None else ~self.censored
 
+    @property
+    def fair(self) -> NDArray[np.bool_]:
+        """(N,) rows that were not chosen for what they teach."""
+        return np.ones(len(self), bool) if self.chosen is None else ~self.chosen
+
     @classmethod
     def of(  # type: ignore[override]
         cls,
@@ -212,6 +219,7 @@ class Observations(Queries):
         log_ns: ArrayLike,
         job: ArrayLike | None = None,
         censored: ArrayLike | None = None,
+        chosen: ArrayLike | None = None,
     ) -> Self:
         """Observations from anything array-like.
 
@@ -221,15 +229,16 @@ class Observations(Queries):
         numbers = (
             jobs_of(np.asarray(platform), np.asarray(workload), padded) if job is None else np.asarray(job)
         )
-        mask = None if censored is None else np.asarray(censored)
-        return cls(np.asarray(platform), np.asarray(workload), padded, np.asarray(log_ns), numbers, mask)
+        asked = np.asarray(platform), np.asarray(workload), padded
+        return cls(*asked, np.asarray(log_ns), numbers, censored, chosen)  # type: ignore[arg-type]
 
 
 def joined(*parts: Observations) -> Observations:
     """The rows of all parts, one after another; job numbers must mean the same in each."""
     names = ("platform", "workload", "co_runners", "log_ns", "job")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Observations(**columns, censored=~np.concatenate([part.measured for part in parts]))
+    censored, chosen = (~np.concatenate([getattr(p, name) for p in parts]) for name in ("measured", "fair"))
+    return Observations(**columns, censored=censored, chosen=chosen)
 
 
 def fingerprint(*parts: Observations) -> str:

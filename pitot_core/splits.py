@@ -35,7 +35,8 @@ def split(
     """Disjoint row sets of about the given shares, equal in every number of co-runners.
 
     by="job" keeps all rows of a job on one side, which is what an honest estimate needs; by="row" ignores
-    jobs, as the published splits do. Every workload and platform observed at all keeps a training row.
+    jobs, as the published splits do. Every workload and platform observed at all keeps a training row. Rows that were
+    chosen for what they teach all train, and the shares are of the others.
     Raises SplitError when shares are negative or exceed 1, or when there is nothing to train on.
     """
     shares = np.array([train, validation, calibration, test], dtype=float)
@@ -53,10 +54,11 @@ def split(
     n_co = observations.n_co_runners
     edges = np.cumsum(shares) + 1e-12
     for n in np.unique(n_co):
-        rows = np.flatnonzero(n_co == n)
+        rows = np.flatnonzero((n_co == n) & observations.fair)
         units, position = np.unique(unit[rows], return_inverse=True)
         place = (rng.permutation(len(units)) + rng.random()) / len(units)
         part[rows] = np.searchsorted(edges, place, side="right")[position.reshape(-1)]
+    part[~observations.fair] = 0
     _keep_everything_known(observations, unit, part, rng)
     train_rows, validation_rows, calibration_rows, test_rows = (np.flatnonzero(part == p) for p in range(4))
     if not len(train_rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -23,6 +23,9 @@ from harness.cli.options import (
 )
 from harness.errors import UsageError
 from harness.output import Form, show, stderr, watching
+
+if TYPE_CHECKING:
+    from harness.measure.plan import Plan
 
 command = group("Measure")
 
@@ -109,7 +112,26 @@ def collect(
             show_default=False,
         ),
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and measure nothing.")] = False,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive", help="Measure first what teaches most per second, each job until it is known."
+        ),
+    ] = False,
+    until: Annotated[
+        str,
+        typer.Option(
+            metavar="PERCENT",
+            help="With --adaptive: end when the model's error, with its interval, is below this, such as 5%.",
+            show_default=False,
+        ),
+    ] = "",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the plan (with --adaptive what to measure next), measure nothing."
+        ),
+    ] = False,
     devices_file: DevicesFile = DEVICES_YAML,
     benchmarks: Benchmarks = None,
     as_json: AsJson = False,
@@ -120,13 +142,18 @@ def collect(
     Ctrl-C ends after the running jobs, a second one ends those at once, and a third does not wait for anything.
     """
     from harness.dataset.info import Gate, Settings
-    from harness.measure.collection import PLAN_COLUMNS, Request, run_collection
+    from harness.learn.teaching import NEXT_COLUMNS, advise
+    from harness.measure.adaptive import PRECISION
+    from harness.measure.collection import PLAN_COLUMNS, Request, plan_rows, run_collection
     from harness.measure.status import STATUS_COLUMNS
 
-    form = form_of(as_json, as_csv)
+    form, until_share = form_of(as_json, as_csv), _share(until, "--until")
+    if until_share and not adaptive:
+        raise UsageError("--until needs --adaptive: only then it is known meanwhile how good the model is.")
+    asked_precision = _share(precision, "--precision") or (PRECISION if adaptive else None)
     settings = Settings(
         seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run, anchors=anchors,
-        placebos=placebos, cold=cold, precision=_share(precision, "--precision"),
+        placebos=placebos, cold=cold, precision=asked_precision,
         memory_bytes=memory << 20,
         rounds=dict.fromkeys(_degrees(degrees), rounds),
         gate=Gate(temperature_c=cool, busy=None if idle is None else idle / 100, limit_s=gate_limit),
@@ -134,9 +161,14 @@ def collect(
     request = Request(
         output, devices_file, benchmarks, devices or [], engines or [], suites or [], settings,
         hours=hours, jobs=jobs, shard=_shard(shard), retry=_statuses(retry),
+        adviser=advise if adaptive else None, until=until_share,
     )  # fmt: skip
-    rows, complete = run_collection(request, stderr(), dry_run=dry_run)
-    show(rows, PLAN_COLUMNS if dry_run else STATUS_COLUMNS, form)
+    if dry_run and adaptive:
+        rows, complete = run_collection(request, stderr(), dry_run=lambda plan: _next(plan, output))
+        show(rows, NEXT_COLUMNS, form, title="Measure next")
+    else:
+        rows, complete = run_collection(request, stderr(), dry_run=plan_rows if dry_run else None)
+        show(rows, PLAN_COLUMNS if dry_run else STATUS_COLUMNS, form)
     if not complete:
         raise typer.Exit(1)
 
@@ -200,6 +232,21 @@ def watch(
         stderr().print(f"watching {dataset} at {server.url} until Ctrl-C")
         while True:
             time.sleep(3600)
+
+
+def _next(plan: Plan, output: Path) -> list[dict[str, Any]]:
+    """What an adaptive collection would measure first, and on stderr how long all of it is expected to take."""
+    from harness.dataset.store import Dataset
+    from harness.learn.teaching import measured_next
+    from harness.measure.adaptive import design, marked
+
+    plan = marked(plan)
+    known = Dataset.open(output) if (output / "dataset.json").exists() else None
+    done = known.finished() if known else set()
+    jobs = [job for job in plan.jobs if job.purpose == "measure" and job.id not in done]
+    rows, seconds = measured_next(known, jobs, design(jobs, plan.settings.seed))
+    stderr().print(f"{len(jobs):,} jobs are left, expected to take {seconds / 3600:.3g} device-hours")
+    return rows
 
 
 def _degrees(text: str) -> list[int]:

@@ -50,6 +50,7 @@ def tables() -> list[Table]:
     from harness.fleet.inspection import DEVICE_COLUMNS, JSON_COLUMNS
     from harness.learn import more, train
     from harness.learn.evaluation import SUMMARY_COLUMNS
+    from harness.learn.teaching import NEXT_COLUMNS
     from harness.measure.collection import PLAN_COLUMNS
     from harness.measure.lanes import LANE_COLUMNS
     from harness.measure.placebo import PLACEBO_COLUMNS
@@ -66,6 +67,7 @@ def tables() -> list[Table]:
         Table("count", COUNT_COLUMNS),
         Table("count --opcodes", OPCODE_COLUMNS),
         Table("collect --dry-run", PLAN_COLUMNS),
+        Table("collect --adaptive --dry-run", NEXT_COLUMNS),
         Table("collect, status", STATUS_COLUMNS),
         Table("status --devices", LANE_COLUMNS),
         Table("train", train.ACCURACY_COLUMNS),

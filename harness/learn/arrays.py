@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,28 @@ from harness.opcodes import features as opcode_features
 from pitot_core import MAX_CO_RUNNERS, Features, Observations, PitotError
 
 
+@dataclass(frozen=True)
+class Planned:
+    """Names of what may be measured."""
+
+    platforms: frozenset[str] = frozenset()
+    workloads: frozenset[str] = frozenset()
+
+
 def load_training(
-    dataset: Dataset, columns: Mapping[str, Sequence[str]] | None = None
+    dataset: Dataset, columns: Mapping[str, Sequence[str]] | None = None, also: Planned | None = None
 ) -> tuple[Observations, Features]:
     """Every execution time of a dataset, and the features of its workloads and platforms.
 
     Only ``measure`` observations count, and their ``time_ns``. Of those that are ``censored`` (time-outs, and cells
     where the limit ended an execution longer than all whole ones) the time is only known to be above it: they come
-    last and are marked in `Observations.censored`. Raises DatasetError where nothing was measured to its end, and
-    where something makes no sense: a time below a nanosecond, a feature that is not finite. ``columns`` are those of
-    `feature_columns` of another dataset, by default this one's.
+    last and are marked in `Observations.censored`, and in `chosen` what was chosen for what it teaches. Raises
+    DatasetError where nothing was measured to its end, and where something makes no sense: a time below a nanosecond,
+    a feature that is not finite. ``columns`` are those of `feature_columns` of another dataset, by default this one's;
+    ``also`` names what is to have features although nothing was observed of it.
     """
     try:
-        return _loaded(dataset, columns or {})
+        return _loaded(dataset, columns or {}, also or Planned())
     except PitotError as error:
         raise DatasetError(
             f"{dataset.root} holds what cannot be learned from: {error}; correct or remove those rows."
@@ -45,7 +55,9 @@ def feature_columns(dataset: Dataset, features: Features) -> dict[str, list[str]
     }
 
 
-def _loaded(dataset: Dataset, columns: Mapping[str, Sequence[str]]) -> tuple[Observations, Features]:
+def _loaded(
+    dataset: Dataset, columns: Mapping[str, Sequence[str]], also: Planned
+) -> tuple[Observations, Features]:
     table = _measured(dataset)
     platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
     workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
@@ -54,9 +66,10 @@ def _loaded(dataset: Dataset, columns: Mapping[str, Sequence[str]]) -> tuple[Obs
         raise DatasetError(
             f"{dataset.root} has no finished observation to learn from; see `harness status {dataset.root}`."
         )
-    seen_platforms = sorted(table["platform"].unique().to_pylist())
+    seen_platforms = sorted(also.platforms | set(table["platform"].unique().to_pylist()))
     seen_workloads = sorted(
-        set(table["workload"].unique().to_pylist())
+        also.workloads
+        | set(table["workload"].unique().to_pylist())
         | set(pc.list_flatten(table["co_runners"]).unique().to_pylist())
     )
     for kind, seen, known in (
@@ -75,6 +88,7 @@ def _loaded(dataset: Dataset, columns: Mapping[str, Sequence[str]]) -> tuple[Obs
         co_runners=_co_runners(table, seen_workloads),
         log_ns=np.log(table["time_ns"].to_numpy()),
         censored=censored,
+        chosen=pc.fill_null(pc.equal(table["drawn"], "chosen"), False).to_numpy(),
         job=pc.index_in(table["job"], table["job"].unique()).to_numpy(),
     )
     features = Features(
@@ -98,6 +112,7 @@ def _measured(dataset: Dataset) -> pa.Table:
         "status",
         "time_ns",
         "censored",
+        "drawn",
     ]
     known = pa.array(["ok", "timeout"])
     found = []

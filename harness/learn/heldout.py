@@ -17,8 +17,11 @@ Array = NDArray[np.int64]
 def hold_out(observations: Observations, share: float, seed: int) -> Split:
     """Whole jobs for testing only, and the others for training; a row of unknown time tests nothing.
 
+    Where jobs were chosen for what they teach, half of those drawn at random test, whatever the share: the other half
+    is to calibrate.
     Raises PitotError where there are too few.
     """
+    share = share if observations.chosen is None else 0.5
     parts = split(observations, train=1 - share, test=share, by="job", seed=seed)
     return parts._replace(test=parts.test[observations.measured[parts.test]])
 

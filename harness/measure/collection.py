@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from harness.engines import ENGINES
 from harness.errors import DeviceError, HarnessError, Interrupted, ModuleError, UsageError
 from harness.fleet.devices import Device, choose, load_devices
 from harness.fleet.reach import Reached, check_engines, choose_engines, platform_rows, reach_all
+from harness.measure.adaptive import Adaptive, Adviser, marked
 from harness.measure.listener import CollectionProgress
 from harness.measure.placebo import SUITE, placebos_of
 from harness.measure.plan import Plan, make_plan, resumed
@@ -58,14 +59,17 @@ class Request:
     jobs: int | None = None
     shard: tuple[int, int] = (1, 1)
     retry: tuple[str, ...] = ()
+    adviser: Adviser | None = None  # of an adaptive collection
+    until: float | None = None  # the error at which it ends
 
 
 def run_collection(
-    request: Request, console: Console, *, dry_run: bool = False
+    request: Request, console: Console, *, dry_run: Callable[[Plan], list[dict[str, Any]]] | None = None
 ) -> tuple[list[dict[str, Any]], bool]:
     """Reach, build, plan, count and measure; rows of the plan or of the status, and whether all was done.
 
-    Every name is checked before anything is written.
+    Every name is checked before anything is written. With ``dry_run`` nothing is, and the rows are what it says of
+    the plan.
     """
     listed = load_devices(request.devices_file, partial(console.print, markup=False))
     devices = share(choose(listed, request.devices), request.shard)
@@ -108,18 +112,21 @@ def run_collection(
                     markup=False,
                 )
         if dry_run:
-            return plan_rows(plan), True
+            return dry_run(plan), True
         dataset = Dataset.open_or_create(request.output)
         with dataset.locked():
             plan = resumed(plan, [*workloads, *beside], dataset)
+            if request.adviser:
+                plan = marked(plan)
             prepare(dataset, plan, reached, engines, [*workloads, *beside], console)
             budget_s = request.hours and request.hours * 3600
             outcome = measure(
-                dataset, plan, reached, [*workloads, *beside], console, budget_s, request.jobs, request.retry
+                dataset, plan, reached, [*workloads, *beside], console, budget_s, request.jobs, request.retry,
+                request.adviser, request.until,
             )  # fmt: skip
-        if outcome.left:
+        if outcome.left and not outcome.enough:
             console.print(f"{outcome.left:,} jobs are left; repeat the command to go on")
-        return status_rows(dataset), not outcome.left and not failed
+        return status_rows(dataset), (outcome.enough or not outcome.left) and not failed
     finally:
         for device in reached:
             device.session.close()
@@ -194,6 +201,8 @@ def measure(
     budget_s: float | None = None,
     most_jobs: int | None = None,
     retry: Sequence[str] = (),
+    adviser: Adviser | None = None,
+    until: float | None = None,
 ) -> Outcome:
     """Collect under a progress bar, no new job after ``budget_s`` or ``most_jobs``; see `workers.collect`.
 
@@ -218,7 +227,12 @@ def measure(
     before = {which: signal.signal(which, interrupted) for which in (signal.SIGINT, signal.SIGTERM)}
     try:
         with CollectionProgress(console) as progress:
-            outcome = collect(dataset, plan, reached, workloads, progress, stop, retry)
+            if adviser:
+                with Adaptive(dataset, plan, adviser, until, stop, progress) as order:
+                    outcome = collect(dataset, plan, reached, workloads, progress, stop, retry, order)
+                outcome.enough = order.enough
+            else:
+                outcome = collect(dataset, plan, reached, workloads, progress, stop, retry)
     finally:
         timer.cancel()
         for which, handler in before.items():

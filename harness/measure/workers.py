@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -46,6 +46,14 @@ class Outcome:
     left: int = 0
     set_aside: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
+    enough: bool = False  # is known: what is left need not be done
+
+
+class Order(Protocol):
+    """Puts the job that a device is to do next in front. Called from the workers' threads."""
+
+    def next(self, device: str, left: deque[Job]) -> None: ...
+    def finished(self, entry: Entry) -> None: ...
 
 
 class Unfit(Exception):
@@ -65,8 +73,9 @@ class Worker:
         listener: Listener,
         stop: Stop,
         ended: Mapping[str, int] = MappingProxyType({}),
+        order: Order | None = None,
     ) -> None:
-        self.ended = ended  # how often jobs came to an end before
+        self.order, self.ended = order, ended  # how often jobs came to an end before
         self.dataset, self.settings, self.payloads = dataset, settings, payloads
         self.listener, self.stop = listener, stop
         self.device, self.versions = reached.device, reached.versions
@@ -106,6 +115,8 @@ class Worker:
                     return
                 if not self.stop.take_job():
                     return
+                if self.order:
+                    self.order.next(self.device.name, self.left)
                 job = self.left[0]
                 self.activity.is_at("measuring", job, session)
                 result = self._run(session, job)
@@ -202,6 +213,8 @@ class Worker:
         self.journal.append(entry)
         self.left.remove(job)
         self.listener.finished(entry)
+        if self.order:
+            self.order.finished(entry)
         if self.journal.entries >= COMPACT_EVERY:
             self.journal.close()
             self.dataset.compact(self.device.name)
@@ -250,11 +263,12 @@ def collect(
     listener: Listener,
     stop: Stop,
     retry: Sequence[str] = (),
+    order: Order | None = None,
 ) -> Outcome:
     """Run what the dataset does not have yet of the plan, and again what ended with a status of ``retry``.
 
-    The caller holds the dataset's lock. A worker per device; a device that fails three times in a row is set aside
-    while the others go on. Whatever ends this, a later call goes on where it ended.
+    The caller holds the dataset's lock. A worker per device, its jobs in the plan's order or as `order` decides; a
+    device that fails three times in a row is set aside while the others go on. A later call goes on where it ended.
     """
     dataset.compact()
     done, ended = dataset.finished(but=retry), dataset.attempts()
@@ -264,7 +278,7 @@ def collect(
     workers = []
     for device in reached:
         jobs = [job for job in plan.jobs if job.device == device.device.name and job.id not in done]
-        workers.append(Worker(dataset, plan.settings, device, payloads, jobs, listener, stop, ended))
+        workers.append(Worker(dataset, plan.settings, device, payloads, jobs, listener, stop, ended, order))
     notice = Notice(dataset.root, [worker.activity for worker in workers])
     threads = [threading.Thread(target=worker.work, name=worker.device.name) for worker in workers]
     for thread in threads:

@@ -1,0 +1,206 @@
+"""What measuring a job would teach, and what it would cost: by the tables solved for what is measured so far.
+
+The tables are Gaussian, so the variance of a prediction is known before the job is done. A row with variance v and
+noise σ² tells ½ ln(1 + v/σ²) nats of its cell (Lindley 1956); a job tells the sum over its members, for the seconds
+that it takes. Jobs of one kind know much of each other, so not the best ones are taken but a random sample with chances
+in proportion to nats per second: who takes the best ones of a list measures the same thing many times over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.dataset.records import Job
+from harness.dataset.store import Dataset
+from harness.errors import DatasetError
+from harness.learn.arrays import Planned, load_training
+from harness.output import Column
+from pitot_core import MAX_CO_RUNNERS, Features, Observations, PitotError, Queries, folds
+from pitot_core.tables import Tables
+from pitot_core.tables.hyperparameters import Hyperparameters
+
+Array = NDArray[np.float64]
+FOLDS = 5
+FEWEST = 10  # jobs drawn at random below which no error is told
+START_S = 0.15  # to start a runner, compile, and stop it
+WARM_UP = 10  # executions, see fleet/agent.py
+LEAST_S = 0.1  # of warming up, and of samples where a job ends when its means are known
+ROWS = 20  # of the table
+
+NEXT_COLUMNS = [
+    Column("platform", "platform", meaning="engine:device"),
+    Column("workloads", "workloads", meaning="measured together, separated by spaces"),
+    Column(
+        "deviation",
+        "uncertain by",
+        True,
+        "standard deviation of the prediction, as a share, mean of the members",
+    ),
+    Column("nats", "teaches", True, "information that is expected of it, nats"),
+    Column("seconds", "takes", True, "expected, s"),
+    Column("gain", "nats/s", True, "the one over the other: the chance to be taken is in proportion to it"),
+]
+
+
+@dataclass(frozen=True)
+class Error:
+    """Mean |predicted − measured| / measured over the plan, by jobs drawn at random, and its 95 % interval."""
+
+    mape: float
+    low: float
+    high: float
+    jobs: int
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the tables say of jobs that may come next: (M,) each in the order of the jobs that were asked about."""
+
+    nats: Array
+    seconds: Array
+    deviation: Array
+    error: Error | None
+
+    @property
+    def gain(self) -> Array:
+        """(M,) nats per second."""
+        return self.nats / self.seconds
+
+    def drawn(self, seed: int) -> NDArray[np.int64]:
+        """(M,) the numbers of all jobs in a random order, the next one each time with a chance ∝ gain."""
+        noise = np.random.default_rng(seed).gumbel(size=len(self.nats))
+        return np.argsort(-(np.log(np.maximum(self.gain, 1e-12)) + noise))
+
+    @property
+    def hours(self) -> float:
+        return float(self.seconds.sum() / 3600)
+
+
+def advise(dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True) -> Advice:
+    """What each of these jobs would teach after what the dataset holds, and how wrong the model is so far.
+
+    Raises DatasetError where nothing is measured yet, or nothing that can be learned from.
+    """
+    platforms = frozenset(job.platform for job in jobs)
+    workloads = frozenset(name for job in jobs for name in job.workloads)
+    rows, features = load_training(dataset, also=Planned(platforms, workloads))
+    try:
+        tables = Tables.solved(rows, features)
+        error = judge(rows, features, dataset.plan()) if judged else None
+    except PitotError as problem:
+        raise DatasetError(
+            f"{dataset.root} cannot be learned from yet: {problem}; measure more."
+        ) from problem
+    queries, job = asked(jobs, features)
+    hyper = Hyperparameters()
+    deviation = tables.deviation(queries)
+    noise = np.where(queries.n_co_runners > 0, hyper.noise_beside, hyper.noise)
+    nats = np.bincount(job, 0.5 * np.log1p(deviation**2 / noise), len(jobs)).astype(np.float64)
+    longest = np.zeros(len(jobs))
+    np.maximum.at(longest, job, np.exp(tables.log_ns(queries)) / 1e9)
+    seconds = np.array([expected_s(one, float(s)) for one, s in zip(jobs, longest, strict=True)])
+    members = np.maximum(np.bincount(job, minlength=len(jobs)), 1)
+    mean_deviation = np.asarray(np.bincount(job, deviation, len(jobs)) / members, np.float64)
+    return Advice(nats, seconds, mean_deviation, error)
+
+
+def asked(jobs: Sequence[Job], features: Features) -> tuple[Queries, NDArray[np.int64]]:
+    """A question for each member of each job, and the number of its job."""
+    platform = {name: i for i, name in enumerate(features.platform_names)}
+    workload = {name: i for i, name in enumerate(features.workload_names)}
+    where, what, beside, job = [], [], [], []
+    for number, one in enumerate(jobs):
+        members = [workload[name] for name in one.workloads]
+        for index, member in enumerate(members):
+            others = members[:index] + members[index + 1 :]
+            where.append(platform[one.platform])
+            what.append(member)
+            beside.append(others + [-1] * (MAX_CO_RUNNERS - len(others)))
+            job.append(number)
+    return Queries.of(where, what, np.array(beside, np.int32).reshape(-1, MAX_CO_RUNNERS)), np.array(
+        job, np.int64
+    )
+
+
+def expected_s(job: Job, execution_s: float) -> float:
+    """How long a job takes whose longest execution takes so long: starting, warming up, and measuring."""
+    execution_s = min(execution_s, job.limit_s)
+    warm_s = min(max(min(LEAST_S, job.co_run_s), WARM_UP * execution_s), max(0.2 * job.limit_s, execution_s))
+    executions = job.repeats if job.degree == 1 else min(5, job.repeats)
+    least_s = job.co_run_s
+    if job.precision:
+        executions, least_s = min(5, executions), min(LEAST_S, least_s)
+    return START_S * job.degree + warm_s + min(max(least_s, executions * execution_s), job.limit_s)
+
+
+def judge(rows: Observations, features: Features, plan: Sequence[Job]) -> Error | None:
+    """How wrong predictions are on the jobs that were drawn at random, by tables that had not seen them.
+
+    Each fifth of those jobs is left out in turn. A device whose jobs are short has done more of its share, so each
+    counts for as many jobs as are planned on it. None where there are too few to tell.
+    """
+    fair = rows.fair & rows.measured
+    jobs = np.unique(rows.job[fair])
+    if len(jobs) < FEWEST:
+        return None
+    fold = np.full(len(rows), -1)
+    fold[fair] = folds(rows[fair], FOLDS)
+    off = np.zeros(len(rows))
+    for held in range(FOLDS):
+        mine = fold == held
+        others = ~np.isin(rows.job, rows.job[mine])
+        if mine.any() and others.any():
+            off[mine] = np.abs(
+                np.expm1(Tables.solved(rows[others], features).log_ns(rows[mine]) - rows.log_ns[mine])
+            )
+    names = np.array([name.partition(":")[2] for name in features.platform_names])[rows.platform[fair]]
+    planned, measured = Counter(job.device for job in plan), Counter(names.tolist())
+    weight = np.array([max(planned[name], 1) / measured[name] for name in names.tolist()])
+    _, job = np.unique(rows.job[fair], return_inverse=True)
+    heavy = np.bincount(job, weight)
+    mean = float(weight @ off[fair] / weight.sum())
+    away = np.bincount(job, weight * (off[fair] - mean))
+    half = 1.96 * float(np.sqrt(away @ away * len(heavy) / (len(heavy) - 1)) / heavy.sum())
+    return Error(mean, max(0.0, mean - half), mean + half, len(heavy))
+
+
+def next_rows(jobs: Sequence[Job], advice: Advice, most: int = ROWS) -> list[dict[str, Any]]:
+    """The table of what to measure next, the best first."""
+    best = np.argsort(-advice.gain)[:most]
+    return [
+        {
+            "platform": jobs[i].platform,
+            "workloads": " ".join(jobs[i].workloads),
+            "deviation": float(advice.deviation[i]),
+            "nats": float(advice.nats[i]),
+            "seconds": float(advice.seconds[i]),
+            "gain": float(advice.gain[i]),
+        }
+        for i in best.tolist()
+    ]
+
+
+def measured_next(
+    dataset: Dataset | None, jobs: Sequence[Job], first: Sequence[Job]
+) -> tuple[list[dict[str, Any]], float]:
+    """The table of what to measure next of these jobs, and how many seconds all of them are expected to take.
+
+    Before anything is measured these are the jobs to do `first`, and each may take to its limits.
+    """
+    if not jobs:
+        return [], 0.0
+    if dataset is not None:
+        try:
+            advice = advise(dataset, jobs, judged=False)
+            return next_rows(jobs, advice), float(advice.seconds.sum())
+        except DatasetError:
+            pass  # nothing yet that can be learned from
+    empty = dict.fromkeys(("deviation", "nats", "seconds", "gain"))
+    rows = [{"platform": job.platform, "workloads": " ".join(job.workloads)} | empty for job in first[:ROWS]]
+    return rows, sum(expected_s(job, job.limit_s) for job in jobs)

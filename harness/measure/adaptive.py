@@ -1,0 +1,245 @@
+"""Which job a device does next in an adaptive collection: what teaches most, and a fair share drawn at random.
+
+The plan is the same as of any collection, and a part of it, drawn by the seed, is `random`: those jobs are taken in
+random order, one in five, so that they are a fair sample of the plan. All others are `chosen`: first a design that
+touches every workload on every device, then what the tables say (see `harness.learn.teaching`). The tables are solved
+in a process of their own, again and again, on what is measured by then; devices take the next job by the last
+answer and never wait for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
+from multiprocessing.pool import Pool
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from harness.dataset.records import Drawn, Entry, Job
+from harness.dataset.store import Dataset
+from harness.errors import DatasetError
+from harness.measure.listener import Listener
+from harness.measure.plan import Plan
+from harness.measure.stop import Stop
+
+RANDOM = 0.2  # of the plan, and of the jobs that are done
+EVERY = round(1 / RANDOM)
+PRECISION = 0.02  # where none is asked for: from one job to the next a time moves by as much
+PAUSE_S = 1.0  # between two answers
+TOLD = 1.25  # the error is told again after so many times the hours
+PROGRESS = "adaptive.jsonl"  # in the dataset: error against device-hours
+
+
+class Judged(Protocol):
+    """How wrong the model is so far, with its interval, all as shares."""
+
+    @property
+    def mape(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def jobs(self) -> int: ...
+
+
+class Advice(Protocol):
+    """What is known of jobs, in their order."""
+
+    @property
+    def error(self) -> Judged | None: ...
+
+    def drawn(self, seed: int) -> Any: ...
+
+
+Adviser = Callable[[Dataset, Sequence[Job]], Advice]
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """The error after so many device-hours: mean |predicted − measured| / measured on jobs drawn at random."""
+
+    hours: float
+    jobs: int
+    mape: float
+    low: float
+    high: float
+    random_jobs: int
+
+
+def read_progress(dataset: Dataset) -> list[Progress]:
+    """What adaptive collections into a dataset have told; empty where there was none."""
+    path = dataset.root / PROGRESS
+    try:
+        lines = path.read_bytes().splitlines()
+        return [msgspec.json.decode(line, type=Progress) for line in lines]
+    except FileNotFoundError:
+        return []
+    except msgspec.DecodeError as error:
+        raise DatasetError(f"{path} is damaged: {error}; remove it, nothing else needs it.") from error
+
+
+def drawn(job: Job, seed: int) -> Drawn:
+    """Whether a job belongs to the fair sample of its plan: the same answer in every collection with this seed."""
+    digest = hashlib.sha256(f"{seed}/{job.id}".encode()).digest()
+    return "random" if int.from_bytes(digest[:8], "big") < RANDOM * 2**64 else "chosen"
+
+
+def marked(plan: Plan) -> Plan:
+    """The plan with every measurement marked as it will come to be measured."""
+    jobs = (
+        msgspec.structs.replace(job, drawn=drawn(job, plan.settings.seed))
+        if job.purpose == "measure"
+        else job
+        for job in plan.jobs
+    )
+    return Plan(tuple(jobs), plan.settings)
+
+
+def design(jobs: Sequence[Job], seed: int) -> list[Job]:
+    """The chosen jobs alone such that each workload is there once per device, its engines taking turns."""
+    by_device: dict[str, dict[str, list[Job]]] = defaultdict(lambda: defaultdict(list))
+    for job in jobs:
+        if job.drawn == "chosen" and job.degree == 1:
+            by_device[job.device][job.workloads[0]].append(job)
+    found = []
+    for device, by_workload in by_device.items():
+        draw, used = random.Random(f"{seed}/{device}/design"), Counter[str]()
+        for workload in draw.sample(sorted(by_workload), len(by_workload)):
+            job = min(by_workload[workload], key=lambda one: (used[one.engine], draw.random()))
+            used[job.engine] += 1
+            found.append(job)
+    return found
+
+
+class Adaptive:
+    """Orders the jobs of all devices; a worker asks it for its next one. Use as a context.
+
+    With ``until`` the collection ends when the error, a share, is below that with its whole interval (``enough``).
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        plan: Plan,
+        adviser: Adviser,
+        until: float | None,
+        stop: Stop,
+        listener: Listener,
+    ) -> None:
+        self.dataset, self.plan, self.adviser, self.until = dataset, plan, adviser, until
+        self.stop, self.listener, self.enough = stop, listener, False
+        self.rank = {job.id: place for place, job in enumerate(design(plan.jobs, plan.settings.seed))}
+        self.taken: Counter[str] = Counter()  # by device
+        self.done, self.spent_s, self.told_at_s = 0, 0.0, 0.0
+        self.started: dict[str, float] = {}
+        self.before_s = max((told.hours * 3600 for told in read_progress(dataset)), default=0.0)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._advise, name="adviser")
+
+    def __enter__(self) -> Adaptive:
+        self._pool = background()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._pool.terminate()
+        self._pool.join()
+
+    def next(self, device: str, left: deque[Job]) -> None:
+        """Put what this device should do next in front of what it has left. Called from the workers' threads."""
+        now = time.monotonic()
+        self.spent_s += now - self.started.get(device, now)
+        self.started[device] = now
+        if left[0].purpose != "measure":
+            return  # the start-up, anchors and placebos that every collection begins with
+        self.taken[device] += 1
+        kind: Drawn = "random" if self.taken[device] % EVERY == 0 else "chosen"
+        mine = [job for job in left if job.drawn == kind]
+        if not mine:
+            return
+        rank, last = self.rank, len(self.plan.jobs)
+        job = mine[0] if kind == "random" else min(mine, key=lambda one: rank.get(one.id, last))
+        left.remove(job)
+        left.appendleft(job)
+
+    def finished(self, entry: Entry) -> None:
+        self.done += 1
+
+    def _advise(self) -> None:
+        seed, asked_at, known = 0, 0, self.dataset.finished()
+        begun = len(known)
+        while not self._over.wait(PAUSE_S) and not self.stop.asked.is_set():
+            if self.done < max(FEWEST_NEW, asked_at * 1.1):
+                continue
+            asked_at, seed = self.done, seed + 1
+            done = self.dataset.finished()
+            jobs = [job for job in self.plan.jobs if job.purpose == "measure" and job.id not in done]
+            try:
+                asked = self._pool.apply_async(_ranked, (self.adviser, self.dataset.root, jobs, seed))
+                while not asked.ready() and not self._over.is_set():
+                    asked.wait(0.1)
+                if self._over.is_set():
+                    return
+                order, error = asked.get()
+            except DatasetError:  # too little is measured as yet
+                continue
+            self.rank = {name: place for place, name in enumerate(order)}
+            if error:
+                self._judged(error, begun + self.done, order, jobs)
+
+    def _judged(self, error: Judged, jobs_done: int, order: Sequence[str], jobs: Sequence[Job]) -> None:
+        spent_s = self.before_s + self.spent_s
+        if spent_s < self.told_at_s * TOLD and not self._reached(error):
+            return
+        self.told_at_s = spent_s
+        told = Progress(spent_s / 3600, jobs_done, error.mape, error.low, error.high, error.jobs)
+        with open(self.dataset.root / PROGRESS, "ab") as file:
+            file.write(msgspec.json.encode(told) + b"\n")
+        by_id = {job.id: job for job in jobs}
+        best = by_id[order[0]] if order else None
+        then = f"; next {' + '.join(best.workloads)} on {best.platform}" if best else ""
+        self.listener.said(f"{sentence(told)}{then}")
+        if self._reached(error):
+            self.listener.said("enough is known: the error is below that asked for, with its interval")
+            self.enough = True
+            self.stop.asked.set()
+
+    def _reached(self, error: Judged) -> bool:
+        return self.until is not None and error.high < self.until
+
+
+FEWEST_NEW = 10  # jobs before it is first asked what teaches most
+
+
+def sentence(told: Progress) -> str:
+    return (
+        f"after {told.hours:.3g} device-hours and {told.jobs:,} jobs the error is {100 * told.mape:.3g} % "
+        f"({100 * told.low:.3g}–{100 * told.high:.3g}, on {told.random_jobs} jobs drawn at random)"
+    )
+
+
+def _ranked(adviser: Adviser, root: Path, jobs: Sequence[Job], seed: int) -> tuple[list[str], Judged | None]:
+    """In the adviser's process: the ids of the jobs, the next one first, and the error so far."""
+    advice = adviser(Dataset.open(root), jobs)
+    return [jobs[i].id for i in advice.drawn(seed).tolist()], advice.error
+
+
+def background() -> Pool:
+    """A process that takes little of the processors from others: devices may be this machine."""
+    return multiprocessing.get_context("spawn").Pool(1, _modest)
+
+
+def _modest() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the collection's own affair
+    os.nice(19)

@@ -1,0 +1,74 @@
+"""What measuring a job would teach, on problems with a known answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.dataset.records import Job
+from harness.dataset.store import Dataset
+from harness.errors import DatasetError
+from harness.learn.arrays import load_training
+from harness.learn.teaching import advise, expected_s, judge, measured_next, next_rows
+from tests.learn.test_train import dataset
+
+
+def job(number: int, platform: str, *workloads: str, precision: float | None = None) -> Job:
+    engine, _, device = platform.partition(":")
+    return Job(str(number), device, engine, workloads, "measure", 0, 50, 30.0, 1.0, None, precision, "chosen")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    return Dataset.open(dataset(tmp_path, platforms=6, workloads=12, rows=300, degrees=2))
+
+
+def test_what_is_measured_often_teaches_less_than_what_never_was(data: Dataset) -> None:
+    rows, features = load_training(data)
+    counts = np.zeros((len(features.platform_names), len(features.workload_names)), int)
+    np.add.at(counts, (rows.platform, rows.workload), 1)
+    most = np.unravel_index(counts.argmax(), counts.shape)
+    known = job(0, features.platform_names[most[0]], features.workload_names[most[1]])
+    new = [job(1 + i, name, "s0/small/w0") for i, name in enumerate(features.platform_names)]
+    alone = advise(data, [known])
+    assert alone.nats[0] > 0
+    beside = advise(data, [known, job(9, known.platform, known.workloads[0], "s1/small/w1")])
+    assert beside.nats[1] > beside.nats[0]  # two observations, each of them less certain
+    assert len(advise(data, new).nats) == 6
+
+
+def test_a_job_takes_as_long_as_its_rule_says() -> None:
+    whole, known = job(0, "e:d", "w"), job(1, "e:d", "w", precision=0.01)
+    assert expected_s(whole, 0.1) == pytest.approx(0.15 + 1 + 5)  # start, ten to warm up, fifty
+    assert expected_s(known, 0.1) == pytest.approx(0.15 + 1 + 0.5)
+    assert expected_s(known, 100.0) == pytest.approx(0.15 + 30 + 30)
+    assert expected_s(job(2, "e:d", "v", "w"), 1e-4) == pytest.approx(0.3 + 0.1 + 1)
+
+
+def test_chances_are_in_proportion_to_information_per_second(data: Dataset) -> None:
+    _, features = load_training(data)
+    jobs = [job(i, name, "s0/small/w0") for i, name in enumerate(features.platform_names)]
+    advice = advise(data, jobs, judged=False)
+    first = np.bincount([advice.drawn(seed)[0] for seed in range(4000)], minlength=len(jobs)) / 4000
+    assert first == pytest.approx(advice.gain / advice.gain.sum(), abs=0.04)
+    table = next_rows(jobs, advice)
+    assert [row["gain"] for row in table] == sorted((row["gain"] for row in table), reverse=True)
+
+
+def test_the_error_is_that_of_tables_which_had_not_seen_the_job(data: Dataset) -> None:
+    rows, features = load_training(data)
+    error = judge(rows, features, [])
+    assert error is not None
+    assert 0.015 < error.low < error.mape < error.high < 0.2  # the noise alone is 1.6 %
+    assert judge(rows[:8], features, []) is None
+
+
+def test_before_anything_is_measured_the_design_is_shown(tmp_path: Path) -> None:
+    first = [job(0, "e:d", "v"), job(1, "e:d", "w")]
+    rows, seconds = measured_next(None, first, first)
+    assert [row["workloads"] for row in rows] == ["v", "w"]
+    assert seconds > 60
+    with pytest.raises(DatasetError):
+        advise(Dataset.create(tmp_path / "empty"), first)
