@@ -149,7 +149,9 @@ def collect(
 
     form, until_share = form_of(as_json, as_csv), _share(until, "--until")
     if until_share and not adaptive:
-        raise UsageError("--until needs --adaptive: only then it is known meanwhile how good the model is.")
+        raise UsageError(
+            "--until goes with --adaptive, which knows meanwhile how good the model is; give both or neither."
+        )
     asked_precision = _share(precision, "--precision") or (PRECISION if adaptive else None)
     settings = Settings(
         seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run, anchors=anchors,

@@ -95,7 +95,7 @@ def advise(dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True) -> Adv
         error = judge(rows, features, dataset.plan()) if judged else None
     except PitotError as problem:
         raise DatasetError(
-            f"{dataset.root} cannot be learned from yet: {problem}; measure more."
+            f"{dataset.root} cannot be learned from yet: {problem}; collect more."
         ) from problem
     queries, job = asked(jobs, features)
     hyper = Hyperparameters()
