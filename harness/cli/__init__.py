@@ -9,6 +9,7 @@ from harness.cli.app import app, main
 # Each joins the app, in the order of ``--help``.
 from harness.cli import start  # noqa: F401
 from harness.cli import measure  # noqa: F401
+from harness.cli import observe  # noqa: F401
 from harness.cli import learn  # noqa: F401
 from harness.cli import decide  # noqa: F401
 from harness.cli import here_or_there  # noqa: F401

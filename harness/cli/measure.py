@@ -1,9 +1,7 @@
-"""Commands that measure: collect, status, watch."""
+"""The command that measures: collect."""
 
 from __future__ import annotations
 
-import contextlib
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -16,13 +14,12 @@ from harness.cli.options import (
     AsCsv,
     AsJson,
     Benchmarks,
-    DatasetPath,
     DevicesFile,
     Memory,
     form_of,
 )
 from harness.errors import UsageError
-from harness.output import Form, show, stderr, watching
+from harness.output import show, stderr
 
 if TYPE_CHECKING:
     from harness.measure.plan import Plan
@@ -112,6 +109,19 @@ def collect(
             show_default=False,
         ),
     ] = "",
+    label: Annotated[
+        str, typer.Option(metavar="NAME", help="What this collection is called.", show_default=False)
+    ] = "",
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="NAME=TEXT", help="What else to say of it, such as commit=1a2b3c."),
+    ] = None,
+    when_done: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND", help="Run this in the end, with the outcome in its environment (HARNESS_…)."
+        ),
+    ] = None,
     adaptive: Annotated[
         bool,
         typer.Option(
@@ -145,7 +155,9 @@ def collect(
     from harness.learn.teaching import NEXT_COLUMNS, advise
     from harness.measure.adaptive import PRECISION
     from harness.measure.collection import PLAN_COLUMNS, Request, plan_rows, run_collection
+    from harness.measure.origin import origin_of
     from harness.measure.status import STATUS_COLUMNS
+    from harness.measure.when_done import WhenDone
 
     form, until_share = form_of(as_json, as_csv), _share(until, "--until")
     if until_share and not adaptive:
@@ -163,77 +175,20 @@ def collect(
     request = Request(
         output, devices_file, benchmarks, devices or [], engines or [], suites or [], settings,
         hours=hours, jobs=jobs, shard=_shard(shard), retry=_statuses(retry),
-        adviser=advise if adaptive else None, until=until_share,
+        adviser=advise if adaptive else None, until=until_share, origin=origin_of(label, tags or []),
     )  # fmt: skip
+    with WhenDone(None if dry_run else when_done, output, stderr()) as done:
+        if dry_run and adaptive:
+            rows, complete = run_collection(request, stderr(), dry_run=lambda plan: _next(plan, output))
+        else:
+            rows, complete = run_collection(request, stderr(), dry_run=plan_rows if dry_run else None)
+        done.ended(rows, complete)
     if dry_run and adaptive:
-        rows, complete = run_collection(request, stderr(), dry_run=lambda plan: _next(plan, output))
         show(rows, NEXT_COLUMNS, form, title="Measure next")
     else:
-        rows, complete = run_collection(request, stderr(), dry_run=plan_rows if dry_run else None)
         show(rows, PLAN_COLUMNS if dry_run else STATUS_COLUMNS, form)
-    if not complete:
+    if not complete or done.trouble:
         raise typer.Exit(1)
-
-
-@command("harness status datasets/lab", "harness status datasets/lab --watch")
-def status(
-    dataset: DatasetPath,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Show it anew every two seconds, with what each device does.")
-    ] = False,
-    devices: Annotated[
-        bool, typer.Option("--devices", help="A row per device: what it does now, time left, how it is.")
-    ] = False,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
-    """What is done, failed and left of a collection, per platform."""
-    from harness.dataset.store import Dataset
-    from harness.measure.board import Board
-    from harness.measure.lanes import LANE_COLUMNS, for_people, lanes
-    from harness.measure.status import STATUS_COLUMNS, status_rows
-
-    form = form_of(as_json, as_csv)
-    opened = Dataset.open(dataset)
-    if watch and form is not Form.table:
-        raise UsageError("--watch shows a table; leave out --json and --csv.")
-    if not watch and not devices:
-        show(status_rows(opened), STATUS_COLUMNS, form)
-        return
-    board = Board(opened)
-
-    def rows() -> list[dict[str, Any]]:
-        board.look()
-        return for_people(lanes(board)) if form is Form.table else lanes(board)
-
-    if not watch:
-        show(rows(), LANE_COLUMNS, form)
-    elif devices:
-        watching(lambda: [(rows(), LANE_COLUMNS)])
-    else:
-        watching(lambda: [(rows(), LANE_COLUMNS), (status_rows(opened), STATUS_COLUMNS)])
-
-
-@command("harness watch datasets/lab", "harness watch datasets/lab --port 8000")
-def watch(
-    dataset: DatasetPath,
-    host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS", help="Where it is served; whoever reaches another than this one can look."
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes any that is free.", min=0, max=65535)] = 8321,
-) -> None:
-    """Serve a live page of a collection, while it runs and after it, until Ctrl-C. It only reads."""
-    from harness.dataset.store import Dataset
-    from harness.report.live_feed import Feed
-    from harness.report.live_server import serving
-
-    with contextlib.suppress(KeyboardInterrupt), serving(Feed(Dataset.open(dataset)), host, port) as server:
-        stderr().print(f"watching {dataset} at {server.url} until Ctrl-C")
-        while True:
-            time.sleep(3600)
 
 
 def _next(plan: Plan, output: Path) -> list[dict[str, Any]]:

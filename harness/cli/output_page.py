@@ -45,6 +45,7 @@ def tables() -> list[Table]:
     """Every table of the command line, in the order of `harness --help`."""
     from harness.cli.demo import PREDICTED_COLUMNS
     from harness.compare.comparison import HISTOGRAM_COLUMNS, SUITE_COLUMNS, WORKLOAD_COLUMNS
+    from harness.compare.trend import TREND_COLUMNS
     from harness.dataset import spreadsheet
     from harness.decide import offload, place, place_check, place_front, place_run, policy_study, predict
     from harness.fleet.inspection import DEVICE_COLUMNS, JSON_COLUMNS
@@ -85,6 +86,7 @@ def tables() -> list[Table]:
         Table("export --csv", spreadsheet.COLUMNS),
         Table("compare", [*SUITE_COLUMNS, *HISTOGRAM_COLUMNS]),
         Table("compare --workloads", WORKLOAD_COLUMNS),
+        Table("trend", TREND_COLUMNS),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Commands that follow times from one collection to the next: compare."""
+"""Commands that follow times from one collection to the next: compare, trend."""
 
 from __future__ import annotations
 
@@ -152,3 +152,45 @@ def _percent(option: str, text: str) -> float:
         if text.endswith("%") and 0 <= float(number) <= 100_000:
             return float(number) / 100
     raise UsageError(f"{option} {text} must be a percentage, such as 5%.")
+
+
+@command(
+    "harness trend datasets/before datasets/after",
+    "harness trend datasets/2026-* --suite polybench --json",
+)
+def trend(
+    datasets: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATASET…", help="In their order, at least two.", autocompletion=completion.datasets
+        ),
+    ],
+    workload: Annotated[
+        str | None, typer.Option("--workload", "-w", help="One workload instead of every suite.")
+    ] = None,
+    suite: Annotated[str | None, typer.Option("--suite", "-s", help="One suite only.")] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", "-e", help="Only under this engine.", autocompletion=completion.engines),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "-d", help="Only on this device.", autocompletion=completion.devices),
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """How the times of suites, or of a workload, went over several datasets, as ratios to the first."""
+    from harness.compare import trend as trending
+
+    form = form_of(as_json, as_csv)
+    found = trending.trend(datasets, workload=workload, suite=suite, engine=engine, device=device)
+    for note in found.notes:
+        stderr().print(note)
+    if form is not Form.table:
+        show(found.rows, trending.TREND_COLUMNS, form)
+        return
+    short = [row | {"commit": row["commit"][:12], "started_at": row["started_at"][:10]} for row in found.rows]
+    show(short, trending.TREND_COLUMNS, form, title="Times as ratios to the first dataset")
+    print()
+    trending.show_picture(found.rows)

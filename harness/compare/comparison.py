@@ -90,9 +90,7 @@ def compare(
             "name a second dataset, or two sides of one with -e A,B, -d A,B or -p ENGINE:DEVICE,ENGINE:DEVICE."
         )
     datasets = [Dataset.open(first), Dataset.open(second or first)]
-    titles = [
-        _title(path, choice, meant) for path, choice in zip((first, second or first), choices, strict=True)
-    ]
+    titles = [_title(dataset, choice, meant) for dataset, choice in zip(datasets, choices, strict=True)]
     a, b = (
         read_side(dataset, choice, title, meant)
         for dataset, choice, title in zip(datasets, choices, titles, strict=True)
@@ -137,9 +135,10 @@ def _two(option: str, text: str | None) -> list[str] | list[None]:
     return [names[0], names[-1]]
 
 
-def _title(path: Path, choice: Choice, meant: frozenset[str]) -> str:
+def _title(dataset: Dataset, choice: Choice, meant: frozenset[str]) -> str:
     named = [name for kind in ("engine", "device") if kind in meant and (name := getattr(choice, kind))]
-    return ":".join(named) or str(path)
+    label = dataset.info.named()
+    return ":".join(named) or (f"{dataset.root} [{label}]" if label else str(dataset.root))
 
 
 def _left_out(pairing: Pairing) -> str:

@@ -37,10 +37,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gate: Gate = Gate()
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """What a collection is of, as its user names it, and how it was begun.
+
+    ``command`` is the whole command line, ``commit`` that of the git repository it was begun in (with ``-dirty`` where
+    files differed from it), empty outside of one.
+    """
+
+    label: str = ""
+    tags: dict[str, str] = {}
+    command: tuple[str, ...] = ()
+    commit: str = ""
+
+
 class Collection(msgspec.Struct, frozen=True):
     started_at: str
     harness_version: str
     settings: Settings
+    label: str = ""
+    tags: dict[str, str] = {}
+    command: tuple[str, ...] = ()
+    commit: str = ""
 
 
 class Info(msgspec.Struct, frozen=True):
@@ -51,3 +68,30 @@ class Info(msgspec.Struct, frozen=True):
     created_at: str
     source: str
     collections: list[Collection] = []
+
+    @property
+    def label(self) -> str:
+        """Of the newest collection that has one."""
+        return next((one.label for one in reversed(self.collections) if one.label), "")
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Of all collections, the newest of each name."""
+        return {name: text for one in self.collections for name, text in one.tags.items()}
+
+    def named(self) -> str:
+        """Label and tags for a person, such as ``after (commit=1a2b3c)``; empty where there are none."""
+        tags = ", ".join(f"{name}={text}" for name, text in self.tags.items())
+        return f"{self.label} ({tags})" if self.label and tags else self.label or tags
+
+    def begun(self, started_at: str, version: str, settings: Settings, origin: Origin) -> list[Collection]:
+        """All collections with one that begins now: the last one where that goes on, else one more."""
+        now = Collection(
+            started_at, version, settings, origin.label, origin.tags, origin.command, origin.commit
+        )
+        last = self.collections[-1] if self.collections else None
+        if last and last.settings == settings and origin.label in ("", last.label):
+            goes_on = all(last.tags.get(name) == text for name, text in origin.tags.items())
+            if goes_on:
+                return self.collections
+        return [*self.collections, now]

@@ -26,13 +26,15 @@ import pyarrow.parquet as pq
 
 from harness.dataset import schema
 from harness.dataset.entry_rows import rows
-from harness.dataset.info import Collection, Info, Settings
+from harness.dataset.info import Info, Origin, Settings
 from harness.dataset.journal import Journal
 from harness.dataset.parts import read_tables
 from harness.dataset.records import Job
 from harness.dataset.snapshot import Snapshot
 from harness.errors import DatasetError
 from harness.files import is_partial, replacing
+
+NO_ORIGIN = Origin()
 
 
 class Dataset:
@@ -86,11 +88,11 @@ class Dataset:
                 ) from None
             yield
 
-    def begin(self, settings: Settings, harness_version: str, jobs: Sequence[Job]) -> None:
-        """Record the plan and the settings of a collection that starts."""
-        collection = Collection(_now(), harness_version, settings)
-        same = self.info.collections and self.info.collections[-1].settings == settings
-        kept = self.info.collections if same else [*self.info.collections, collection]
+    def begin(
+        self, settings: Settings, harness_version: str, jobs: Sequence[Job], origin: Origin = NO_ORIGIN
+    ) -> None:
+        """Record the plan, the settings and the origin of a collection that starts, or goes on as it was."""
+        kept = self.info.begun(_now(), harness_version, settings, origin)
         self.info = msgspec.structs.replace(self.info, collections=kept, schema=schema.VERSION)
         self._write_info()
         found = [msgspec.structs.asdict(job) for job in jobs]

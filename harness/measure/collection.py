@@ -16,9 +16,9 @@ from typing import Any
 from rich.console import Console
 
 from harness import __version__
-from harness.dataset.info import Settings
+from harness.dataset.info import Origin, Settings
 from harness.dataset.records import Job
-from harness.dataset.store import Dataset
+from harness.dataset.store import NO_ORIGIN, Dataset
 from harness.engines import ENGINES
 from harness.errors import DeviceError, HarnessError, Interrupted, ModuleError, UsageError
 from harness.fleet.devices import Device, choose, load_devices
@@ -61,6 +61,7 @@ class Request:
     retry: tuple[str, ...] = ()
     adviser: Adviser | None = None  # of an adaptive collection
     until: float | None = None  # the error at which it ends
+    origin: Origin = NO_ORIGIN
 
 
 def run_collection(
@@ -118,7 +119,7 @@ def run_collection(
             plan = resumed(plan, [*workloads, *beside], dataset)
             if request.adviser:
                 plan = marked(plan)
-            prepare(dataset, plan, reached, engines, [*workloads, *beside], console)
+            prepare(dataset, plan, reached, engines, [*workloads, *beside], console, request.origin)
             budget_s = request.hours and request.hours * 3600
             outcome = measure(
                 dataset, plan, reached, [*workloads, *beside], console, budget_s, request.jobs, request.retry,
@@ -177,12 +178,13 @@ def prepare(
     engines: list[Any],
     workloads: list[Workload],
     console: Console,
+    origin: Origin = NO_ORIGIN,
 ) -> None:
     """Write down the plan, the platforms, and the workloads with their opcode counts.
 
     Raises ModuleError where a workload cannot be counted.
     """
-    dataset.begin(plan.settings, __version__, plan.jobs)
+    dataset.begin(plan.settings, __version__, plan.jobs, origin)
     dataset.put_platforms(platform_rows(reached, engines))
     known = {row["workload"]: row for row in dataset.workloads().to_pylist()}
     with bar(console, "counting opcodes", len(workloads)) as progress:

@@ -20,6 +20,7 @@ from harness.report.noise import noise
 from harness.report.overview import overview, when
 from harness.report.page import page
 from harness.report.programs import programs
+from harness.report.provenance import provenance
 from harness.report.rows import Rows, load_rows
 from harness.report.slowdowns import slowdowns
 from harness.report.steadiness import steadiness
@@ -62,11 +63,12 @@ def write_report(
     said("embeddings")
     sections += embeddings(judged.model) if judged else []
     said("failures")
-    sections += failures(rows) + programs(dataset, rows)
+    sections += failures(rows) + programs(dataset, rows) + provenance(dataset.info)
     sections = [section for section in sections if section.body or section.empty]
-    told = [f"{len(rows):,} observations", dataset.info.source, f"dataset {dataset.info.id[:12]}"]
+    named = [dataset.info.named()] if dataset.info.named() else []
+    told = [*named, f"{len(rows):,} observations", dataset.info.source, f"dataset {dataset.info.id[:12]}"]
     if days := when(rows):
-        told.insert(2, f"measured {days} (UTC)")
+        told.insert(2 + len(named), f"measured {days} (UTC)")
     text = page(f"Dataset {dataset.root.resolve().name}", f"{', '.join(told)}.", sections, maps)
     try:
         with replacing(path) as partial:
