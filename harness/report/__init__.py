@@ -16,6 +16,7 @@ from harness.report.heatmaps import HeatMap
 from harness.report.interference import interference
 from harness.report.judged import Judged, judge
 from harness.report.markup import Section
+from harness.report.next_jobs import next_jobs
 from harness.report.noise import noise
 from harness.report.overview import overview, when
 from harness.report.page import page
@@ -27,7 +28,7 @@ from harness.report.steadiness import steadiness
 from harness.report.worst import worst
 from pitot_core import Pitot
 
-STEPS = 9  # number of parts of the page that `write_report` announces
+STEPS = 10  # number of parts of the page that `write_report` announces
 
 
 def write_report(
@@ -62,6 +63,8 @@ def write_report(
         sections += stored_accuracy(model, why)
     said("embeddings")
     sections += embeddings(judged.model) if judged else []
+    said("what to measure next")
+    sections += next_jobs(dataset, rows)
     said("failures")
     sections += failures(rows) + programs(dataset, rows) + provenance(dataset.info)
     sections = [section for section in sections if section.body or section.empty]

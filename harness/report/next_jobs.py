@@ -1,0 +1,75 @@
+"""What measuring would teach most now, and how the error fell with the device-hours of adaptive collections."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.dataset.records import Job
+from harness.dataset.store import Dataset
+from harness.errors import DatasetError
+from harness.learn.teaching import Advice, advise, next_rows
+from harness.measure.adaptive import PRECISION, Progress, read_progress, sentence
+from harness.report.charts import Panel, Scale, side_by_side
+from harness.report.listing import Column, table
+from harness.report.markup import Html, Section, join, tag
+from harness.report.rows import Rows
+
+SHOWN = 12
+COLUMNS = [
+    Column("platform"), Column("workloads"), Column("uncertain by", "percent"), Column("teaches, nats", "number"),
+    Column("takes, s", "number"), Column("nats per second", "number"),
+]  # fmt: skip
+NOTE = (
+    "The information that a job is expected to give about the model's tables, ½ ln(1 + variance / noise) summed over "
+    "its members, and the seconds that it is expected to take: `harness collect --adaptive` takes jobs by the one over "
+    "the other."
+)
+
+
+def next_jobs(dataset: Dataset, rows: Rows) -> list[Section]:
+    """Of the jobs that are left of the plan, or else of the cells that were never measured alone."""
+    told, done = read_progress(dataset), dataset.finished()
+    left = [job for job in dataset.plan() if job.purpose == "measure" and job.id not in done]
+    jobs = left or unmeasured(rows)
+    advice: Advice | None = None
+    if jobs:
+        try:
+            advice = advise(dataset, jobs, judged=False)
+        except DatasetError:
+            advice = None  # nothing that can be learned from: other sections say so
+    parts: list[Html | None] = [_fall(told)]
+    if advice:
+        what = "jobs of the plan are left" if left else "cells were never measured alone"
+        parts.append(tag("p", f"{len(jobs):,} {what}: about {advice.hours:.3g} device-hours.", class_="note"))
+        body = [tuple(row.values()) for row in next_rows(jobs, advice, SHOWN)]
+        parts.append(table(COLUMNS, body, "What teaches most", wide=[1]))
+    gist = sentence(told[-1])[0].upper() + sentence(told[-1])[1:] + "." if told else ""
+    return [Section("next", "Measure next", NOTE, join(*parts), gist=gist)]
+
+
+def unmeasured(rows: Rows) -> list[Job]:
+    """A job for every platform and workload that have no time alone together."""
+    seen = np.zeros((len(rows.platforms), len(rows.workloads)), bool)
+    alone = (rows.co_runners < 0).all(axis=1) & rows.measured
+    seen[rows.platform[alone], rows.workload[alone]] = True
+    found = []
+    for j, i in np.argwhere(~seen).tolist():
+        engine, _, device = rows.platforms[j].partition(":")
+        name = rows.workloads[i]
+        found.append(Job(f"{j}/{i}", device, engine, (name,), "measure", 0, 50, 30.0, 1.0, None, PRECISION))
+    return found
+
+
+def _fall(told: list[Progress]) -> Html | None:
+    """Error against device-hours, with the interval of each."""
+    if len(told) < 2:
+        return None
+    hours, mape = np.array([one.hours for one in told]), np.array([one.mape for one in told])
+    low, high = np.array([one.low for one in told]), np.array([one.high for one in told])
+    x = Scale("device-hours", float(hours.min()) * 0.9, float(hours.max()) * 1.1, log=True)
+    y = Scale("error", 0.0, float(high.max()) * 1.05, words=lambda value: f"{100 * value:.3g} %")
+    panel = Panel("Error against device-hours, on jobs drawn at random", x, y)
+    panel.line(hours, mape, told="mean |predicted − measured| / measured")
+    for end in (low, high):
+        panel.line(hours, end, class_="guide", told="95 % interval")
+    return side_by_side((panel, "The error so far, with its 95 % interval"))

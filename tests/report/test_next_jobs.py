@@ -1,0 +1,37 @@
+"""The report's section on what to measure next: cells that have no time, and the error of adaptive collections."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.dataset.store import Dataset
+from harness.errors import DatasetError
+from harness.measure.adaptive import PROGRESS, Progress, read_progress
+from harness.report.next_jobs import next_jobs, unmeasured
+from harness.report.rows import load_rows
+from tests.learn.test_train import dataset
+
+
+def test_cells_without_a_time_are_ranked_and_the_error_so_far_is_told(tmp_path: Path) -> None:
+    data = Dataset.open(dataset(tmp_path, platforms=4, workloads=12, rows=40, degrees=1))
+    rows = load_rows(data)
+    assert len(unmeasured(rows)) == 8
+    told = [Progress(0.5, 20, 0.2, 0.1, 0.3, 11), Progress(1.0, 40, 0.081, 0.06, 0.1, 15)]
+    (data.root / PROGRESS).write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in told))
+    [section] = next_jobs(data, rows)
+    assert section.body.count("<tr>") == 1 + 8
+    assert "8 cells were never measured alone" in section.body
+    assert section.gist == (
+        "After 1 device-hours and 40 jobs the error is 8.1 % (6–10, on 15 jobs drawn at random)."
+    )
+
+
+def test_a_damaged_history_is_told_in_a_sentence(tmp_path: Path) -> None:
+    data = Dataset.create(tmp_path / "d")
+    assert read_progress(data) == []
+    (data.root / PROGRESS).write_text('{"hours": 1}\n')
+    with pytest.raises(DatasetError, match=r"adaptive\.jsonl is damaged: .*remove it"):
+        read_progress(data)
