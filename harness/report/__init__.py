@@ -12,6 +12,7 @@ from harness.report.accuracy import accuracy, stored_accuracy
 from harness.report.coverage import coverage
 from harness.report.embeddings import embeddings
 from harness.report.failures import failures
+from harness.report.fastest import fastest, fitted
 from harness.report.heatmaps import HeatMap
 from harness.report.interference import interference
 from harness.report.judged import Judged, judge
@@ -43,7 +44,8 @@ def write_report(
     said("the model's answers")
     judged, why = _judged(dataset, rows, model) if model else (None, "")
     said("coverage")
-    sections: list[Section] = overview(dataset, rows)
+    found = fitted(rows)
+    sections: list[Section] = fastest(dataset, rows, found) + overview(dataset, rows, found)
     maps: list[HeatMap] = []
     covered, drawn = coverage(dataset, rows)
     sections += covered

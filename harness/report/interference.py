@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from harness.report.charts import Panel, Scale, legend, side_by_side
 from harness.report.heatmaps import Axis, HeatMap, by_logarithm, scale_legend
 from harness.report.judged import Judged
-from harness.report.listing import Column, folded, table
+from harness.report.listing import Column, counted, folded, several, table
 from harness.report.markup import Html, Section, join, tag
-from harness.report.pairs import Pairs, expected_everywhere, expected_pairs, measured_pairs
+from harness.report.pairs import Pairs, expected_everywhere, expected_pairs, intervals, measured_pairs
 from harness.report.rows import Rows, suite
 
 Array = NDArray[Any]
 MOST = 400  # most workloads shown in one picture
-NOTABLE = 1.05  # slowdowns below this are not named in the summary
+NAMED = 5
 STRONGEST = 50
 MARKS = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.7, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
 
@@ -33,14 +33,18 @@ def interference(rows: Rows, judged: Judged | None) -> tuple[list[Section], list
     down, across = ([rows.workloads[w] for w in side.tolist()] for side in order)
     shown = pairs.means[np.ix_(*order)]
     told = f"Measured slowdown of {np.count_nonzero(~np.isnan(shown)):,} pairs of workloads"
-    maps = [_map("measured-pairs", told, down, across, shown)]
+    kinds = [("measured-pairs", told, shown)]
     if judged and model:
         expected, platforms = expected_everywhere(judged, down, across)
         told = f"Slowdown that the model expects of {expected.size:,} pairs of workloads, on {platforms} platforms"
-        maps.append(_map("expected-pairs", told, down, across, expected))
+        kinds.append(("expected-pairs", told, expected))
         note += (
             " The model's figures in the tables are for the same observations, most of which it was shown."
         )
+    high = _top(
+        *(values for _, _, values in kinds)
+    )  # one scale, so that one colour is one slowdown in both maps
+    maps = [_map(key, told, down, across, values, high) for key, told, values in kinds]
     captions = (
         "Measured. Targets down, those that suffer most at the top; co-runners across, those that press most at the "
         "left.",
@@ -64,9 +68,14 @@ def _order(count: Array, mean: Array) -> Array:
     return np.asarray(ordered[:: -(-len(ordered) // MOST)])
 
 
-def _map(key: str, label: str, down: list[str], across: list[str], values: Array) -> HeatMap:
-    told = values[~np.isnan(values)]
-    low, high = 1.0, max(1.1, float(np.quantile(told, 0.99))) if len(told) else 2.0
+def _top(*maps: Array) -> float:
+    """What the lightest colour stands for: 99 of 100 fields of each map are below."""
+    told = [values[~np.isnan(values)] for values in maps]
+    return max([1.1, *(float(np.quantile(values, 0.99)) for values in told if len(values))])
+
+
+def _map(key: str, label: str, down: list[str], across: list[str], values: Array, high: float) -> HeatMap:
+    low = 1.0
     cells, palette = by_logarithm(values, low, high)
     targets, co_runners = (
         Axis(names, [""] * len(names), [name.rpartition("/")[2] for name in names], title)
@@ -84,14 +93,34 @@ def _legend(one: HeatMap) -> Html:
 
 
 def _most(rows: Rows, pairs: Pairs) -> Html:
-    def most(count: Array, mean: Array) -> str:
-        enough = np.flatnonzero((count >= min(3, int(count.max()))) & (np.nan_to_num(mean) > NOTABLE))
-        first = enough[np.argsort(-mean[enough])][:5]
-        return ", ".join(f"{rows.workloads[w]} ({mean[w]:.2f}×)" for w in first.tolist()) or "none"
-
+    """Who certainly suffers and presses most, by the lower ends of intervals, and the largest means beyond them."""
+    told = []
+    for words, group, count, mean in (
+        ("Suffer most", pairs.target, pairs.targets, pairs.suffers),
+        ("Press most", pairs.beside, pairs.pressing, pairs.presses),
+    ):
+        low, high = intervals(group, pairs.logs, pairs.size)
+        sure = np.flatnonzero(np.nan_to_num(low) > 1.0)
+        first = sure[np.argsort(-low[sure], kind="stable")][:NAMED]
+        names = "; ".join(
+            f"{rows.workloads[w]} {mean[w]:.2f}× ({low[w]:.2f} to {high[w]:.2f}, "
+            f"{several(int(count[w]), 'observation')})"
+            for w in first.tolist()
+        )
+        line = names or "nothing is slower beside others by more than chance explains"
+        beyond = [
+            w for w in np.argsort(-np.nan_to_num(mean), kind="stable")[:NAMED].tolist()
+            if w not in first and mean[w] > max([1.0, *mean[first].tolist()])
+        ]  # fmt: skip
+        more = ", ".join(
+            f"{rows.workloads[w]} {mean[w]:.2f}× ({several(int(count[w]), 'observation')})" for w in beyond
+        )
+        uncertain = (
+            f" Larger means, from too few or too different observations to be sure: {more}." if more else ""
+        )
+        told.append(tag("p", tag("b", f"{words}: "), f"{line}.{uncertain}"))
     return join(
-        tag("p", tag("b", "Suffer most: "), most(pairs.targets, pairs.suffers), "."),
-        tag("p", tag("b", "Press most: "), most(pairs.pressing, pairs.presses), "."),
+        *told, tag("p", "Ordered by the lower ends of 95 % intervals, which are in brackets.", class_="note")
     )
 
 
@@ -138,16 +167,17 @@ def _by_workload(rows: Rows, pairs: Pairs, model: Pairs | None) -> Html:
     for w in np.flatnonzero((pairs.targets > 0) | (pairs.pressing > 0)).tolist():
         body.append(
             (
-                rows.workloads[w], pairs.targets[w], pairs.suffers[w], *([model.suffers[w]] if model else []),
-                pairs.pressing[w], pairs.presses[w], *([model.presses[w]] if model else []),
+                rows.workloads[w], pairs.targets[w], counted(pairs.suffers[w], pairs.targets[w]),
+                *([model.suffers[w]] if model else []), pairs.pressing[w],
+                counted(pairs.presses[w], pairs.pressing[w]), *([model.presses[w]] if model else []),
             )
         )  # fmt: skip
     return table(columns, body, "Slowdown by workload, as target and as co-runner")
 
 
 def _by_pair(rows: Rows, pairs: Pairs, model: Pairs | None) -> Html:
-    """The pairs with the largest slowdown among those measured at least as often as the median pair."""
-    target, beside = np.nonzero(pairs.counts >= np.median(pairs.counts[pairs.counts > 0]))
+    """The pairs with the largest mean slowdown, whatever it rests on."""
+    target, beside = np.nonzero(pairs.counts)
     first = np.argsort(-pairs.means[target, beside], kind="stable")[:STRONGEST]
     columns = [
         Column("workload"),
@@ -158,7 +188,8 @@ def _by_pair(rows: Rows, pairs: Pairs, model: Pairs | None) -> Html:
     columns += [Column("model", "ratio")] if model else []
     body = [
         (
-            rows.workloads[t], rows.workloads[b], pairs.counts[t, b], pairs.means[t, b],
+            rows.workloads[t], rows.workloads[b], pairs.counts[t, b],
+            counted(pairs.means[t, b], pairs.counts[t, b]),
             *([model.means[t, b]] if model else []),
         )
         for t, b in zip(target[first].tolist(), beside[first].tolist(), strict=True)

@@ -11,7 +11,17 @@ from harness.output import duration
 from harness.report.markup import Html, join, tag
 
 NARROW = 6  # most columns that fit the width of a page
+MARK = "¹"
 LONG = 14  # above this many rows a table scrolls inside the page and gets a filter
+
+
+class Single(float):
+    """A figure that rests on one observation alone; a table marks it and says so."""
+
+
+def counted(value: float, observations: int) -> float:
+    """The figure, marked where it rests on one observation."""
+    return Single(value) if observations == 1 else float(value)
 
 
 @dataclass(frozen=True)
@@ -51,12 +61,19 @@ def words(value: Any, kind: str) -> str:
 
 
 def table(
-    columns: Sequence[Column], rows: Iterable[Sequence[Any]], caption: str, *, wide: Sequence[int] = ()
-) -> Html:
-    """An HTML table, or nothing where there are no rows. ``wide`` holds the indices of columns whose text may wrap."""
+    columns: Sequence[Column], rows: Iterable[Sequence[Any]], caption: str, *, wide: Sequence[int] = (),
+    grid: bool = False,
+) -> Html:  # fmt: skip
+    """An HTML table, or nothing where there are no rows. ``wide`` holds the indices of columns whose text may wrap.
+
+    In a ``grid`` all columns are alike, so that the page keeps the first one in view.
+    """
     body = list(rows)
     if not body:
         return Html("")
+    told = f"{caption} ({len(body):,} rows)" if len(body) > LONG else caption
+    if any(isinstance(value, Single) and not math.isnan(value) for row in body for value in row):
+        told += f"; {MARK} rests on one observation"
     kinds = [column.kind for column in columns]
     head = [
         tag("th", column.title, scope="col", class_=None if column.kind == "text" else "n")
@@ -71,10 +88,10 @@ def table(
     ]
     drawn = tag(
         "table",
-        tag("caption", f"{caption} ({len(body):,} rows)" if len(body) > LONG else caption),
+        tag("caption", told),
         tag("thead", tag("tr", *head)),
         tag("tbody", *lines),
-        class_="data",
+        class_="data grid" if grid else "data",
     )
     long = len(body) > LONG
     return tag(
@@ -109,6 +126,8 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Html:
 
 def _cell(value: Any, kind: str, wide: bool) -> Html:
     shown = value if isinstance(value, Html) else words(value, kind)
+    if isinstance(value, Single) and not math.isnan(value):
+        shown += MARK
     if kind == "text":
         return tag("td", _breakable(shown), class_="wide") if wide else tag("td", shown)
     known = value is not None and not (isinstance(value, float) and math.isnan(value))

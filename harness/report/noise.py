@@ -20,6 +20,7 @@ Found = dict[str, Any]
 
 # Thresholds from which on the page warns; it also prints them.
 SPREAD = 0.10
+WIDE = 0.50
 DRIFT = 0.05
 HOT_C = 80.0
 LOADED = 0.3  # load per processor, beyond what the collection itself causes
@@ -27,8 +28,10 @@ CLOCK = 0.15
 NAMED = 8  # most platforms named in one warning
 
 THRESHOLDS = (
-    f"Warned about: a median spread of samples above {percent(SPREAD)}; anchors that changed by more than "
-    f"{percent(DRIFT)} between start and end; {HOT_C:.0f} °C and more; any throttling; a mean load before jobs of more "
+    f"Warned about: a median spread of samples above {percent(SPREAD)}, or one observation in twenty above "
+    f"{percent(WIDE)}; anchors that changed by more than {percent(DRIFT)} between start and end, and by more than "
+    "twice the error that their samples and their differences from each other explain; "
+    f"{HOT_C:.0f} °C and more; any throttling; a mean load before jobs of more "
     f"than the workloads that ran together there and {LOADED:g} per processor besides; a clock that varied by more "
     f"than {percent(CLOCK)}; a governor other than performance; gates that gave up."
 )
@@ -89,7 +92,12 @@ def warnings(found: list[Found]) -> list[str]:
     def over(key: str, limit: float) -> list[Found]:
         return [one for one in found if one[key] is not None and one[key] > limit]
 
-    drifted = [one for one in found if one["drift"] is not None and abs(one["drift"]) > DRIFT]
+    drifted = [
+        one
+        for one in found
+        if one["drift"] is not None and abs(one["drift"]) > max(DRIFT, 2 * one["drift_error"])
+    ]
+    wide = [one for one in over("spread_95", WIDE) if one["spread"] <= SPREAD]
     loaded = [
         one
         for one in found
@@ -101,6 +109,10 @@ def warnings(found: list[Found]) -> list[str]:
         _line(
             "half of the workloads alone have samples that spread by more than", over("spread", SPREAD), "platform",
             "spread", lambda one: percent(one["spread"]),
+        ),
+        _line(
+            "one in twenty of the workloads alone has samples that spread by more than", wide, "platform",
+            "spread_95", lambda one: percent(one["spread_95"]),
         ),
         _line(
             "the anchors changed between start and end:", drifted, "platform", "drift",
@@ -144,14 +156,27 @@ def _line(said: str, found: Iterable[Found], who: str, key: str, figure: Callabl
 
 def drift(rows: Rows, platform: int) -> float | None:
     """Geometric mean over the anchor workloads of (time at the end / time at the start), minus 1."""
+    return drift_and_error(rows, platform)[0]
+
+
+def drift_and_error(rows: Rows, platform: int) -> tuple[float | None, float]:
+    """The drift, and the standard error of its log: the larger of what the spread of samples and what the
+    differences between anchors say.
+    """
     at = np.flatnonzero(rows.ok & (rows.purpose == "anchor") & (rows.platform == platform))
     workload, position, logs = rows.workload[at], rows.position[at], np.log(rows.time_ns[at])
-    changes = []
+    variance = np.nan_to_num(rows.spread[at]) ** 2 / np.maximum(rows.samples[at], 1)
+    changes, known = [], []
     for anchor in np.unique(workload).tolist():
         first, last = ((workload == anchor) & (position == place) for place in (0, 1))
         if first.any() and last.any():
             changes.append(logs[last].mean() - logs[first].mean())
-    return float(np.expm1(np.mean(changes))) if changes else None
+            known.append(sum(variance[some].sum() / some.sum() ** 2 for some in (first, last)))
+    if not changes:
+        return None, 0.0
+    within = float(np.sqrt(np.sum(known))) / len(changes)
+    between = float(np.std(changes, ddof=1) / np.sqrt(len(changes))) if len(changes) > 1 else 0.0
+    return float(np.expm1(np.mean(changes))), max(within, between)
 
 
 def _platform(rows: Rows, p: int, processors: int) -> Found:
@@ -169,6 +194,7 @@ def _platform(rows: Rows, p: int, processors: int) -> Found:
         pc.drop_null(pc.struct_field(rows.table["state_before"], "governor").take(at)).unique().to_pylist()
     )
     notes = pc.drop_null(rows.table["note"].take(at)).to_pylist()
+    drifted, error = drift_and_error(rows, p)
     return {
         "platform": rows.platforms[p],
         "device": rows.device(p),
@@ -176,7 +202,8 @@ def _platform(rows: Rows, p: int, processors: int) -> Found:
         "together": int(rows.n_co_runners[at].max(initial=0)) + 1,
         "spread": _of(np.median, alone),
         "spread_95": _of(lambda values: np.quantile(values, 0.95), alone),
-        "drift": drift(rows, p),
+        "drift": drifted,
+        "drift_error": error,
         "heat": _of(np.median, heat),
         "heat_most": _of(np.max, heat),
         "throttled": _of(lambda values: np.maximum(values, 0).sum(), throttled),

@@ -13,12 +13,13 @@ from harness import __version__
 from harness.dataset.info import Info, Settings
 from harness.dataset.store import Dataset
 from harness.output import duration
+from harness.report.factors import Fit
 from harness.report.listing import Column, facts, percent, several, table
 from harness.report.markup import Html, Section, join
-from harness.report.rows import Rows, geometric, suite
+from harness.report.rows import Rows, suite
 
 
-def overview(dataset: Dataset, rows: Rows) -> list[Section]:
+def overview(dataset: Dataset, rows: Rows, found: Fit | None) -> list[Section]:
     return [
         Section(
             "collected",
@@ -29,9 +30,9 @@ def overview(dataset: Dataset, rows: Rows) -> list[Section]:
         Section(
             "platforms",
             "Platforms",
-            "Speed is the geometric mean, over workloads measured alone, of the time on the platform over the "
-            "median of all platforms: less is faster.",
-            _platforms(dataset, rows),
+            "The last three columns say how many times as long it takes as the fastest platform (see Which is "
+            "fastest), with a 95 % interval.",
+            _platforms(dataset, rows, found),
         ),
         Section(
             "devices",
@@ -102,7 +103,7 @@ def _gate(settings: Settings) -> str:
     return f"{' and '.join(told)}, at most {duration(gate.limit_s * 1e9)}" if told else ""
 
 
-def _platforms(dataset: Dataset, rows: Rows) -> Html:
+def _platforms(dataset: Dataset, rows: Rows, found: Fit | None) -> Html:
     known = {row["platform"]: row for row in dataset.platforms().to_pylist()}
     planned = dataset.planned()
     planned_on = pc.binary_join_element_wise(planned["engine"], planned["device"], ":")
@@ -115,12 +116,13 @@ def _platforms(dataset: Dataset, rows: Rows) -> Html:
     jobs = _distinct(rows.platform, rows.job, size)
     ok = rows.measured
     workloads = _distinct(rows.platform[ok], rows.workload[ok], size)
-    relative = rows.alone / _median_by_workload(rows.alone)
+    factors = found.platforms if found else None
+    against = factors.interval if factors else np.full((2, size), np.nan)
     columns = [
         Column("platform"), Column("version"), Column("a time contains"), Column("jobs done", "count"),
         *([Column("planned", "count"), Column("left", "count")] if in_plan else []),
         Column("observations", "count"), Column("without a time", "count"), Column("workloads measured", "count"),
-        Column("speed", "ratio"),
+        Column("time, of the fastest", "ratio"), Column("from", "ratio"), Column("to", "ratio"),
     ]  # fmt: skip
     body = []
     for k, name in enumerate(rows.platforms):
@@ -129,10 +131,10 @@ def _platforms(dataset: Dataset, rows: Rows) -> Html:
         body.append(
             (
                 name, row.get("engine_version"), row.get("wall_contains"), jobs[k], *plan, observations[k], failed[k],
-                workloads[k], geometric(relative[k]),
+                workloads[k], factors.ratio[k] if factors else None, *against[:, k],
             )
         )  # fmt: skip
-    return table(columns, body, "Jobs, observations and speed by platform")
+    return table(columns, body, "Jobs, observations and times by platform")
 
 
 def _devices(dataset: Dataset) -> Html:
@@ -155,14 +157,6 @@ def _devices(dataset: Dataset) -> Html:
         return Html("")
     heads: Sequence[str] = ("device", "processor", "cores", "clock", "memory", "kernel")
     return table([Column(head) for head in heads], rows, "What the devices are")
-
-
-def _median_by_workload(times: Any) -> Any:
-    """(W,) median time of each workload over platforms; NaN for a workload that was measured nowhere."""
-    known = ~np.isnan(times).all(axis=0)
-    middle = np.full(times.shape[1], np.nan)
-    middle[known] = np.nanmedian(times[:, known], axis=0)
-    return middle
 
 
 def _counted(names: list[str]) -> dict[str, int]:

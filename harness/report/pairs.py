@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from harness.report.judged import Judged
 from harness.report.rows import Rows
@@ -110,6 +111,18 @@ def expected_everywhere(judged: Judged, targets: list[str], co_runners: list[str
 def _at(rows: Rows) -> Array:
     """Indices of the pair observations whose slowdown is known."""
     return np.flatnonzero((rows.n_co_runners == 1) & ~np.isnan(rows.slowdown))
+
+
+def intervals(group: Array, logs: Array, size: int) -> tuple[Array, Array]:
+    """(size,) ends of the 95 % interval of each group's mean slowdown, by Student's t; NaN below two observations."""
+    count = np.bincount(group, minlength=size)
+    mean = np.bincount(group, logs, size) / np.maximum(count, 1)
+    square = np.bincount(group, (logs - mean[group]) ** 2, size)
+    some = count > 1
+    width = np.full(size, np.nan)
+    freedom = count[some] - 1
+    width[some] = stats.t.ppf(0.975, freedom) * np.sqrt(square[some] / freedom / count[some])
+    return np.asarray(np.exp(mean - width)), np.asarray(np.exp(mean + width))
 
 
 def _means(group: Array, logs: Array, size: int) -> Array:

@@ -31,7 +31,7 @@ FEWEST = 5  # with fewer samples no spread is computed
 class Rows:
     """N observations. Numbers refer to the lists of names; times are ns, NaN where there is none.
 
-    spread is the standard deviation of the covered samples over their mean.
+    spread is the standard deviation of the covered samples over their mean, samples their number.
     """
 
     platforms: list[str]
@@ -48,6 +48,7 @@ class Rows:
     time_ns: NDArray[np.float64]
     censored: NDArray[np.bool_]  # the time is only known to be above a limit
     spread: NDArray[np.float64]
+    samples: NDArray[np.int64]
     asked: NDArray[np.bool_]  # (W,) workloads of the plan proper, not the empty one of start-up
     table: pa.Table  # tables that are read only when a section needs them
 
@@ -144,7 +145,8 @@ def load_rows(dataset: Dataset) -> Rows:
         position=pc.fill_null(table["position"], 0).to_numpy().astype(np.int64),
         time_ns=time_ns,
         censored=censored,
-        spread=np.concatenate(spreads),
+        spread=np.concatenate([spread for spread, _ in spreads]),
+        samples=np.concatenate([count for _, count in spreads]),
         asked=asked,
         table=table,
     )  # fmt: skip
@@ -185,8 +187,8 @@ def _co_runners(table: pa.Table, names: list[str]) -> NDArray[np.int32]:
     return found
 
 
-def _spread(samples: Any) -> NDArray[np.float64]:
-    """(n,) standard deviation of the covered samples over their mean; NaN with fewer than FEWEST."""
+def _spread(samples: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(n,) standard deviation of the covered samples over their mean, NaN with fewer than FEWEST; and their number."""
     column = samples.combine_chunks()
     row, flat = pc.list_parent_indices(column).to_numpy(), pc.list_flatten(column)
     covered = pc.fill_null(pc.struct_field(flat, "covered"), False).to_numpy(zero_copy_only=False)
@@ -196,4 +198,5 @@ def _spread(samples: Any) -> NDArray[np.float64]:
     enough = count >= FEWEST
     mean = np.bincount(row, wall, len(column)) / np.maximum(count, 1)
     square = np.bincount(row, (wall - mean[row]) ** 2, len(column)) / np.maximum(count - 1, 1)
-    return np.where(enough & (mean > 0), np.sqrt(square) / np.where(mean > 0, mean, 1.0), np.nan)
+    spread = np.where(enough & (mean > 0), np.sqrt(square) / np.where(mean > 0, mean, 1.0), np.nan)
+    return spread, count

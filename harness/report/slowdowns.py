@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.report.charts import Panel, Scale, side_by_side
-from harness.report.listing import Column, folded, table
+from harness.report.listing import Column, counted, folded, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, geometric
 
@@ -31,7 +31,11 @@ def slowdowns(rows: Rows) -> list[Section]:
             "What lies below ½ or above 8 is in the outermost bar.",
             body if degrees else Html(""),
             "No workload was measured both alone and beside others.",
-            ", ".join(f"beside {n} the median is {np.median(_values(rows, n)):.2f}×" for n in degrees)
+            ", ".join(
+                f"beside {n} the median is {np.median(values):.2f}× ({len(values):,} observations)"
+                for n in degrees
+                for values in [_values(rows, n)]
+            )
             + "." * bool(degrees),
         )
     ]
@@ -78,13 +82,17 @@ def _by_degree(rows: Rows, degrees: list[int]) -> Html:
 def _by_platform(rows: Rows, degrees: list[int]) -> Html:
     columns = [Column("platform"), *(Column(f"beside {n}", "ratio") for n in degrees)]
     logs = np.log(rows.slowdown)
-    means = []
+    means, counts = [], []
     for n in degrees:
         chosen = ~np.isnan(logs) & (rows.n_co_runners == n)
         count = np.bincount(rows.platform[chosen], minlength=len(rows.platforms))
         total = np.bincount(rows.platform[chosen], logs[chosen], minlength=len(rows.platforms))
+        counts.append(count)
         means.append(np.exp(np.divide(total, count, where=count > 0, out=np.full(len(count), np.nan))))
-    body: list[Any] = [(name, *(mean[p] for mean in means)) for p, name in enumerate(rows.platforms)]
+    body: list[Any] = [
+        (name, *(counted(mean[p], count[p]) for mean, count in zip(means, counts, strict=True)))
+        for p, name in enumerate(rows.platforms)
+    ]
     return folded("Slowdown by platform", table(columns, body, "Geometric mean slowdown by platform"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.report.noise import DRIFT, warnings
 
 
-def platform(drift: float | None) -> dict:
+def platform(drift: float | None, error: float = 0.01) -> dict:
     told = dict.fromkeys(
         (
             "spread",
@@ -26,6 +26,7 @@ def platform(drift: float | None) -> dict:
         "processors": 4,
         "together": 1,
         "drift": drift,
+        "drift_error": error,
         "governor": None,
     }
 
@@ -37,3 +38,12 @@ def test_a_device_that_became_faster_is_reported_as_one_that_became_slower_is() 
     assert slower == "The anchors changed between start and end: e:pi 12\u00a0% slower."
     assert faster == "The anchors changed between start and end: e:pi 12\u00a0% faster."
     assert warnings([platform(-DRIFT / 2), platform(DRIFT / 2), platform(None)]) == []
+
+
+def test_a_drift_within_its_own_error_is_no_warning_and_wide_samples_are() -> None:
+    assert warnings([platform(0.12, error=0.07)]) == []
+    one = platform(None) | {"spread": 0.03, "spread_95": 3.0}
+    assert warnings([one]) == [
+        "One in twenty of the workloads alone has samples that spread by more than e:pi 300\u00a0%."
+    ]
+    assert warnings([one | {"spread_95": 0.2}]) == []

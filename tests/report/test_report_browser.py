@@ -83,7 +83,7 @@ def column(tab: Browser, caption: str, number: int) -> list[str]:
 
 
 def test_a_table_is_sorted_by_a_click_and_by_a_key(tab: Browser) -> None:
-    caption = "Jobs, observations and speed"
+    caption = "Jobs, observations and times"
     head = HEAD.format(caption=json.dumps(caption), column=0)
     names = column(tab, caption, 0)
     tab.run(f"{head}.querySelector('button').click()")
@@ -165,7 +165,7 @@ def test_without_scripts_it_is_complete(tab: Browser) -> None:
         pass
     assert tab.run("document.querySelectorAll('.filter').length") == 0
     assert tab.run("document.body.innerText.length") > 0.95 * before
-    assert column(tab, "Jobs, observations and speed", 0)
+    assert column(tab, "Jobs, observations and times", 0)
     assert tab.run("[...document.querySelectorAll('svg')].every(s => s.getBoundingClientRect().width > 0)")
 
 

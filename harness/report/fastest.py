@@ -1,0 +1,141 @@
+"""Which engine, device and platform is fastest: the headlines, each with its interval and what it rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from harness.dataset.store import Dataset
+from harness.report.factors import Factors, Fit, fit
+from harness.report.listing import LONG, Column, counted, sentences, several, table
+from harness.report.markup import Html, Section, join, tag
+from harness.report.rows import Rows
+
+Array = NDArray[Any]
+NAMED = 6  # most left-out platforms that are named
+
+
+def fastest(dataset: Dataset, rows: Rows, found: Fit | None) -> list[Section]:
+    """The section; without anything that two platforms measured alike it says so."""
+    title, empty = (
+        "Which is fastest",
+        "No workload was measured alone on two platforms, so nothing can be compared.",
+    )
+    if found is None:
+        return [Section("fastest", title, "", Html(""), empty)]
+    note = (
+        "How many times as long it takes as the fastest one: 2.00× is twice as long. Each level is a geometric mean "
+        "over the same workloads for everybody; where one was not measured, a two-way fit (platform with start-up, "
+        "workload) of all times alone stands in for it, and a second one (engine, device) takes engines and devices "
+        "apart. Intervals are of 95 %, from drawing the workloads anew: for programs like these, on these devices."
+    )
+    body = join(
+        sentences(_mixed(dataset, rows), "warnings"),
+        tag("div", _ranked("engine", found.engines), _ranked("device", found.devices), class_="beside"),
+        _grid(found, rows),
+        tag("p", _rests_on(rows, found), class_="note"),
+    )
+    return [Section("fastest", title, note, body, gist=_gist(found))]
+
+
+def fitted(rows: Rows) -> Fit | None:
+    """The fits of the times alone, with what a limit ended as "longer than"."""
+    return fit(rows.alone, _limits(rows), rows.platforms)
+
+
+def _limits(rows: Rows) -> Array:
+    """(P, W) ns that a workload alone is known to take at least; NaN where no limit ended it."""
+    told = pc.fill_null(rows.table["time_ns"], float("nan")).to_numpy()
+    some = rows.censored & (rows.purpose == "measure") & (rows.n_co_runners == 0) & (told > 0)
+    found = np.zeros((len(rows.platforms), len(rows.workloads)))
+    np.maximum.at(found, (rows.platform[some], rows.workload[some]), told[some])
+    return np.where(found > 0, found, np.nan)
+
+
+def _gist(found: Fit) -> str:
+    told = []
+    for what, one in (("engine", found.engines), ("device", found.devices)):
+        if len(one.order) < 2:
+            continue
+        first, second, last = one.order[0], one.order[1], one.order[-1]
+        others = [second] if second == last else [second, last]
+        takes = ", ".join(f"{one.names[k]} takes {_ratio(one, k)}" for k in others)
+        told.append(f"{what} {one.names[first]}; {takes}")
+    cells, platforms = int(found.used.sum()), int(found.compared.sum())
+    over = f"from {cells:,} times alone of {np.count_nonzero(found.used.any(axis=0)):,} workloads"
+    return f"{'. '.join([*told, over])} on {several(platforms, 'platform')}."
+
+
+def _ratio(one: Factors, k: int) -> str:
+    low, high = one.interval[:, k]
+    return f"{one.ratio[k]:.2f}×" if np.isnan(low) else f"{one.ratio[k]:.2f}× ({low:.2f} to {high:.2f})"
+
+
+def _ranked(what: str, one: Factors) -> Html:
+    columns = [Column(what), Column("time, of the fastest", "ratio"), Column("from", "ratio"),
+               Column("to", "ratio"), Column("workloads", "count")]  # fmt: skip
+    body = []
+    for k in one.order:
+        low, high = one.interval[:, k].tolist()
+        body.append((one.names[k], counted(one.ratio[k], one.counts[k]), low, high, one.counts[k]))
+    return table(columns, body, f"{what.capitalize()}s, the fastest first")
+
+
+def _grid(found: Fit, rows: Rows) -> Html:
+    """Engines down, devices across: each platform's own time over that of the fastest platform."""
+    engines, devices = ([one.names[k] for k in one.order] for one in (found.engines, found.devices))
+    number = {name: p for p, name in enumerate(rows.platforms)}
+    one = found.platforms
+    body = []
+    for engine in engines:
+        line: list[Any] = [engine]
+        for device in devices:
+            p = number.get(f"{engine}:{device}")
+            line.append(None if p is None else counted(one.ratio[p], one.counts[p]))
+        body.append(line)
+    columns = [Column("engine"), *(Column(device, "ratio") for device in devices)]
+    caption = f"Engine and device: time over that of the fastest platform, {one.names[one.fastest]}"
+    return table(columns, body, caption, grid=True) if len(engines) > 1 or len(devices) <= LONG else Html("")
+
+
+def _rests_on(rows: Rows, found: Fit) -> str:
+    """What was counted and what was left out, in a sentence each."""
+    alone = ~np.isnan(rows.alone)
+    told = [
+        f"Counted: {found.used.sum():,} times of {np.count_nonzero(found.used.any(axis=0)):,} workloads alone on "
+        f"{np.count_nonzero(found.compared):,} platforms."
+    ]
+    cut = int(np.count_nonzero(~np.isnan(_limits(rows)) & np.isnan(rows.alone)))
+    if cut:
+        told.append(
+            f"{several(cut, 'more field')} that a limit ended {'counts' if cut == 1 else 'count'} as “longer”."
+        )
+    lone = int(np.count_nonzero(alone.sum(axis=0) == 1))
+    if lone:
+        told.append(f"Left out: {several(lone, 'workload')} measured on one platform only.")
+    apart = [name for name, ok in zip(rows.platforms, found.compared, strict=True) if not ok]
+    if apart:
+        more = f" and {len(apart) - NAMED:,} more" if len(apart) > NAMED else ""
+        told.append(
+            f"Left out: {', '.join(apart[:NAMED])}{more}, which share no workload alone with the others."
+        )
+    together = int(np.count_nonzero(rows.measured & (rows.n_co_runners > 0)))
+    if together:
+        told.append(f"{together:,} times beside others are not counted here.")
+    return " ".join(told)
+
+
+def _mixed(dataset: Dataset, rows: Rows) -> list[str]:
+    """A warning where times of different kinds are compared."""
+    known = dataset.platforms()
+    here = known.filter(pc.is_in(known["platform"], value_set=pa.array(rows.platforms, pa.string())))
+    kinds = sorted({kind for kind in here["wall_contains"].to_pylist() if kind})
+    if len(kinds) < 2:
+        return []
+    return [
+        f"Times contain different things ({' and '.join(kinds)}; see Platforms): compare only platforms of one kind."
+    ]
