@@ -90,20 +90,39 @@ def export(
         stderr().print(f"{count:,} observations are now in {output}")
 
 
-@command("harness report datasets/lab", "harness report datasets/lab -m lab.npz -o lab.html")
+@command(
+    "harness report datasets/lab",
+    "harness report datasets/lab -m lab.npz -o lab.html",
+    "harness report datasets/lab --card",
+)
 def report(
     dataset: DatasetPath,
     model: Annotated[
         Path | None, typer.Option("--model", "-m", help="Also show how good this model is.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", show_default="DATASET/report.html")] = None,
+    card: Annotated[
+        bool,
+        typer.Option(
+            "--card", help="Write README.md and croissant.json into the dataset instead, to publish it."
+        ),
+    ] = False,
 ) -> None:
     """Write one HTML page about a dataset: coverage, times, slowdowns, noise, accuracy, and what failed."""
     from harness.dataset.store import Dataset
     from harness.decide.predict import load_model
     from harness.progress import bar
     from harness.report import STEPS, write_report
+    from harness.report.card import write_card
 
+    if card:
+        if model or output:
+            raise UsageError("--card writes README.md and croissant.json; leave out --model and --output.")
+        readme, machine = write_card(Dataset.open(dataset))
+        stderr().print(
+            f"the card is {readme}, and for programs {machine}; say the license in its first lines"
+        )
+        return
     path = output or dataset / "report.html"
     if path.is_dir():
         raise UsageError(f"{path} is a directory; name the file of the report with -o.")

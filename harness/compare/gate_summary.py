@@ -17,7 +17,7 @@ _HEAD = ["| | B/A | 95 % interval | |", "|---|--:|---|---|"]
 
 def markdown(found: Comparison, gate: Gate | None) -> str:
     """A summary that GitHub and GitLab show: the verdict, the suites, what failed, and the notes."""
-    title = f"### Time in {_cell(found.b)} over time in {_cell(found.a)}"
+    title = f"### Time in {escaped(found.b)} over time in {escaped(found.a)}"
     lines = [title, ""]
     if gate:
         lines += [f"{'✅' if gate.passed else '❌'} **{gate.sentence()}**", ""]
@@ -36,12 +36,12 @@ def markdown(found: Comparison, gate: Gate | None) -> str:
         for row in found.suites:
             told = (row["ratio"], row["low"], row["high"])
             lines.append(
-                f"| {_cell(row['suite'])} | {row['workloads']} | {_number(told[0])} | {_interval(*told[1:])} "
+                f"| {escaped(row['suite'])} | {row['workloads']} | {_number(told[0])} | {_interval(*told[1:])} "
                 f"| {row['faster']} | {row['slower']} |"
             )
         lines.append("")
     if found.notes:
-        notes = [f"- {_cell(note)}" for note in found.notes]
+        notes = [f"- {escaped(note)}" for note in found.notes]
         lines += ["<details><summary>What was compared</summary>", "", *notes, "", "</details>", ""]
     return "\n".join(lines)
 
@@ -72,9 +72,9 @@ def write_junit(found: Comparison, gate: Gate, path: Path) -> None:
 
 
 def _row(check: Check) -> str:
-    sign = f"❌ {_cell(check.ended)}" if check.outcome == "broken" else SIGNS[check.outcome]
+    sign = f"❌ {escaped(check.ended)}" if check.outcome == "broken" else SIGNS[check.outcome]
     interval = _interval(check.low, check.high)
-    return f"| {_cell(check.name)} | {_number(check.ratio)} | {interval} | {sign} |"
+    return f"| {escaped(check.name)} | {_number(check.ratio)} | {interval} | {sign} |"
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -92,7 +92,7 @@ def _text(text: str) -> str:
     return visible(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
-def _cell(text: str) -> str:
+def escaped(text: str) -> str:
     """A name as it is: nothing in it is Markdown or HTML, or ends the cell."""
     told = visible(text).replace("\n", " ").replace("\t", " ")
     return "".join(f"&#{ord(c)};" if c in "&<>|`*_[]\\~#!@" else c for c in told)

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.dataset import schema
+from harness.dataset.described import described
 from harness.dataset.entry_rows import rows
 from harness.dataset.info import Info, Origin, Settings
 from harness.dataset.journal import Journal
@@ -98,7 +99,7 @@ class Dataset:
         found = [msgspec.structs.asdict(job) for job in jobs]
         for row in found:
             row["job"] = row.pop("id")
-        self._write(self.root / "plan.parquet", pa.Table.from_pylist(found, schema.PLAN))
+        self._write(self.root / "plan.parquet", pa.Table.from_pylist(found, schema.PLAN), schema.PLAN_FIELDS)
 
     def plan(self) -> list[Job]:
         """The jobs of the last collection; empty where nothing was planned (an imported dataset)."""
@@ -153,7 +154,11 @@ class Dataset:
         with self._numbering:
             names = [path.name[len(prefix) :] for path in folder.glob(f"{prefix}*.parquet")]
             numbers = [int(found[0]) for name in names if (found := re.match(r"\d+", name))]
-            self._write(folder / f"{prefix}{max(numbers, default=0) + 1:05}.parquet", observations)
+            self._write(
+                folder / f"{prefix}{max(numbers, default=0) + 1:05}.parquet",
+                observations,
+                schema.OBSERVATION_FIELDS,
+            )
 
     def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """All observations that count, a file at a time; those still in the journals come last.
@@ -188,7 +193,7 @@ class Dataset:
     ) -> None:
         by_key = {row[key]: row for row in [*self._table(name, fields).to_pylist(), *new]}
         shape = schema.arrow(fields)
-        self._write(self.root / f"{name}.parquet", pa.Table.from_pylist(list(by_key.values()), shape))
+        self._write(self.root / f"{name}.parquet", pa.Table.from_pylist(list(by_key.values()), shape), fields)
 
     def _table(self, name: str, fields: Sequence[schema.Field]) -> pa.Table:
         return pa.concat_tables(self._tables(name, fields))
@@ -199,9 +204,9 @@ class Dataset:
         if path.exists():
             yield from read_tables(path, fields)
 
-    def _write(self, path: Path, table: pa.Table) -> None:
+    def _write(self, path: Path, table: pa.Table, fields: Sequence[schema.Field]) -> None:
         with replacing(path) as partial:
-            pq.write_table(table, partial, compression="zstd")
+            pq.write_table(described(table, fields), partial, compression="zstd")
 
     def _write_info(self) -> None:
         with replacing(self.root / "dataset.json") as partial:
