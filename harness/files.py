@@ -1,21 +1,24 @@
 """Files and directories that are whole or absent, whatever is killed meanwhile, and where the user's cache is.
 
-What is being written has a hidden name with the machine and number of its process, ``.NAME.HOST-PID.partial``. Where
-that process died, the next one on that machine that writes beside it sweeps the leftover away.
+What is being written has a hidden name with the machine and number of its process, ``.NAME.N.HOST-PID.partial``.
+Where that process died, the next one on that machine that writes beside it sweeps the leftover away.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 _HOST = re.sub(r"[^A-Za-z0-9]+", "-", os.uname().nodename)[:40]
 _PARTIAL = re.compile(r"\..+\.[A-Za-z0-9-]*?(\d+)\.partial\Z")
-hook: Callable[[str], None] | None = None  # a test's: told before each step on disk, and raises to die there
+_NUMBERS = itertools.count(1)
+_writing: set[str] = set()  # names of what this process writes now
 
 
 def cache_directory(kind: str) -> Path:
@@ -26,20 +29,15 @@ def cache_directory(kind: str) -> Path:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path to write to; when that is done it is synced and takes the place of ``path`` at once."""
-    _step(f"make {path.parent}")
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
-    partial = _partial(path)
-    try:
-        _step(f"write {path}")
-        yield partial
-        _step(f"sync {path}")
-        sync(partial)
-        _step(f"rename {path}")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    _step(f"sync {path.parent}")
+    with _partial(path) as partial:
+        try:
+            yield partial
+            sync(partial)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
     sync(path.parent)
 
 
@@ -52,30 +50,30 @@ def making(folder: Path) -> Iterator[Path]:
     folder = Path(os.path.abspath(folder))
     with scratch(folder.parent, folder.name) as place:
         fresh = place / folder.name
-        _step(f"make {fresh.name}")
         fresh.mkdir()
         yield fresh
         for path in [*sorted(fresh.rglob("*")), fresh]:
-            _step(f"sync {path.name}")
             sync(path)
-        _step(f"rename {folder}")
         os.replace(fresh, folder)
-    _step(f"sync {folder.parent}")
     sync(folder.parent)
 
 
 @contextlib.contextmanager
 def scratch(folder: Path, name: str) -> Iterator[Path]:
     """A temporary directory in ``folder`` for what will take a place there; it is gone in the end."""
-    _step(f"make {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
-    partial = _partial(folder / name)
-    try:
-        partial.mkdir()
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with _partial(folder / name) as partial:
+        try:
+            partial.mkdir(0o700)
+            yield partial
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def temporary(what: str) -> contextlib.AbstractContextManager[Path]:
+    """A directory where the system keeps temporary ones, gone in the end; those of dead processes are swept."""
+    return scratch(Path(tempfile.gettempdir()), f"harness-{what}")
 
 
 def sync(path: Path) -> None:
@@ -96,7 +94,7 @@ def sweep(folder: Path) -> None:
     """Remove what dead processes of this machine left half-written in a directory."""
     for path in folder.glob(f".*.{_HOST}-*.partial"):
         found = _PARTIAL.fullmatch(path.name)
-        if not found or _lives(int(found[1])):
+        if not found or _lives(int(found[1]), path.name):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -104,11 +102,21 @@ def sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.partial")
+@contextlib.contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` that no other process and no other thread writes to."""
+    partial = path.with_name(f".{path.name}.{next(_NUMBERS)}.{_HOST}-{os.getpid()}.partial")
+    _writing.add(partial.name)
+    try:
+        yield partial
+    finally:
+        _writing.discard(partial.name)
 
 
-def _lives(process: int) -> bool:
+def _lives(process: int, name: str) -> bool:
+    """Whether the process that made this name still writes it; a dead one may have had our own number."""
+    if process == os.getpid():
+        return name in _writing
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -116,8 +124,3 @@ def _lives(process: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
-
-
-def _step(what: str) -> None:
-    if hook:
-        hook(what)

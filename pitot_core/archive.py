@@ -8,10 +8,12 @@ reasonably hold. Whatever is wrong with a file ends in one ArchiveError.
 
 from __future__ import annotations
 
+import glob
 import math
 import os
 import re
 import struct
+import threading
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from pitot_core.errors import ArchiveError, ModelFileError
 
 Array = NDArray[Any]
+HOST = re.sub(r"[^A-Za-z0-9]+", "-", os.uname().nodename)[:40]
 MOST_ENTRIES = 1000
 LARGEST_TOTAL = 2 << 30  # bytes of all arrays
 ALWAYS_ALLOWED = 32 << 20  # bytes that even a small file may hold
@@ -88,8 +91,9 @@ def read(path: Path, names: list[str] | None = None) -> dict[str, Array]:
 
 
 def write(path: Path, arrays: Mapping[str, Array]) -> None:
-    """One .npz by way of a temporary name beside it: a crash leaves the old file whole."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    """One .npz by way of a hidden draft beside it; a crash leaves the old file whole, and the next call sweeps."""
+    draft = path.with_name(f".{path.name}.{threading.get_ident()}.{HOST}-{os.getpid()}.partial")
+    _sweep(path)
     try:
         with open(draft, "wb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -103,6 +107,11 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name is on disk too
+    finally:
+        os.close(folder)
 
 
 def check_shape(name: str, array: Array, shape: tuple[int | None, ...]) -> None:
@@ -113,6 +122,17 @@ def check_shape(name: str, array: Array, shape: tuple[int | None, ...]) -> None:
     if not fits:
         wanted = tuple("any" if length is None else length for length in shape)
         raise ModelFileError(f"array {name!r} has shape {array.shape}, not {wanted}")
+
+
+def _sweep(path: Path) -> None:
+    """Remove drafts of this file whose process is gone; one that writes now on this machine is another's."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.{HOST}-*.partial"):
+        try:
+            os.kill(int(draft.name.removesuffix(".partial").rpartition("-")[2]), 0)
+        except ProcessLookupError:
+            draft.unlink(missing_ok=True)
+        except (ValueError, OSError, OverflowError):
+            continue  # not ours to judge
 
 
 def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, Entry]:

@@ -34,6 +34,7 @@ class Fake:
             time.sleep(script["sleep_s"])
         for _ in range(script.get("count", 0)):
             pass
+        b"x" * script.get("memory_bytes", 0)
         until = time.process_time() + script.get("burn_s", 0)  # processor time, however busy the machine is
         while time.process_time() < until:
             pass

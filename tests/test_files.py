@@ -5,28 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from harness import files
 from harness.dataset.info import Settings
-from harness.dataset.published import import_published
 from harness.dataset.store import Dataset
-from harness.learn.export import export_published
-from tests.dataset.test_published import write
 from tests.dataset.test_store import entry
 
 
-class Killed(BaseException):
-    pass
-
-
-def collected(root: Path) -> None:
+def collected(root: str | Path) -> None:
     """What a collection does to its dataset, from its directory to a compacted part."""
-    dataset = Dataset.open_or_create(root)
+    dataset = Dataset.open_or_create(Path(root))
     with dataset.locked():
         dataset.begin(Settings(), "0.2.0", [entry(1).job, entry(2).job])
         dataset.put_platforms(
@@ -40,57 +31,6 @@ def collected(root: Path) -> None:
                 if f"job{number}" not in done:
                     journal.append(entry(number))
         dataset.compact()
-
-
-def imported(root: Path) -> None:
-    if not (root / "dataset.json").exists():
-        import_published(root.parent / "npz", root)
-
-
-def exported(root: Path) -> None:
-    if not (root / "data.npz").exists():
-        export_published(Dataset.open(root.parent / "source"), root)
-
-
-def held(root: Path) -> object:
-    if (root / "dataset.json").exists():
-        dataset = Dataset.open(root)
-        return dataset.observations(
-            ["job", "workload", "time_ns"]
-        ).to_pylist(), dataset.platforms().to_pylist()
-    found = {}
-    for path in root.glob("*.npz"):
-        with np.load(path) as file:
-            found[path.name] = {name: file[name].tolist() for name in file}
-    return found
-
-
-@pytest.mark.parametrize("command", [collected, imported, exported])
-def test_a_command_killed_at_any_step_on_disk_and_repeated_ends_as_if_never_killed(
-    command: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "npz")
-    collected(tmp_path / "source")
-    steps: list[str] = []
-    monkeypatch.setattr(files, "hook", steps.append)
-    command(tmp_path / "whole")
-    expected = held(tmp_path / "whole")
-    assert len(steps) >= 5
-    for last in range(len(steps)):
-        place = tmp_path / f"killed-{last}"
-        count = iter(range(len(steps) + 1))
-
-        def die(_step: str, last: int = last, count: object = count) -> None:
-            if next(count) == last:  # type: ignore[call-overload]
-                raise Killed
-
-        monkeypatch.setattr(files, "hook", die)
-        with pytest.raises(Killed):
-            command(place)
-        monkeypatch.setattr(files, "hook", None)
-        command(place)
-        assert held(place) == expected, steps[last]
-    assert [path.name for path in tmp_path.rglob("*.partial")] == []
 
 
 DYING = """

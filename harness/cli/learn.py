@@ -38,9 +38,9 @@ def train(
     as_csv: AsCsv = False,
 ) -> None:
     """Train a model with calibrated bounds, and print its accuracy on held-out jobs."""
+    from harness.dataset.regimes import told_of_mixed
     from harness.dataset.store import Dataset
     from harness.learn.cold import cold_path
-    from harness.learn.regimes import told_of_mixed
     from harness.learn.train import show_accuracy
     from harness.learn.train import train as fit
     from harness.progress import bar

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +40,8 @@ def status(
     if watch and form is not Form.table:
         raise UsageError("--watch shows a table; leave out --json and --csv.")
     if not watch and not devices:
-        show(status_rows(opened), STATUS_COLUMNS, form, title=visible(opened.info.named()) or None)
+        rows_of_status = status_rows(opened, partial(stderr().print, soft_wrap=True))
+        show(rows_of_status, STATUS_COLUMNS, form, title=visible(opened.info.named()) or None)
         return
     board = Board(opened)
 

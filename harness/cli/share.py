@@ -39,13 +39,14 @@ def import_(
 ) -> None:
     """Make a dataset of the published Pitot files (times in microseconds)."""
     from harness.dataset import fetch as fetching
-    from harness.dataset.published import import_published
+    from harness.dataset.published import import_published, imported
     from harness.dataset.store import refuse_taken
 
     root = output or Path("datasets") / folder.resolve().name
     if manifest and not fetch:
         raise UsageError("--manifest says what to download; give --fetch too.")
-    refuse_taken(root)
+    if not imported(root):
+        refuse_taken(root)
     if fetch:
         fetching.fetch(fetching.read_manifest(manifest), folder, stderr())
     _, rows = import_published(folder, root)

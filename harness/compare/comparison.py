@@ -102,6 +102,7 @@ def compare(
             "see `harness status` of both."
         )
     notes = check_machines(a, b, meant, anyway)
+    notes += [f"{side.title}: {told}" for side in (a, b) if (told := side.regimes.told())]
     notes.append(f"{len(pairing.cells):,} cells paired; not paired: {_left_out(pairing) or 'none'}")
     if pairing.by_name:
         notes.append(

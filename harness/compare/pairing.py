@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.compare.ratios import Ints, Jobs, block_variance
+from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
 from harness.errors import UnknownName, UsageError
 
 _COLUMNS = [
     "purpose", "platform", "engine", "device", "workload", "co_runners", "status", "time_ns", "censored",
-    "samples",
-    "engine_version", "state_before",
+    "samples", "engine_version", "state_before", "regime",
 ]  # fmt: skip
 OWN = {
     "timeout",
@@ -62,6 +62,7 @@ class Side:
     observed: set[str] = field(default_factory=set)  # platforms on which this cell was measured
     versions: dict[str, set[str | None]] = field(default_factory=dict)
     governors: dict[str, set[str | None]] = field(default_factory=dict)
+    regimes: Regimes = field(default_factory=Regimes)
 
     def jobs(self, cells: list[Cell], groups: dict[str, int]) -> Jobs:
         """The jobs of these cells, with cells numbered in the given order; jobs in one place form a group
@@ -108,7 +109,9 @@ def read_side(dataset: Dataset, choice: Choice, title: str, meant: frozenset[str
             name = getattr(choice, kind)
             if name is not None:
                 wanted = pc.and_(wanted, pc.equal(part[kind], name))
-        _add(side, part.filter(wanted), meant)
+        chosen = part.filter(wanted)
+        side.regimes.add(chosen)
+        _add(side, chosen, meant)
     for cell in [cell for cell, jobs in side.cells.items() if all(one.censored for one in jobs)]:
         side.failed[cell] = "timeout"
         del side.cells[cell]

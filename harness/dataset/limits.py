@@ -32,8 +32,9 @@ def check(path: Path, table: pa.Table, fields: Iterable[Field], first: int = 0) 
 
     ``first`` is the number of the table's first row in the file.
     """
+    there = set(table.column_names)
     for field in fields:
-        if field.name not in table.column_names:
+        if field.name not in there:
             continue
         column = table[field.name]
         if not field.null and column.null_count:

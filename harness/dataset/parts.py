@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.dataset.limits import check, check_times
 from harness.errors import DatasetError
 
 BATCH = 1 << 17  # rows: what is held in memory of a file
+FEW = 10_000  # rows that one thread reads with less work than several
 _NULLABLE = {field.name for field in schema.OBSERVATION_FIELDS if field.null}
 _NEEDED_FOR: dict[str, tuple[str, ...]] = {  # what fills in that which rows of version 1 do not have
     "regime": ("platform",),
@@ -41,7 +43,8 @@ def read_part(path: Path, columns: Sequence[str], contains: Mapping[str, str]) -
         wanted += _NEEDED_FOR.get(name, _NEEDED_WITH.get(name, ()))
     first = 0
     with _opened(path) as file:
-        for batch in file.iter_batches(BATCH, columns=list(dict.fromkeys(_leaves(file, wanted)))):
+        leaves, threads = list(dict.fromkeys(_leaves(file, wanted))), file.metadata.num_rows > FEW
+        for batch in file.iter_batches(BATCH, columns=leaves, use_threads=threads):
             yield _as_shape(path, pa.Table.from_batches([batch]), shape, contains, first)
             first += len(batch)
 
@@ -65,7 +68,8 @@ def _as_shape(
     for name in _NEEDED_WITH:
         if name in shape.names:
             check_times(path, made["status"], made[name], name, first)
-    return found.select(shape.names).cast(shape)
+    found = found.select(shape.names)
+    return found if found.schema.equals(shape) else found.cast(shape)
 
 
 def read_tables(path: Path, fields: Sequence[schema.Field]) -> Iterator[pa.Table]:
@@ -111,12 +115,15 @@ def _conformed(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType
 
 def _leaves(file: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
     """The file's own paths of the columns asked for: what stands between name and field differs between writers."""
-    paths = [file.schema.column(i).path for i in range(len(file.schema))]
+    schema, paths = file.schema, defaultdict(list)
+    for i in range(len(schema)):
+        path = schema.column(i).path
+        paths[path.partition(".")[0]].append(path)
     found = []
     for asked in columns:
         name, _, rest = asked.partition(".")
         leaf = rest.rpartition(".")[2]
-        mine = [path for path in paths if path == name or path.startswith(f"{name}.")]
+        mine = paths[name]
         chosen = [path for path in mine if not leaf or path.endswith(f".{leaf}")]
         found += chosen or mine[:1]  # one of them, to know how many there are
     return found

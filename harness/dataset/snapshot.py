@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,13 @@ from harness.dataset.entry_rows import rows
 from harness.dataset.journal import read_journal
 from harness.dataset.parts import read_part
 from harness.dataset.records import Entry
+
+
+class Adds(Protocol):
+    def add(self, part: pa.Table) -> None: ...
+
+
+Counts = TypeVar("Counts", bound=Adds)
 
 
 class Snapshot:
@@ -42,6 +50,19 @@ class Snapshot:
             mask = None if kept is None else kept[first : first + len(part)]
             yield part if mask is None or mask.all() else part.filter(pa.array(mask))
             first += len(part)
+
+    def counted(self, columns: Sequence[str], fresh: Callable[[], Counts]) -> Counts:
+        """What ``fresh().add(table)`` comes to over the rows that count, read once unless some row is there twice."""
+        counts, hashes = fresh(), []
+        for part in self._everything(list(dict.fromkeys([*columns, *ends.KEY]))):
+            hashes.append(ends.keys(part))
+            counts.add(part)
+        if ends.twice(np.concatenate(hashes)) is None:
+            return counts
+        counts = fresh()
+        for part in self.parts(columns):
+            counts.add(part)
+        return counts
 
     @cached_property
     def kept(self) -> NDArray[np.bool_] | None:

@@ -110,9 +110,11 @@ class Dataset:
         """`plan` as a table."""
         return pa.concat_tables(self.planned_parts())
 
-    def planned_parts(self) -> Iterator[pa.Table]:
-        """`plan` as tables of some thousand rows each."""
-        return self._tables("plan", schema.PLAN_FIELDS)
+    def planned_parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """`plan`, or chosen columns of it, as tables of some thousand rows each."""
+        return self._tables(
+            "plan", [one for one in schema.PLAN_FIELDS if columns is None or one.name in columns]
+        )
 
     def journal(self, device: str) -> Journal:
         return Journal(self.root / "journal" / f"{device}.jsonl")

@@ -24,7 +24,7 @@ from harness.errors import DeviceError, UnknownName, UsageError
 from harness.fleet.devices import choose, load_devices
 from harness.fleet.reach import Reached, check_engines, reach_all
 from harness.measure.collection import measure, prepare
-from harness.measure.plan import Plan, make_job
+from harness.measure.plan import JobMaker, Plan
 from harness.output import Column
 from harness.suites import Workload, identity, load_suites
 from harness.suites.ready import build_shown
@@ -104,7 +104,7 @@ class Measurement:
     def _jobs(self, reached: Sequence[Reached]) -> list[Job]:
         """A job for each device in use, in the order of the residents."""
         has = {device.device.name: device for device in reached}
-        hashes = {workload.name: identity(workload) for workload in self.workloads}
+        make_job = JobMaker({workload.name: identity(workload) for workload in self.workloads}, SETTINGS)
         jobs = []
         for one in self.placement.residents:
             engine, _, device = self.deadlines.places.platforms[one.place].partition(":")
@@ -112,7 +112,7 @@ class Measurement:
                 reason = has[device].absent.get(engine, "it has no such engine")
                 raise DeviceError(device, f"{engine} cannot be used there now: {reason}")
             together = [self.deadlines.demands[i].workload for i in one.members]
-            jobs.append(make_job(hashes, SETTINGS, device, engine, together, "place"))
+            jobs.append(make_job(device, engine, together, "place"))
         return jobs
 
     def _told(self, dataset: Dataset, plan: Plan, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.engines.runners import HERE
+from harness.files import temporary
 from harness.suites.suite import Workload
 
 Words = tuple[str, ...]
@@ -64,13 +64,13 @@ class CommandMaker:
         return [workload.module_sha256, self.compile, self._target(machine), *map(file_sha256, self.files)]
 
     def make(self, workload: Workload, machine: str, target: Path) -> int:
-        with tempfile.TemporaryDirectory(prefix="harness-made-") as scratch:
-            module = Path(scratch, "module.wasm")
+        with temporary("made") as scratch:
+            module = scratch / "module.wasm"
             module.write_bytes(workload.module.read_bytes())
             values = {"module": module, "artefact": target, "scratch": scratch, "here": HERE}
             start = time.perf_counter_ns()
             for words in self.compile:
-                self._run(words, {name: str(value) for name, value in values.items()}, machine, scratch)
+                self._run(words, {name: str(value) for name, value in values.items()}, machine, str(scratch))
             return time.perf_counter_ns() - start
 
     def _run(self, words: Words, values: Mapping[str, str], machine: str, scratch: str) -> None:

@@ -91,6 +91,7 @@ SUSPENDED_NS = 100 * 10**6
 LEAST_DISK_BYTES = 512 << 10  # with less of it free the disk is full
 LEAST_INODES = 16
 PROBE_BYTES = 64 << 10  # written to see whether it can be
+CONTENT = "unpacked.sha256"  # beside what a wheel holds: the hashes of it
 MOST_ASIDE = 20  # unreadable results that are kept
 OLD_S = 600.0  # half-written files of other processes are swept when so old
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -349,6 +350,12 @@ class Files:
             if folder.exists() and not self.is_whole(folder / name, digest, anew):
                 remove(folder)
                 raise Unfit("its copy of %s was damaged or gone" % (folder / name))
+        for folder in sorted((self.root / "python").glob("[0-9a-f]*")) if anew else ():
+            if (folder / CONTENT).exists() and not is_unpacked(folder):
+                wheel = next((self.root / "store").glob(folder.name + "*"), None)
+                if wheel and self.is_whole(wheel, wheel.name, anew):
+                    self.install([wheel.name])
+                raise Unfit("what was installed in %s was damaged; see `harness devices --setup`" % folder)
 
     def stored(self, digest: str) -> Path:
         if not DIGEST.match(digest):
@@ -400,8 +407,9 @@ class Files:
         """Unpack stored wheels where runners import from; a wheel that is there already is left alone."""
         for digest in wheels:
             target = self.root / "python" / digest[:16]
-            if target.exists():
+            if is_unpacked(target):
                 continue
+            remove(target)
             self.unpack(digest, target)
 
     def unpack(self, digest: str, target: Path) -> None:
@@ -413,6 +421,7 @@ class Files:
                 given.extractall(str(partial))
             for program in (partial / "bin").glob("*"):
                 program.chmod(0o755)
+            note_content(partial)
             os.replace(str(partial), str(target))
         finally:
             remove(partial)
@@ -457,6 +466,27 @@ class Files:
             remove(old)
         os.replace(path, aside / path.name)
         (aside / path.name).with_suffix(".reason").write_text(reason + "\n")
+
+
+def content_of(folder: Path) -> str:
+    """A line for each file that was unpacked from a wheel, its hash and name, without what Python compiles of it."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return "".join(
+        "%s %s\n" % (sha256_of(path), path.relative_to(folder)) for path in paths if path.name != CONTENT
+    )
+
+
+def note_content(folder: Path) -> None:
+    content = content_of(folder)
+    (folder / CONTENT).write_bytes(content.encode("utf-8", "surrogateescape"))
+
+
+def is_unpacked(folder: Path) -> bool:
+    """Whether a wheel lies there as it was unpacked."""
+    try:
+        return (folder / CONTENT).read_bytes() == content_of(folder).encode("utf-8", "surrogateescape")
+    except OSError:
+        return False
 
 
 def remove(path: Path) -> None:
@@ -505,8 +535,13 @@ def clocks_ns() -> Dict[str, int]:
 
 
 def out_of_memory_kills() -> int:
-    """How often the kernel has killed a process for want of memory; 0 where it does not tell."""
-    told = [read("/proc/vmstat"), read("/sys/fs/cgroup/memory.events")]
+    """How often the kernel has killed a process for want of memory, of the machine's or of our groups'.
+
+    0 where it does not tell. What counts is that the number grows.
+    """
+    names = ("memory.events", "memory.oom_control")  # of version 2 and 1
+    told = [read("/proc/vmstat")]
+    told += [read(str(folder / name)) for folder in cgroups("memory") for name in names]
     return sum(int(n) for text in told for n in re.findall(r"^oom_kill (\d+)", text or "", re.M))
 
 
@@ -591,9 +626,10 @@ class Watch:
     def judge(self, result: Message, limit_ns: int, scratch: Path) -> None:
         """Raises Unfit where the device was not fit to give this result."""
         members = result["members"]
+        starved = out_of_memory_kills() > self.oom_kills
         for member in members:
             if member["status"] == "device_unfit":
-                raise Unfit(member["reason"])
+                raise Unfit(member["reason"] + ("; its memory ran out" if starved else ""))
         self.look()
         if self.cause:
             raise Unfit(self.cause)
@@ -612,7 +648,7 @@ class Watch:
         if longest_ns > limit_ns + PAUSE_NS:
             told = (longest_ns / 1e9, limit_ns / 1e9)
             raise Unfit("an execution of %.1f s ended by itself under a limit of %g s: it stood still" % told)
-        if failed and out_of_memory_kills() > self.oom_kills:
+        if failed and starved:
             raise Unfit("its memory ran out: the kernel killed a process for it")
         for output in scratch.rglob("stdout") if failed else ():
             try:
@@ -655,6 +691,16 @@ def descendants(pid: int) -> List[int]:
         found.append(waiting.pop())
         waiting += children(found[-1])
     return found
+
+
+def waited_ns(pid: int) -> int:
+    """How long a thread of a process, or of those below it, was ready and had no processor: of all the longest."""
+    longest = 0
+    for process in [pid, *descendants(pid)]:
+        for path in Path("/proc/%d/task" % process).glob("*/schedstat"):
+            words = (read(str(path)) or "").split()
+            longest = max(longest, int(words[1]) if len(words) == 3 else 0)
+    return longest
 
 
 def end_all() -> None:
@@ -1543,11 +1589,18 @@ class Agent:
             member.failure = failure
 
     def expect(self, member: Member, name: str, limit_ns: int, doing: str) -> Message:
-        deadline = now_ns() + limit_ns
+        deadline, waited = now_ns() + limit_ns, waited_ns(member.process.pid)
         while not member.events:
             if member.failure:
                 raise member.failure
             if now_ns() >= deadline:
+                waited = waited_ns(member.process.pid) - waited
+                if waited > limit_ns // 4:  # nothing of ours runs beside it yet
+                    raise Failure(
+                        "device_unfit",
+                        "%s took longer than the limit of %g s, for %.2g s of which other work had the processors"
+                        % (doing, limit_ns / 1e9, waited / 1e9),
+                    )
                 raise Failure("timeout", "%s took longer than the limit of %g s" % (doing, limit_ns / 1e9))
             self.pump(deadline)
         event = member.events.popleft()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from harness.engines import Engine
 from harness.engines.maker import NotMade
 from harness.engines.runners.runner import EMPTY_MODULE
 from harness.errors import SuiteError
-from harness.files import cache_directory
+from harness.files import cache_directory, scratch, temporary
 from harness.fleet.devices import Device
 from harness.opcodes import unknown_import
 from harness.suites.suite import Native, Workload
@@ -64,16 +63,15 @@ def artefact(engine: Engine, workload: Workload, machine: str) -> Artefact:
                 return Artefact(path, known["sha256"], known["compile_ns"], cached=True)
         except (OSError, ValueError, KeyError):
             pass  # never made, or damaged
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as scratch:
-            fresh = Path(scratch, "artefact")
+        with scratch(path.parent, "artefact") as place:
+            fresh, fresh_note = place / "artefact", place / "note"
             compile_ns = maker.make(workload, machine, fresh)
             if not fresh.exists():
                 raise NotMade("the compiler left nothing")
             sha256 = _sha256(fresh)
-            Path(scratch, "note").write_text(json.dumps({"sha256": sha256, "compile_ns": compile_ns}))
+            fresh_note.write_text(json.dumps({"sha256": sha256, "compile_ns": compile_ns}))
             os.replace(fresh, path)
-            os.replace(Path(scratch, "note"), note)
+            os.replace(fresh_note, note)
     return Artefact(path, sha256, compile_ns, cached=False)
 
 
@@ -101,11 +99,11 @@ def _unknown_import(module: Path, mtime_ns: int, size: int) -> str | None:
 
 def probe(engine: Engine, machine: str) -> Artefact:
     """An empty workload compiled for the engine, to see whether a device takes what is made here. Raises NotMade."""
-    with tempfile.TemporaryDirectory(prefix="harness-probe-") as folder:
-        module, source = Path(folder, "empty.wasm"), Path(folder, "empty.c")
+    with temporary("probe") as folder:
+        module, source = folder / "empty.wasm", folder / "empty.c"
         module.write_bytes(EMPTY_MODULE)
         source.write_text("void _start(void) {}\n")
-        native = Native(Path(folder), (source,), ("-O1",))
+        native = Native(folder, (source,), ("-O1",))
         return artefact(engine, Workload("probe/empty", "probe", module, ("empty",), native=native), machine)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from harness.engines import ENGINES
 from harness.engines.program import pack_program
 from harness.errors import DeviceError, UnknownName, UsageError
+from harness.files import temporary
 from harness.fleet.reach import Reached, detect
 from harness.fleet.session import Refused
 
@@ -59,8 +59,8 @@ def bring(reached: Reached, programs: Mapping[str, Path], console: Console) -> R
     for program, path in programs.items():
         _check_machine(reached, program, path)
     for program, path in programs.items():
-        with tempfile.TemporaryDirectory(prefix="harness-brought-") as scratch, path.open("rb") as content:
-            put(reached, program, pack_program(program, content, Path(scratch, "program.zip")))
+        with temporary("brought") as scratch, path.open("rb") as content:
+            put(reached, program, pack_program(program, content, scratch / "program.zip"))
         console.print(f"{name}: brought {program}, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
     there = detect(reached)
     failed = {program: why for program in programs if (why := why_not(there, program))}

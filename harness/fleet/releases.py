@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -17,7 +16,7 @@ from harness.dataset.fetch import Remote, download, sha256_of
 from harness.engines.program import NotFetched, pack_tree
 from harness.engines.unpack import unpack
 from harness.errors import FetchError, UsageError
-from harness.files import cache_directory, replacing
+from harness.files import cache_directory, replacing, temporary
 
 PLACE = r"^(?!/)(?!.*(^|/)\.\.(/|$))[^\\\0]{1,200}$"  # relative, and not above
 Place = Annotated[str, msgspec.Meta(pattern=PLACE)]
@@ -83,13 +82,13 @@ def fetch_release(release: Release, folder: Path, console: Console) -> Path:
         raise NotFetched(told) from error
     except OSError as error:
         raise NotFetched(f"{kept} cannot be written: {error.strerror}") from error
-    with tempfile.TemporaryDirectory(prefix="harness-unpacked-") as place:
+    with temporary("unpacked") as place:
         try:
-            unpack(archive, release.files, Path(place))
+            unpack(archive, release.files, place)
         except NotFetched:
             archive.unlink(missing_ok=True)  # what comes next may be right
             raise
-        packed = pack_tree(Path(place), folder / f"{release.program}-{release.machine}.zip")
+        packed = pack_tree(place, folder / f"{release.program}-{release.machine}.zip")
     if not release.pinned and not first:
         came = Remote(url=release.url, bytes=archive.stat().st_size, sha256=sha256_of(archive))
         with replacing(note) as partial:

@@ -13,9 +13,10 @@ import pyarrow as pa
 from harness.dataset.published import CO_RUN, ISOLATED, NS_PER_UNIT, Arrays
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
-from harness.files import making, replacing
+from harness.files import replacing
 from harness.learn.arrays import columns_of, load_training, matrix, workload_features
 from harness.learn.platforms import Encoded, platform_features
+from pitot_core import ArchiveError, archive
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def export_published(dataset: Dataset, folder: str | Path) -> dict[int, int]:
 
     An imported dataset comes out as it came in: rows, names, columns and types, but for the order of a row's
     co-runners, which rises. Of a collected one the tables hold what was observed. Features are float32 and times
-    microseconds, as published. Raises DatasetError where nothing is finished or the folder has such files already.
+    microseconds, as published. A file that is there and holds the same is left as it is, so that an export that was
+    killed is completed. Raises DatasetError where nothing is finished or the folder has another file of such a name.
     """
     folder = Path(folder)
     observations, features = load_training(dataset)
@@ -59,10 +61,7 @@ def export_published(dataset: Dataset, folder: str | Path) -> dict[int, int]:
     workloads = _Described.of("workload", dataset.workloads(), features.workload_names, workload_features)
     platform_number = platforms.numbers(features.platform_names)
     workload_number = workloads.numbers(features.workload_names)
-    taken = [name for name in (ISOLATED, *CO_RUN) if (folder / name).exists()]
-    if taken:
-        raise DatasetError(f"{folder / taken[0]} exists; name another directory.")
-    exported = {}
+    exported: dict[str, Arrays] = {}
     for n_co_runners, name in enumerate((ISOLATED, *CO_RUN)):
         rows = observations[observations.n_co_runners == n_co_runners]
         arrays: Arrays = {
@@ -83,15 +82,29 @@ def export_published(dataset: Dataset, folder: str | Path) -> dict[int, int]:
         elif not len(rows):
             continue
         exported[name] = arrays
-    if folder.is_dir() and any(folder.iterdir()):
-        for name, arrays in reversed(exported.items()):  # data.npz, which a reader asks for, comes last
-            with replacing(folder / name) as partial:
-                _save(partial, arrays)
-    else:
-        with making(folder) as place:
-            for name, arrays in exported.items():
-                _save(place / name, arrays)
+    there = {name for name in (ISOLATED, *CO_RUN) if (folder / name).exists()}
+    for name in sorted(there):
+        if not _holds(folder / name, exported.get(name, {})):
+            raise DatasetError(
+                f"{folder / name} exists and holds something else than this export; remove it or name another place."
+            )
+    for name in reversed(
+        [name for name in exported if name not in there]
+    ):  # data.npz, which readers ask for, last
+        with replacing(folder / name) as partial:
+            _save(partial, exported[name])
     return {(ISOLATED, *CO_RUN).index(name): len(arrays["t"]) for name, arrays in exported.items()}
+
+
+def _holds(path: Path, arrays: Arrays) -> bool:
+    try:
+        found = archive.read(path)
+    except (OSError, ArchiveError):
+        return False
+    return found.keys() == arrays.keys() and all(
+        found[name].dtype == array.dtype and np.array_equal(found[name], array)
+        for name, array in arrays.items()
+    )
 
 
 def _save(path: Path, arrays: Arrays) -> None:

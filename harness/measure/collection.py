@@ -116,7 +116,9 @@ def run_collection(
             return dry_run(plan), True
         dataset = Dataset.open_or_create(request.output)
         with dataset.locked():
-            plan = resumed(plan, [*workloads, *beside], dataset)
+            plan, told = resumed(plan, [*workloads, *beside], dataset)
+            if told:
+                console.print(told, soft_wrap=True)
             if request.adviser:
                 plan = marked(plan)
             prepare(dataset, plan, reached, engines, [*workloads, *beside], console, request.origin)
@@ -127,7 +129,8 @@ def run_collection(
             )  # fmt: skip
         if outcome.left and not outcome.enough:
             console.print(f"{outcome.left:,} jobs are left; repeat the command to go on")
-        return status_rows(dataset), (outcome.enough or not outcome.left) and not failed
+        rows = status_rows(dataset, partial(console.print, soft_wrap=True))
+        return rows, (outcome.enough or not outcome.left) and not failed
     finally:
         for device in reached:
             device.session.close()

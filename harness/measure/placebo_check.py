@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +11,7 @@ from harness.dataset.info import Settings
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
 from harness.errors import HarnessError
+from harness.files import temporary
 from harness.fleet.devices import Device
 from harness.fleet.reach import reach_all
 from harness.measure.collection import measure, prepare, takes
@@ -45,8 +44,8 @@ def check_devices(devices: Sequence[Device], console: Console) -> list[dict[str,
         processors = {one.device.name: one.processors for one in reached}
         plan = make_plan(platforms, [], known[STARTUP], SETTINGS, takes, workloads[:-1], processors)
         engines = [ENGINES[name] for name in dict.fromkeys(name for name, _ in platforms)]
-        with tempfile.TemporaryDirectory() as folder:
-            dataset = Dataset.create(Path(folder, "placebos"))
+        with temporary("placebos") as folder:
+            dataset = Dataset.create(folder / "placebos")
             prepare(dataset, plan, reached, engines, workloads, console)
             measure(dataset, plan, reached, workloads, console, AT_MOST_S)
             return placebo_rows(dataset)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from harness.dataset.entry_rows import MIXED
 from harness.dataset.info import Settings
 from harness.dataset.records import Job, Pin, Purpose
 from harness.dataset.store import Dataset
@@ -50,7 +51,7 @@ def make_plan(
     random order with engines interleaved, so that heat and drift do not look like an engine, then the anchors again.
     ``processors`` tells how many each device has, where there are ``placebos`` that need two.
     """
-    hashes = {w.name: identity(w) for w in (*workloads, startup, *placebos)}
+    maker = JobMaker({w.name: identity(w) for w in (*workloads, startup, *placebos)}, settings)
     devices = list(dict.fromkeys(device for _, device in platforms))
     jobs: list[Job] = []
     for device in devices:
@@ -59,7 +60,7 @@ def make_plan(
         middle: list[Job] = []
         last: list[Job] = []
         for engine in engines:
-            job = partial(make_job, hashes, settings, device, engine)
+            job = partial(maker, device, engine)
             names = [w.name for w in workloads if takes(engine, w)]
             if takes(engine, startup):
                 first.append(job([startup.name], "startup", 0))
@@ -102,9 +103,18 @@ def co_runner_sets(names: Sequence[str], degree: int, seed: str) -> list[tuple[s
     for _ in range(degree):
         column = draw.sample(list(names), len(names))
         while any(name in row for name, row in zip(column, rows, strict=True)):
-            draw.shuffle(column)
+            _shuffle(column, draw.getrandbits)
         rows = [(*row, name) for name, row in zip(column, rows, strict=True)]
     return rows
+
+
+def _shuffle(names: list[str], bits: Callable[[int], int]) -> None:
+    """Fisher and Yates, with the draws of Python's own: plans are the same whatever a later Python draws."""
+    for last in range(len(names) - 1, 0, -1):
+        width = (last + 1).bit_length()
+        while (other := bits(width)) > last:
+            pass
+        names[last], names[other] = names[other], names[last]
 
 
 def anchors(names: Sequence[str], settings: Settings) -> list[str]:
@@ -113,47 +123,63 @@ def anchors(names: Sequence[str], settings: Settings) -> list[str]:
     return sorted(random.Random(f"{settings.seed}/anchors").sample(sorted(names), count))
 
 
-def make_job(
-    hashes: Mapping[str, str],
-    settings: Settings,
-    device: str,
-    engine: str,
-    together: Sequence[str],
-    purpose: Purpose = "measure",
-    position: int = 0,
-    *,
-    pin: Pin | None = None,
-) -> Job:
-    """The job of these workloads, with ``hashes`` of what each executes (`identity`).
+class JobMaker:
+    """Makes jobs of workloads, with ``hashes`` of what each executes (`identity`).
 
-    What defines it is the platform, the workloads by name and content, and the settings.
+    What defines a job is the platform, the workloads by name and content, and the settings.
     """
-    repeats, co_run_s = settings.repeats, min(settings.co_run_s, settings.limit_s)
-    if purpose == "cold":
-        repeats = settings.cold
-    if purpose == "placebo":
-        repeats, co_run_s = 5, min(PLACEBO * co_run_s, 1.0, settings.limit_s)
-    limits = [repeats, settings.limit_s, co_run_s, settings.memory_bytes, settings.seed]
-    parts = [engine, device, [[name, hashes[name]] for name in together], purpose, position, limits, RULE]
-    precision = None if purpose in ("placebo", "cold") else settings.precision
-    parts += [part for part in (pin, precision) if part]
-    return Job(
-        id=_digest(json.dumps(parts).encode())[:32],
-        device=device,
-        engine=engine,
-        workloads=tuple(together),
-        purpose=purpose,
-        position=position,
-        repeats=repeats,
-        limit_s=settings.limit_s,
-        co_run_s=co_run_s,
-        pin=pin,
-        precision=precision,
-    )
+
+    def __init__(self, hashes: Mapping[str, str], settings: Settings) -> None:
+        self._settings = settings
+        self._members = {name: json.dumps([name, digest]) for name, digest in hashes.items()}
+        self._limits: dict[
+            Purpose, tuple[int, float, str]
+        ] = {}  # repeats, co_run_s, and how they are written
+
+    def __call__(
+        self,
+        device: str,
+        engine: str,
+        together: Sequence[str],
+        purpose: Purpose = "measure",
+        position: int = 0,
+        *,
+        pin: Pin | None = None,
+    ) -> Job:
+        if purpose not in self._limits:
+            self._limits[purpose] = self._limits_of(purpose)
+        repeats, co_run_s, limits = self._limits[purpose]
+        members = ", ".join([self._members[name] for name in together])
+        precision = None if purpose in ("placebo", "cold") else self._settings.precision
+        rest = "".join(f", {json.dumps(part)}" for part in (pin, precision) if part) + "]"
+        parts = f'["{engine}", "{device}", [{members}], "{purpose}", {position}, {limits}, "{RULE}"{rest}'
+        return Job(
+            id=_digest(parts.encode())[:32],
+            device=device,
+            engine=engine,
+            workloads=tuple(together),
+            purpose=purpose,
+            position=position,
+            repeats=repeats,
+            limit_s=self._settings.limit_s,
+            co_run_s=co_run_s,
+            pin=pin,
+            precision=precision,
+        )
+
+    def _limits_of(self, purpose: Purpose) -> tuple[int, float, str]:
+        of = self._settings
+        repeats, co_run_s = of.repeats, min(of.co_run_s, of.limit_s)
+        if purpose == "cold":
+            repeats = of.cold
+        if purpose == "placebo":
+            repeats, co_run_s = 5, min(PLACEBO * co_run_s, 1.0, of.limit_s)
+        limits = json.dumps([repeats, of.limit_s, co_run_s, of.memory_bytes, of.seed])
+        return repeats, co_run_s, limits
 
 
-def resumed(plan: Plan, workloads: Sequence[Workload], dataset: Dataset) -> Plan:
-    """The plan with the identities that the dataset already has for its jobs.
+def resumed(plan: Plan, workloads: Sequence[Workload], dataset: Dataset) -> tuple[Plan, str]:
+    """The plan with the identities that the dataset already has for its jobs, and a sentence where some do not count.
 
     Until schema version 2 the identity of a job had what its workloads are, without their names or the rule of
     measuring. Such a job is taken for the planned one where it has its names and the rule makes no difference: every
@@ -161,17 +187,25 @@ def resumed(plan: Plan, workloads: Sequence[Workload], dataset: Dataset) -> Plan
     """
     known = dataset.attempts().keys()
     if not known - {job.id for job in plan.jobs}:
-        return plan
+        return plan, ""
     hashes = {w.name: identity(w) for w in workloads}
     former = {job.id: _former_identity(plan.settings, job, hashes) for job in plan.jobs}
-    members = dataset.snapshot().members(known & set(former.values()), regime="process")
-    jobs = (
-        msgspec.structs.replace(job, id=former[job.id])
-        if members.get(former[job.id]) == set(job.workloads)
-        else job
+    then = {
+        regime: dataset.snapshot().members(known & set(former.values()), regime)
+        for regime in ("process", MIXED)
+    }
+    taken = {job.id for job in plan.jobs if then["process"].get(former[job.id]) == set(job.workloads)}
+    anew = [
+        job
         for job in plan.jobs
+        if then[MIXED].get(former[job.id]) == set(job.workloads) and job.id not in known
+    ]
+    jobs = (msgspec.structs.replace(job, id=former[job.id]) if job.id in taken else job for job in plan.jobs)
+    told = (
+        f"{len(anew):,} of the jobs in {dataset.root} were measured by the rule of before schema version 2: they are measured "
+        "anew, and their old rows stay"
     )
-    return replace(plan, jobs=tuple(jobs))
+    return replace(plan, jobs=tuple(jobs)), told if anew else ""
 
 
 def _former_identity(settings: Settings, job: Job, hashes: Mapping[str, str]) -> str:

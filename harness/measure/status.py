@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from harness.dataset.ends import UNFIT, hashed
+from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
 from harness.output import Column
 
+COLUMNS = ("job", "platform", "workload", "status", "censored", "unsteady", "regime")
 CUT_OFF = "cut off"  # ended well, but the limit ended an execution longer than all whole ones
 
 STATUS_COLUMNS = [
@@ -29,18 +32,21 @@ STATUS_COLUMNS = [
 ]
 
 
-def status_rows(dataset: Dataset) -> list[dict[str, Any]]:
-    """A row per platform, planned or observed."""
-    seen = _Seen()
-    for part in dataset.parts(["job", "platform", "workload", "status", "censored", "unsteady"]):
-        seen.add(part)
+def status_rows(dataset: Dataset, said: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
+    """A row per platform, planned or observed; ``said`` is told of rows measured by the rule of before."""
+    seen = dataset.snapshot().counted(COLUMNS, _Seen)
+    if told := seen.regimes.told():
+        said(told)
     planned, left, asked = Counter[str](), Counter[str](), set[str]()
-    jobs = np.sort(seen.jobs())
-    for part in dataset.planned_parts():
+    jobs, places, where = [], dict[str, int](), []
+    for part in dataset.planned_parts(["job", "device", "engine", "workloads"]):
         on = pc.binary_join_element_wise(part["engine"], part["device"], ":")
-        planned.update(_counted(on))
-        left.update(_counted(on.filter(pa.array(~_within(hashed(part["job"]), jobs)))))
+        where.append(_renumbered(*_coded(on), places))
+        jobs.append(hashed(part["job"]))
         asked.update(pc.list_flatten(part["workloads"]).unique().to_pylist())
+    place, ended = np.concatenate(where), np.isin(np.concatenate(jobs), seen.jobs())
+    for counts, mine in ((planned, place), (left, place[~ended])):
+        counts.update(dict(zip(places, np.bincount(mine, minlength=len(places)).tolist(), strict=True)))
     done, timed = seen.done(), seen.timed()
     rows = []
     for platform in sorted({*seen.counts, *planned}):
@@ -72,9 +78,11 @@ class _Seen:
         self._ended, self._on = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
         self._platforms: dict[str, int] = {}
         self.workloads: dict[str, int] = {}
+        self.regimes = Regimes()
         self._timed = [np.zeros(0, np.int64)]  # platform and workload in one number
 
     def add(self, part: pa.Table) -> None:
+        self.regimes.add(part)
         platform = _renumbered(*_coded(part["platform"]), self._platforms)
         workload = _renumbered(*_coded(part["workload"]), self.workloads)
         status, statuses = _coded(part["status"])
@@ -126,14 +134,3 @@ def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
 def _renumbered(codes: NDArray[np.int32], texts: list[str], numbers: dict[str, int]) -> NDArray[np.int64]:
     """(n,) the codes of these texts as the numbers that they have, or get, among all texts so far."""
     return np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)[codes]
-
-
-def _within(values: NDArray[np.uint64], ordered: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """(n,) whether each value is among the ordered ones."""
-    if not len(ordered):
-        return np.zeros(len(values), bool)
-    return np.asarray(ordered[np.searchsorted(ordered, values).clip(max=len(ordered) - 1)] == values)
-
-
-def _counted(names: pa.ChunkedArray) -> Counter[str]:
-    return Counter({row["values"]: row["counts"] for row in pc.value_counts(names).to_pylist()})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.files import temporary
 from harness.opcodes.interpreter import interpret
 from harness.opcodes.invocation import Counts
 from harness.opcodes.native_run import count
@@ -78,10 +78,10 @@ def verify(
     """
 
     def run(implementation: Callable[..., Counts]) -> Counts:
-        with tempfile.TemporaryDirectory(prefix="harness-verify-") as place:
+        with temporary("verify") as place:
             copies = {}
             for number, (guest, host) in enumerate((preopens or {}).items()):
-                copies[guest] = Path(shutil.copytree(host, Path(place) / str(number), symlinks=True))
+                copies[guest] = Path(shutil.copytree(host, place / str(number), symlinks=True))
             return implementation(
                 module,
                 argv=argv,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from harness.files import replacing
 from harness.opcodes.invocation import Counts
 from harness.opcodes.native_run import count
 from harness.opcodes.traps import TIME_LIMIT
@@ -109,8 +108,5 @@ def _write(path: Path, counts: Counts) -> None:
         for name, value in asdict(counts).items()
         if name not in ("stdout", "stderr", "results", "total")
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".new")
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(kept, file)
-    os.replace(name, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(kept))

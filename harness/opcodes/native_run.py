@@ -18,7 +18,6 @@ import contextlib
 import ctypes
 import hashlib
 import struct
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from typing import Any
 import wasmtime
 
 from harness.errors import HarnessError, ModuleError
+from harness.files import temporary
 from harness.opcodes import traps
 from harness.opcodes.counters import BULK, Instrumented, Stop
 from harness.opcodes.interpreter import interpret_invocation
@@ -245,10 +245,10 @@ def input_file(given: bytes | Path) -> Iterator[str]:
     if isinstance(given, Path):
         yield str(given)
         return
-    with tempfile.NamedTemporaryFile(prefix="harness-stdin-") as file:
-        file.write(given)
-        file.flush()
-        yield file.name
+    with temporary("stdin") as folder:
+        path = folder / "stdin"
+        path.write_bytes(given)
+        yield str(path)
 
 
 def _set_wasi(store: Any, invocation: Invocation, stdin: str, outputs: Sequence[Pipe]) -> None:

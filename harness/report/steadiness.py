@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.dataset.entry_rows import MIXED
+from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
 from harness.measure.placebo import placebo_rows
 from harness.report.listing import Column, folded, percent, sentences, several, table
@@ -107,11 +107,6 @@ def _many(rows: Rows, told: dict[int, str]) -> list[str]:
 
 def _mixed(rows: Rows) -> list[str]:
     """Told once for all such rows: they can be used, but not for what depends on a few percent."""
-    old = np.asarray(rows.table["regime"].to_pylist(), object)[rows.measured] == MIXED
-    if not old.any():
-        return []
-    return [
-        f"{np.count_nonzero(old):,} of {len(old):,} finished observations were measured by the rule of before version "
-        "2 (regime mixed): alone they hold executions to warm up, together they do not, so that slowdowns of short "
-        "workloads come out too small, below 1 even; collect them again to compare alone with together."
-    ]
+    regimes = Regimes()
+    regimes.add(rows.table)
+    return [told] if (told := regimes.told()) else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ModuleError, UsageError
-from harness.files import cache_directory
+from harness.files import cache_directory, temporary
 from harness.opcodes import Counts, cached_count, check_module, count
 from harness.opcodes.native_run import input_file
 from harness.opcodes.validity import configuration
@@ -37,14 +36,14 @@ class Program:
 @contextlib.contextmanager
 def program_of(workload: Workload) -> Iterator[Program]:
     """A workload with its input files in a directory of its own. Raises SuiteError where it is not built."""
-    with tempfile.TemporaryDirectory(prefix="harness-count-") as scratch:
+    with temporary("count") as scratch:
         for file in workload.files:
-            target = Path(scratch, file.guest)
+            target = scratch / file.guest
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file.host, target)
         workload.module_sha256  # noqa: B018  (raises where it is not built)
         stdin = workload.stdin or b""
-        preopens = {".": Path(scratch)} if workload.files else {}
+        preopens = {".": scratch} if workload.files else {}
         yield Program(workload.name, workload.module.read_bytes(), workload.argv, stdin, preopens)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import tempfile
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.errors import ModuleError, SuiteError
+from harness.files import temporary
 from harness.suites.suite import Workload, not_built
 
 LIMIT_S = 60.0
@@ -62,8 +61,8 @@ def execute(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int =
             f"build it again with `harness build {workload.name} --force`."
         ) from e
 
-    with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
-        output, errors, directory = Path(scratch, "stdout"), Path(scratch, "stderr"), Path(scratch, "files")
+    with temporary("execute") as scratch:
+        output, errors, directory = scratch / "stdout", scratch / "stderr", scratch / "files"
         directory.mkdir()
         wasi = wasmtime.WasiConfig()
         wasi.argv = list(workload.argv)

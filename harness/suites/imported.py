@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError
-from harness.files import making
+from harness.files import making, sweep
 from harness.opcodes import refusal
 from harness.suites.benchmark_list import lists_in, read_list
 from harness.suites.catalogue import OWN, shipped
@@ -101,6 +101,7 @@ def import_modules(
     sources |= {host: source for one in found for host, source in one.inputs.items()}
     toml = _toml(directory.name, found)
     if suite_file.exists():
+        sweep(target.parent)
         for gone in merge(target, toml, sources):
             say(f"{name}: {gone} is no longer in {base}; it was removed from the suite")
         return Imported(read_suite(suite_file), refused)

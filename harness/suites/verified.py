@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import threading
 from pathlib import Path
 
 from harness.errors import ModuleError, SuiteError
+from harness.files import replacing
 from harness.suites.execute import MEMORY_BYTES, verify
 from harness.suites.suite import Expectation, Recipe, Suite, Workload
 
@@ -91,8 +91,5 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _remember(path: Path, name: str, key: str) -> None:
-    with _LOCK:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(_read(path) | {name: key}, indent=0, sort_keys=True) + "\n")
-        os.replace(fresh, path)
+    with _LOCK, replacing(path) as partial:
+        partial.write_text(json.dumps(_read(path) | {name: key}, indent=0, sort_keys=True) + "\n")

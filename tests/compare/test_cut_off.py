@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.dataset.schema import OBSERVATIONS
@@ -20,8 +21,6 @@ def cut(root: Path, workload: str, jobs: int, *, status: str, limit_ns: float) -
         row.update(status=status, time_ns=limit_ns, censored=True)
         if status == "timeout":
             row.update(wall_ns_mean=None, lower_bound_ns=int(limit_ns))
-    import pyarrow as pa
-
     pq.write_table(pa.Table.from_pylist(rows, OBSERVATIONS), path)
 
 
@@ -52,3 +51,16 @@ def test_where_the_limit_ended_everything_on_one_side_the_notes_say_so(harness, 
     ran = harness("compare", a, b)
     assert (ran.code, ran.out) == (0, "")
     assert "in 1 workloads the limit ended executions on one side" in ran.err
+
+
+def test_a_side_of_the_rule_of_before_is_told_of_once(harness, tmp_path: Path) -> None:
+    a, b = make(tmp_path / "a", {"e:pi": 1.0}), make(tmp_path / "b", {"e:pi": 1.0}, seed=1)
+    for root, regime in ((a, "steady"), (b, "mixed")):
+        [path] = (root / "observations").iterdir()
+        rows = [row | {"regime": regime} for row in pq.read_table(path).to_pylist()]
+        pq.write_table(pa.Table.from_pylist(rows, OBSERVATIONS), path)
+    said = harness("compare", a, b).err
+    assert (said.count("are of regime mixed"), f"{b}: {len(rows)} of {len(rows)} observations" in said) == (
+        1,
+        True,
+    )

@@ -206,8 +206,37 @@ def test_what_is_imported_is_exported_as_it_was(tmp_path: Path, harness) -> None
     )  # fmt: skip
     check_layout(tmp_path / "out")
     check_same(given, tmp_path / "out")
+
+
+def test_an_export_completes_its_own_leftovers_and_refuses_what_is_not_its_own(
+    tmp_path: Path, harness
+) -> None:
+    assert harness("import", write_all(tmp_path / "in"), "-o", tmp_path / "data").code == 0
+    assert harness("export", tmp_path / "data", "-o", tmp_path / "out").code == 0
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    (tmp_path / "out" / "data.npz").unlink()
+    (tmp_path / "out" / "if3.npz").unlink()
+    (tmp_path / "out" / "notes").write_text("mine")
+    assert harness("export", tmp_path / "data", "-o", tmp_path / "out").code == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == whole | {
+        "notes": b"mine"
+    }
+    (tmp_path / "out" / "data.npz").unlink()
+    np.savez(tmp_path / "out" / "if2.npz", t=np.ones(3))
     again = harness("export", tmp_path / "data", "-o", tmp_path / "out")
-    assert (again.code, "data.npz exists" in again.err) == (2, True)
+    told = f"{tmp_path / 'out' / 'if2.npz'} exists and holds something else than this export"
+    assert (again.code, told in again.err, (tmp_path / "out" / "data.npz").exists()) == (2, True, False)
+
+
+def test_an_import_of_the_same_files_is_there_already_and_of_others_is_refused(
+    tmp_path: Path, harness
+) -> None:
+    given, data = write_all(tmp_path / "in"), tmp_path / "data"
+    assert harness("import", given, "-o", data).code == 0
+    before = (data / "dataset.json").read_bytes()
+    assert (harness("import", given, "-o", data).code, (data / "dataset.json").read_bytes()) == (0, before)
+    refused = harness("import", write_all(tmp_path / "other", seed=1), "-o", data)
+    assert (refused.code, "is a dataset already; name a new directory" in refused.err) == (2, True)
 
 
 @needs_published

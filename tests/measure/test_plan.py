@@ -111,6 +111,16 @@ def test_a_job_is_another_one_wherever_any_of_what_defines_it_differs(workloads:
     assert len(ids(settings, renamed) & same) == 1  # only the empty module's start-up is the same
 
 
+def test_an_identity_is_the_hash_of_what_defines_the_job_written_as_json(workloads: list[Workload]) -> None:
+    settings = Settings(seed=3, repeats=7, limit_s=20.0, cold=4)
+    hashes = {one.name: identity(one) for one in workloads}
+    for job in make_plan(PLATFORMS, workloads[1:], workloads[0], settings).jobs:
+        limits = [4 if job.purpose == "cold" else 7, 20.0, 1.0, 1 << 30, 3]
+        members = [[name, hashes[name]] for name in job.workloads]
+        parts = [job.engine, job.device, members, job.purpose, job.position, limits, "steady"]
+        assert job.id == hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
 def test_two_workloads_of_one_content_are_two_and_each_is_measured(workloads: list[Workload]) -> None:
     twin = replace(workloads[1], name="mine/small/w1", argv=workloads[1].argv)
     plan = make_plan([("e", "d")], [workloads[1], twin], workloads[0], Settings(rounds={}, anchors=0))
@@ -141,7 +151,11 @@ def test_a_dataset_from_before_names_counted_still_resumes_and_only_under_its_ow
             members = [msgspec.structs.replace(one.result.members[0], regime=regime)]
             result = msgspec.structs.replace(one.result, job=former, members=members)
             journal.append(msgspec.structs.replace(one, job=job, result=result))
-    again = resumed(plan, [*workloads, twin], dataset)
+    again, told = resumed(plan, [*workloads, twin], dataset)
+    assert told == (
+        f"1 of the jobs in {dataset.root} were measured by the rule of before schema version 2: they are measured anew, "
+        "and their old rows stay"
+    )
     done = dataset.finished()
     left = sorted(job.workloads[0] for job in again.jobs if job.id not in done and job.purpose == "measure")
     assert left == sorted([twin.name, workloads[2].name])  # the latter was measured in a resident engine

@@ -1,0 +1,98 @@
+"""A command killed at any call that changes files, and repeated, ends as if it had never been killed.
+
+The suite kills once at each way that the files are on the way; ``HARNESS_KILLS=all`` (`make storm`) at every call.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.dataset.published import import_published
+from harness.dataset.store import Dataset
+from harness.engines.runners.runner import EMPTY_MODULE
+from harness.files import is_partial
+from tests.dataset.test_published import write_all
+from tests.killing import Killer
+from tests.test_files import collected
+from tests.toys import EMPTY, write_suite
+
+EVERY_CALL = os.environ.get("HARNESS_KILLS") == "all"
+
+
+@pytest.fixture(scope="module")
+def killer() -> Iterator[Killer]:
+    with Killer("tests.test_files") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory, model_path: Path) -> Path:
+    """What commands start from: published files, a dataset, a suite of one source, modules to import."""
+    place = tmp_path_factory.mktemp("given")
+    write_all(place / "npz", rows=60)
+    import_published(place / "npz", place / "imported")
+    collected(place / "data")
+    write_suite(place / "benchmarks", "[[workload]]\nname = 'a'\n", {"a.c": EMPTY})
+    (place / "modules").mkdir()
+    for name in ("one", "two"):
+        (place / "modules" / f"{name}.wasm").write_bytes(EMPTY_MODULE)
+    shutil.copy(model_path, place / "known.npz")
+    asked = "workload,platform,with\ns/small/w1,engine0:device0,s/small/w2\n"
+    (place / "asked.csv").write_text(asked)
+    return place
+
+
+def outcome(place: Path) -> object:
+    """All files but caches; a dataset by its rows, since its identity is drawn anew."""
+    files, rows = {}, {}
+    for path in place.rglob("dataset.json"):
+        dataset = Dataset.open(path.parent)
+        rows[path.parent.name] = [
+            table.to_pylist() for table in (dataset.observations(), dataset.platforms(), dataset.workloads())
+        ]
+    for path in place.rglob("*"):
+        if path.relative_to(place).parts[0] in ("cache", "tmp"):
+            continue
+        inside = any((folder / "dataset.json").exists() for folder in path.parents)
+        if path.is_file() and (not inside or path.suffix == ".html"):
+            files[str(path.relative_to(place))] = path.read_bytes()
+    return files, rows
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("!collected", "new"), id="what a collection does to its dataset"),
+        pytest.param(("import", "npz", "-o", "new"), id="import"),
+        pytest.param(("export", "imported", "-o", "new"), id="export"),
+        pytest.param(("export", "imported", "--csv", "-o", "new.csv"), id="export as CSV"),
+        pytest.param(("train", "imported", "-o", "new.npz"), id="train"),
+        pytest.param(("report", "data", "-o", "new.html"), id="report"),
+        pytest.param(
+            ("predict", "known.npz", "--batch", "asked.csv", "-o", "new.parquet"), id="predict --batch"
+        ),
+        pytest.param(("build", "toys"), id="build"),
+        pytest.param(("build", "--import", "modules", "--as", "mine"), id="build --import"),
+    ],
+)
+def test_a_command_killed_at_any_call_and_repeated_ends_as_if_never_killed(
+    words: tuple[str, ...], killer: Killer, given: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(given, tmp_path / "whole")
+    whole = killer.run(tmp_path / "whole", words, watch=True)
+    assert whole.code == 0, whole.said
+    expected = outcome(tmp_path / "whole")
+    kills = range(len(whole.calls)) if EVERY_CALL else whole.states()
+    print(len(whole.calls), list(kills))
+    for number in kills:
+        place = tmp_path / f"killed-{number}"
+        shutil.copytree(given, place)
+        assert killer.run(place, words, kill_at=number).code == -9
+        again = killer.run(place, words)
+        assert (again.code, outcome(place)) == (0, expected), (whole.calls[number], again.said)
+        assert [path for path in place.rglob("*") if is_partial(path)] == []
