@@ -25,6 +25,7 @@ test-arm: $(READY)
 
 storm: $(READY)
 	HARNESS_STORM=200 $(BIN)/python -m pytest -n 0 -s tests/measure/test_storm.py -k storm_loses
+	HARNESS_KILLS=all $(BIN)/python -m pytest -n 0 tests/test_killed.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.perf

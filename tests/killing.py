@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -46,11 +47,11 @@ class Ended:
 
 
 class Killer:
-    """A server of forks; ``functions`` is a module whose functions can be run in place of a command."""
+    """A server of forks."""
 
-    def __init__(self, functions: str = "tests.killing") -> None:
+    def __init__(self) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.killing", functions],
+            [sys.executable, "-m", "tests.killing"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -61,7 +62,7 @@ class Killer:
     def run(
         self, place: Path, words: Sequence[object], kill_at: int | None = None, watch: bool = False
     ) -> Ended:
-        """Run `harness` with these words in a directory, or a function with the words after ``!NAME``.
+        """Run `harness` with these words in a directory, or the function ``!MODULE:NAME`` with the words after it.
 
         All it keeps is below the directory. With ``watch`` the calls are told; with ``kill_at`` it dies before one.
         """
@@ -146,7 +147,13 @@ def command(words: list[str]) -> int:
     return 0
 
 
-def in_fork(asked: dict[str, Any], functions: Any, answer: Path, said: Path) -> None:
+def call(name: str, words: list[str]) -> int:
+    module, _, function = name.partition(":")
+    getattr(importlib.import_module(module), function)(*words)
+    return 0
+
+
+def in_fork(asked: dict[str, Any], answer: Path, said: Path) -> None:
     """What a fork does: run the command under the hook, note its calls, end."""
     place = Path(asked["place"])
     output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -161,7 +168,7 @@ def in_fork(asked: dict[str, Any], functions: Any, answer: Path, said: Path) -> 
         hook = Hook(place, asked["kill_at"], asked["watch"])
         sys.addaudithook(hook)
         name, *words = asked["words"]
-        code = getattr(functions, name[1:])(*words) or 0 if name.startswith("!") else command([name, *words])
+        code = call(name[1:], words) if name.startswith("!") else command([name, *words])
         hook.kill_at, hook.looking = None, True
         answer.write_text(json.dumps(hook.calls))
     except BaseException:
@@ -174,14 +181,14 @@ def in_fork(asked: dict[str, Any], functions: Any, answer: Path, said: Path) -> 
         os._exit(code)
 
 
-def serve(functions: Any) -> None:
+def serve() -> None:
     with tempfile.TemporaryDirectory() as folder:
         answer, said = Path(folder, "calls"), Path(folder, "said")
         for line in sys.stdin:
             answer.unlink(missing_ok=True)
             child = os.fork()
             if not child:
-                in_fork(json.loads(line), functions, answer, said)
+                in_fork(json.loads(line), answer, said)
             _, status = os.waitpid(child, 0)
             told = {
                 "code": os.waitstatus_to_exitcode(status),
@@ -192,14 +199,11 @@ def serve(functions: Any) -> None:
 
 
 if __name__ == "__main__":
-    import importlib
-
     for name in (
         "dataset.published", "dataset.store", "learn.train", "learn.export", "learn.more", "report", "suites.imported",
         "suites.build", "measure.collection", "decide.batch", "cli",
     ):  # fmt: skip
         importlib.import_module(f"harness.{name}")
-    given = importlib.import_module(sys.argv[1])
     with contextlib.redirect_stderr(io.StringIO()):
         command(["status", os.devnull])  # imports the rest
-    serve(given)
+    serve()

@@ -1,6 +1,7 @@
 """A command killed at any call that changes files, and repeated, ends as if it had never been killed.
 
-The suite kills once at each way that the files are on the way; ``HARNESS_KILLS=all`` (`make storm`) at every call.
+Of the states that the files of a command pass through, the suite kills in every third, the last one among them;
+``HARNESS_KILLS=all`` (`make storm`) kills before every call.
 """
 
 from __future__ import annotations
@@ -16,17 +17,22 @@ from harness.dataset.published import import_published
 from harness.dataset.store import Dataset
 from harness.engines.runners.runner import EMPTY_MODULE
 from harness.files import is_partial
+from harness.suites.imported import import_modules
 from tests.dataset.test_published import write_all
 from tests.killing import Killer
+from tests.suites.test_imported import READER, tree
 from tests.test_files import collected
 from tests.toys import EMPTY, write_suite
 
+LONG = pytest.mark.skipif(
+    "HARNESS_KILLS" not in os.environ, reason="HARNESS_KILLS=all asks for the long form"
+)
 EVERY_CALL = os.environ.get("HARNESS_KILLS") == "all"
 
 
 @pytest.fixture(scope="module")
 def killer() -> Iterator[Killer]:
-    with Killer("tests.test_files") as server:
+    with Killer() as server:
         yield server
 
 
@@ -38,13 +44,17 @@ def given(tmp_path_factory: pytest.TempPathFactory, model_path: Path) -> Path:
     import_published(place / "npz", place / "imported")
     collected(place / "data")
     write_suite(place / "benchmarks", "[[workload]]\nname = 'a'\n", {"a.c": EMPTY})
-    (place / "modules").mkdir()
-    for name in ("one", "two"):
-        (place / "modules" / f"{name}.wasm").write_bytes(EMPTY_MODULE)
+    tree(place / "one", {"a.wasm": EMPTY_MODULE, "b.wasm": EMPTY_MODULE})
+    tree(place / "two", {"a.wasm": READER, "c.wasm": EMPTY_MODULE, "data/mibench/in.txt": b"x"})
+    import_modules(place / "one", "there", root=place / "benchmarks")
     shutil.copy(model_path, place / "known.npz")
     asked = "workload,platform,with\ns/small/w1,engine0:device0,s/small/w2\n"
     (place / "asked.csv").write_text(asked)
     return place
+
+
+def imported(directory: str) -> None:
+    import_modules(Path(directory), "mine" if directory == "one" else "there", root=Path("benchmarks"))
 
 
 def outcome(place: Path) -> object:
@@ -67,7 +77,7 @@ def outcome(place: Path) -> object:
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(("!collected", "new"), id="what a collection does to its dataset"),
+        pytest.param(("!tests.test_files:collected", "new"), id="what a collection does to its dataset"),
         pytest.param(("import", "npz", "-o", "new"), id="import"),
         pytest.param(("export", "imported", "-o", "new"), id="export"),
         pytest.param(("export", "imported", "--csv", "-o", "new.csv"), id="export as CSV"),
@@ -77,7 +87,11 @@ def outcome(place: Path) -> object:
             ("predict", "known.npz", "--batch", "asked.csv", "-o", "new.parquet"), id="predict --batch"
         ),
         pytest.param(("build", "toys"), id="build"),
-        pytest.param(("build", "--import", "modules", "--as", "mine"), id="build --import"),
+        pytest.param(("!tests.test_killed:imported", "one"), id="what build --import does to a new suite"),
+        pytest.param(
+            ("!tests.test_killed:imported", "two"), id="what build --import does to one that is there"
+        ),
+        pytest.param(("build", "--import", "one", "--as", "mine"), id="build --import", marks=LONG),
     ],
 )
 def test_a_command_killed_at_any_call_and_repeated_ends_as_if_never_killed(
@@ -87,8 +101,8 @@ def test_a_command_killed_at_any_call_and_repeated_ends_as_if_never_killed(
     whole = killer.run(tmp_path / "whole", words, watch=True)
     assert whole.code == 0, whole.said
     expected = outcome(tmp_path / "whole")
-    kills = range(len(whole.calls)) if EVERY_CALL else whole.states()
-    print(len(whole.calls), list(kills))
+    kills = range(len(whole.calls)) if EVERY_CALL else whole.states()[::-3]
+    assert kills
     for number in kills:
         place = tmp_path / f"killed-{number}"
         shutil.copytree(given, place)

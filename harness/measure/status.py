@@ -35,8 +35,8 @@ STATUS_COLUMNS = [
 def status_rows(dataset: Dataset, said: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
     """A row per platform, planned or observed; ``said`` is told of rows measured by the rule of before."""
     seen = dataset.snapshot().counted(COLUMNS, _Seen)
-    if told := seen.regimes.told():
-        said(told)
+    if old := seen.regimes.told():
+        said(old)
     planned, left, asked = Counter[str](), Counter[str](), set[str]()
     jobs, places, where = [], dict[str, int](), []
     for part in dataset.planned_parts(["job", "device", "engine", "workloads"]):
@@ -45,8 +45,8 @@ def status_rows(dataset: Dataset, said: Callable[[str], None] = lambda text: Non
         jobs.append(hashed(part["job"]))
         asked.update(pc.list_flatten(part["workloads"]).unique().to_pylist())
     place, ended = np.concatenate(where), np.isin(np.concatenate(jobs), seen.jobs())
-    for counts, mine in ((planned, place), (left, place[~ended])):
-        counts.update(dict(zip(places, np.bincount(mine, minlength=len(places)).tolist(), strict=True)))
+    for jobs_of, here in ((planned, place), (left, place[~ended])):
+        jobs_of.update(dict(zip(places, np.bincount(here, minlength=len(places)).tolist(), strict=True)))
     done, timed = seen.done(), seen.timed()
     rows = []
     for platform in sorted({*seen.counts, *planned}):

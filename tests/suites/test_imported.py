@@ -3,14 +3,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import wasmtime
 from rich.console import Console
 
-from harness import files
 from harness.errors import SuiteError
 from harness.opcodes import refusal
 from harness.suites.build import build
@@ -267,38 +266,3 @@ def test_importing_again_keeps_own_edits_and_files_and_names_what_is_gone(tmp_pa
     once = {path: path.read_bytes() for path in suite.rglob("*") if path.is_file()}
     import_modules(there, root=root)
     assert {path: path.read_bytes() for path in suite.rglob("*") if path.is_file()} == once
-
-
-@pytest.mark.parametrize("again", [False, True])
-def test_an_import_killed_at_any_step_on_disk_and_repeated_ends_as_if_never_killed(
-    again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = tree(tmp_path / "first" / "s", {"a.wasm": EMPTY, "b.wasm": EMPTY})
-    then = tree(tmp_path / "then" / "s", {"a.wasm": READER, "c.wasm": EMPTY, "data/mibench/in.txt": b"x"})
-
-    def held(root: Path) -> dict[str, bytes]:
-        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-
-    def start(root: Path) -> Path:
-        if again:
-            import_modules(first, root=root)
-        return root
-
-    steps: list[str] = []
-    whole = start(tmp_path / "whole")
-    monkeypatch.setattr(files, "hook", steps.append)
-    import_modules(then, root=whole)
-    for last in range(len(steps)):
-        monkeypatch.setattr(files, "hook", None)
-        root, count = start(tmp_path / f"killed-{last}"), iter(range(len(steps) + 1))
-
-        def die(_step: str, last: int = last, count: Iterator[int] = count) -> None:
-            if next(count) == last:
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(files, "hook", die)
-        with pytest.raises(KeyboardInterrupt):
-            import_modules(then, root=root)
-        monkeypatch.setattr(files, "hook", None)
-        import_modules(then, root=root)
-        assert held(root) == held(whole), steps[last]
