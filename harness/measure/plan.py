@@ -202,8 +202,8 @@ def resumed(plan: Plan, workloads: Sequence[Workload], dataset: Dataset) -> tupl
     ]
     jobs = (msgspec.structs.replace(job, id=former[job.id]) if job.id in taken else job for job in plan.jobs)
     told = (
-        f"{len(anew):,} of the jobs in {dataset.root} were measured by the rule of before schema version 2: they are measured "
-        "anew, and their old rows stay"
+        f"{len(anew):,} of the jobs in {dataset.root} were measured by the rule of before schema version 2: they are "
+        "measured anew, and their old rows stay"
     )
     return replace(plan, jobs=tuple(jobs)), told if anew else ""
 
