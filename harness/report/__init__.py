@@ -26,6 +26,7 @@ from harness.report.provenance import provenance
 from harness.report.rows import Rows, load_rows
 from harness.report.slowdowns import slowdowns
 from harness.report.steadiness import steadiness
+from harness.report.whatif import what_if
 from harness.report.worst import worst
 from pitot_core import Pitot
 
@@ -67,6 +68,7 @@ def write_report(
     sections += embeddings(judged.model) if judged else []
     said("what to measure next")
     sections += next_jobs(dataset, rows)
+    sections += what_if(model, dataset.root.resolve().name)
     said("failures")
     sections += failures(rows) + programs(dataset, rows) + provenance(dataset.info)
     sections = [section for section in sections if section.body or section.empty]

@@ -19,9 +19,10 @@ def page(title: str, subtitle: str, sections: Sequence[Section], maps: Sequence[
     Its content security policy allows only the script and style written here, so that no name or reason in
     the data can run anything.
     """
-    style, script = (_file(name) for name in ("style.css", "script.js"))
+    style, *scripts = (_file(name) for name in ("style.css", "script.js", "whatif.js"))
+    allowed = " ".join(f"'{_digest(script)}'" for script in scripts)
     policy = (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src {allowed}; "
         "base-uri 'none'; form-action 'none'"
     )
     head = tag(
@@ -40,7 +41,7 @@ def page(title: str, subtitle: str, sections: Sequence[Section], maps: Sequence[
         tag("nav", *links, aria_label="Sections"),
         tag("main", *(section.html() for section in sections)),
         tag("script", Html(_json({one.key: one.data() for one in maps})), type="application/json", id="maps"),
-        tag("script", Html(script)),
+        *(tag("script", Html(script)) for script in scripts),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 

@@ -59,9 +59,12 @@ for (const box of document.querySelectorAll(".table.long")) {
   });
 }
 
-function duration(ns) {
+function duration(ns) { // as harness/output.py writes it
+  if (ns < 0) return `−${duration(-ns)}`;
   for (const [unit, size] of [["s", 1e9], ["ms", 1e6], ["µs", 1e3]]) {
-    if (ns >= size) return `${Number((ns / size).toPrecision(3))} ${unit}`;
+    if (ns < size * 0.9995) continue;
+    const value = ns / size;
+    return `${value.toFixed(value < 1000 ? Math.max(0, 2 - Math.trunc(Math.log10(value))) : 0)} ${unit}`;
   }
   return `${ns.toFixed(0)} ns`;
 }
