@@ -15,6 +15,7 @@ _COLD_PARTS = ("load", "instantiate", "first")
 _AS_TOLD = (
     "compile_ns", "load_ns", "cached", "warmup_ns", "loop_start_ns", "loop_end_ns", "warm_executions", "warm_ns",
     "unsteady", "other_load", "executions_asked", "executions", "cut_off_ns", "standard_error",
+    "energy_j", "instructions", "cycles", "cache_misses",
 )  # fmt: skip
 
 

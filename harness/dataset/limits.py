@@ -24,6 +24,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "attempt": (1, 2**15 - 1),
     "limit_s": (1e-9, 1e9),
     "co_run_s": (0, 1e9),
+    "energy_j": (0, LARGEST),
+    "instructions": (0, LARGEST),
+    "cycles": (0, LARGEST),
+    "cache_misses": (0, LARGEST),
 }
 
 

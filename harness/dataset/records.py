@@ -77,6 +77,10 @@ class MemberResult(msgspec.Struct, frozen=True):
     executions: Nanoseconds | None = None  # made and whole, without those to warm up
     cut_off_ns: Nanoseconds | None = None  # how long the execution had run that the limit ended
     standard_error: Reading | None = None  # of the mean, as a share of it
+    energy_j: Reading | None = None  # per execution, as the counts below
+    instructions: Reading | None = None
+    cycles: Reading | None = None
+    cache_misses: Reading | None = None
     cold_samples: list[ColdSample] = []
 
     def __post_init__(self) -> None:

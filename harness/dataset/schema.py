@@ -43,6 +43,8 @@ _IMPORTED_OR_1 = "imported, from before version 2"
 _BEFORE_2 = f"{_IMPORTED_OR_1}, or where it did not come so far"
 _COLD = "imported, or where no cold start was measured"
 _COLD_PART = f"{_COLD}, or the engine does not tell it apart"
+_NO_COUNTS = f"{_IMPORTED_OR_1}, or where the device does not count or allow it"
+_NO_ENERGY = f"{_IMPORTED_OR_1}, beside others, or where the device does not measure or allow it"
 _UNSPLIT = "where the engine does not tell it apart"
 
 SAMPLE_FIELDS = [
@@ -163,6 +165,20 @@ OBSERVATION_FIELDS = [
         "of `wall_ns_mean`, as a share of it, from means of blocks (see measuring.md)",
         f"{_IMPORTED_OR_1}, or with fewer than five executions in that mean",
     ),
+    Field(
+        "energy_j",
+        _NUMBER,
+        "energy of the processor packages per execution, with what else ran there, J (see measuring.md)",
+        _NO_ENERGY,
+    ),
+    Field(
+        "instructions",
+        _NUMBER,
+        "that the processors completed per execution, outside of the kernel",
+        _NO_COUNTS,
+    ),
+    Field("cycles", _NUMBER, "that they took for them", _NO_COUNTS),
+    Field("cache_misses", _NUMBER, "of their last cache, per execution", _NO_COUNTS),
     Field("cold_ns", _NUMBER, "mean of a start in a new runner to the end of its first execution, ns", _COLD),
     Field("cold_load_ns", _NUMBER, "of that compiling or reading, mean, ns", _COLD_PART),
     Field("cold_instantiate_ns", _NUMBER, "of that instantiating, mean, ns", _COLD_PART),

@@ -50,6 +50,7 @@ import selectors
 import shutil
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,11 @@ OWN_SIGNALS = (
 
 # What a module may do whose memory cannot grow.
 WITHOUT_MEMORY = ("trap", "wrong_output", "crash", "refused")
+
+POWERCAP = Path("/sys/class/powercap")
+# What processors count, by type and number of linux/perf_event.h; the number of the call, by machine.
+EVENTS = {"instructions": (0, 1), "cycles": (0, 0), "cache_misses": (0, 3)}
+PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241}
 
 Message = Dict[str, Any]
 
@@ -809,6 +815,76 @@ for _ in range(100):
 # ---------------------------------------------------------------------------------------------- one workload of a job
 
 
+class Counters:
+    """What the processors count for a thread and what it starts, outside of the kernel, where that is allowed."""
+
+    def __init__(self, pid: int, events: Dict[str, Tuple[int, int]]) -> None:
+        self.opened: Dict[str, int] = {}
+        call = PERF_EVENT_OPEN.get(platform.machine()) if struct.calcsize("P") == 8 else None
+        for name, (kind, number) in events.items() if call else ():
+            told = bytearray(
+                112
+            )  # struct perf_event_attr: inherited, without kernel and hypervisor, times told
+            struct.pack_into("=IIQQQQQ", told, 0, kind, len(told), number, 0, 0, 3, 1 << 1 | 1 << 5 | 1 << 6)
+            attributes = (ctypes.c_char * len(told)).from_buffer(told)
+            opened = _LIBC.syscall(call, attributes, pid, -1, -1, 8)  # PERF_FLAG_FD_CLOEXEC
+            if opened >= 0:
+                self.opened[name] = opened
+
+    def take(self) -> Dict[str, float]:
+        """Each count until now; one that shared its register with others is scaled to all of the time."""
+        found = {}
+        for name, opened in self.opened.items():
+            try:
+                count, enabled, running = struct.unpack("=QQQ", os.read(opened, 24))
+            except (OSError, struct.error):
+                continue
+            finally:
+                os.close(opened)
+            if running:
+                found[name] = count * enabled / running
+        self.opened.clear()
+        return found
+
+
+def energy_uj() -> Optional[List[Tuple[int, int]]]:
+    """Of each processor package the energy counter and where it begins anew, µJ; None where they cannot be read."""
+    found = []
+    for zone in sorted(POWERCAP.glob("intel-rapl:*")):
+        if zone.name.count(":") == 1 and (read(str(zone / "name")) or "").startswith("package"):
+            energy, most = (
+                number(read(str(zone / "energy_uj"))),
+                number(read(str(zone / "max_energy_range_uj"))),
+            )
+            if energy is None or not most:
+                return None
+            found.append((energy, most))
+    return found or None
+
+
+class Meters:
+    """Energy and counts while members execute, per execution: each rate × the mean time of what was executed."""
+
+    def __init__(self, members: List["Member"]) -> None:
+        self.members = [(one, len(one.walls), Counters(one.process.pid, EVENTS)) for one in members]
+        self.began_ns, self.energy = now_ns(), energy_uj() if len(members) == 1 else None
+
+    def tell(self) -> None:
+        """Put it into the results. What ran for whom is not told apart, so energy is told of members alone only."""
+        energy, ended_ns = energy_uj() if self.energy else None, now_ns()
+        for member, begin, counters in self.members:
+            counts, walls = counters.take(), member.walls[begin:]
+            if not walls or member.failure or not member.loop_start_ns:
+                continue
+            mean_ns = sum(walls) / len(walls)
+            until_ns = ended_ns if member.running else member.last_end_ns()
+            for name, count in counts.items():
+                member.result[name] = count * mean_ns / max(1, until_ns - member.loop_start_ns)
+            if self.energy and energy and len(energy) == len(self.energy):
+                used = sum((b - a) % most for (a, most), (b, _) in zip(self.energy, energy))  # noqa: B905
+                member.result["energy_j"] = used / 1e6 * mean_ns / max(1, ended_ns - self.began_ns)
+
+
 class Member:
     """A workload of the running job and the runner process that executes it."""
 
@@ -1494,7 +1570,11 @@ class Agent:
                 others = Others()
                 self.warm(members, job)
                 if not any(member.failure for member in members):
-                    self.loop(members, job)
+                    meters = Meters(members)
+                    try:
+                        self.loop(members, job)
+                    finally:
+                        meters.tell()
                     for member in members:
                         member.beside(others)
         finally:

@@ -11,6 +11,7 @@ from harness.files import replacing
 from harness.report.accuracy import accuracy, stored_accuracy
 from harness.report.coverage import coverage
 from harness.report.embeddings import embeddings
+from harness.report.energy import energy
 from harness.report.failures import failures
 from harness.report.fastest import fastest, fitted
 from harness.report.heatmaps import HeatMap
@@ -70,6 +71,7 @@ def write_report(
     sections += next_jobs(dataset, rows)
     sections += what_if(model, dataset.root.resolve().name)
     said("failures")
+    sections += energy(dataset)
     sections += failures(rows) + programs(dataset, rows) + provenance(dataset.info)
     sections = [section for section in sections if section.body or section.empty]
     named = [dataset.info.named()] if dataset.info.named() else []
