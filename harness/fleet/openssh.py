@@ -24,7 +24,7 @@ from pathlib import Path
 from harness.fleet.boot import command, start
 from harness.fleet.channel import Pipe
 from harness.fleet.ssh import Address
-from harness.fleet.transport import LinkLost, Unreachable
+from harness.fleet.transport import LinkLost, Unreachable, gate
 
 CONNECT_S = 15
 KEEPALIVE_S = 5
@@ -148,14 +148,17 @@ class OpenSshTransport(Pipe):
         home = other_home()
         self._settings = settings(ssh, address, home)
         jump = address.jump or self._setting("proxyjump")
-        proxied = []
+        proxied, first = [], f"{self._setting('hostname')}:{self._setting('port')}"
         if jump and jump != "none":
+            first = jump.split(",")[0]
             proxied = ["-o", "ProxyCommand=" + through(ssh, jump.split(","), address, home)]
         words = [ssh, "-T", *proxied, *options(ssh, address, home), "--", address.host]
         quiet = {k: v for k, v in os.environ.items() if k not in ("SSH_ASKPASS", "DISPLAY")}
-        super().__init__([*words, shlex.join(command(python, cache, controller))], quiet)
+        words.append(shlex.join(command(python, cache, controller)))
         try:
-            start(self)
+            with gate(first):
+                super().__init__(words, quiet)
+                start(self)
         except LinkLost as error:
             code = self.exit_code()
             self.kill()

@@ -47,6 +47,18 @@ class Reached:
         return len(self.device.cpus) if self.device.cpus else int(float(told))
 
 
+class OneDevice(DeviceError):
+    """Two entries of devices.yaml are one device by two names."""
+
+    def __init__(self, device: str, other: str) -> None:
+        self.other = other
+        reason = (
+            f"it keeps its files in the same directory as {other}, so they are one machine or share a home "
+            "directory: leave one of them out, or give each a `cache:` of its own"
+        )
+        super().__init__(device, reason)
+
+
 CONTROLLER = f"{user()}@{socket.gethostname()}/{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
@@ -61,11 +73,7 @@ def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) ->
     def on_busy(holder: str) -> None:
         other = holder.removeprefix(f"{CONTROLLER}/").rpartition(" (agent")[0]
         if holder.startswith(f"{CONTROLLER}/") and other != device.name:
-            raise DeviceError(
-                device.name,
-                f"it keeps its files in the same directory as {other}, so they are one machine or share a home "
-                "directory: leave one of them out, or give each a `cache:` of its own",
-            )
+            raise OneDevice(device.name, other)
         if holder not in told:
             said(f"{device.name}: it is held by {holder}; waiting")
             told.add(holder)
@@ -170,7 +178,10 @@ def _probes(engines: Sequence[Engine], reached: Reached) -> tuple[dict[str, Arte
 def reach_all(
     devices: Sequence[Device], said: Callable[[str], None]
 ) -> tuple[list[Reached], list[DeviceError]]:
-    """Every device at once: those that answered, and why the others did not."""
+    """Every device at once: those that answered, and why the others did not.
+
+    Of two that are one, neither is taken: which came first is chance, and a dataset would have either name.
+    """
 
     def attempt(device: Device) -> Reached | DeviceError:
         try:
@@ -181,6 +192,11 @@ def reach_all(
     allow_open_files(len(devices))
     with ThreadPoolExecutor(max(1, min(64, len(devices)))) as pool:
         answers = list(pool.map(attempt, devices))
+    twins = {a.other: a.device for a in answers if isinstance(a, OneDevice)}
+    for number, answer in enumerate(answers):
+        if isinstance(answer, Reached) and answer.device.name in twins:
+            answer.session.close()
+            answers[number] = OneDevice(answer.device.name, twins[answer.device.name])
     return [a for a in answers if isinstance(a, Reached)], [a for a in answers if isinstance(a, DeviceError)]
 
 

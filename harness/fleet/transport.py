@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import getpass
 import os
+from threading import BoundedSemaphore, Lock
 from typing import Protocol
 
 MAX_LINE_BYTES = 64 << 20
+AT_ONCE = 8  # connections that are made through one server; sshd turns away some from ten on
+_GATES: dict[str, BoundedSemaphore] = {}
+_MAKING = Lock()
 
 
 class LinkLost(Exception):
@@ -26,6 +30,15 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Hang up. The agent finishes and spools its running job."""
+
+
+def gate(place: str) -> BoundedSemaphore:
+    """What a connection to a server, or through one, is made under: few at a time.
+
+    A server turns away at random those that come while many have not proved yet who they are (MaxStartups of sshd).
+    """
+    with _MAKING:
+        return _GATES.setdefault(place, BoundedSemaphore(AT_ONCE))
 
 
 def user() -> str:
