@@ -31,6 +31,7 @@ def status(
 ) -> None:
     """What is done, failed and left of a collection, per platform."""
     from harness.dataset.store import Dataset
+    from harness.measure.adaptive import read_progress, sentence
     from harness.measure.board import Board
     from harness.measure.lanes import LANE_COLUMNS, for_people, lanes
     from harness.measure.status import STATUS_COLUMNS, status_rows
@@ -42,6 +43,8 @@ def status(
     if not watch and not devices:
         rows_of_status = status_rows(opened, partial(stderr().print, soft_wrap=True))
         show(rows_of_status, STATUS_COLUMNS, form, title=visible(opened.info.named()) or None)
+        if form is Form.table and (told := read_progress(opened)):
+            stderr().print(sentence(told[-1]), soft_wrap=True)
         return
     board = Board(opened)
 

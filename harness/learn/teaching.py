@@ -98,16 +98,21 @@ def advise(dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True) -> Adv
             f"{dataset.root} cannot be learned from yet: {problem}; collect more."
         ) from problem
     queries, job = asked(jobs, features)
-    hyper = Hyperparameters()
     deviation = tables.deviation(queries)
-    noise = np.where(queries.n_co_runners > 0, hyper.noise_beside, hyper.noise)
-    nats = np.bincount(job, 0.5 * np.log1p(deviation**2 / noise), len(jobs)).astype(np.float64)
+    nats = information(queries, deviation, job, len(jobs))
     longest = np.zeros(len(jobs))
     np.maximum.at(longest, job, np.exp(tables.log_ns(queries)) / 1e9)
     seconds = np.array([expected_s(one, float(s)) for one, s in zip(jobs, longest, strict=True)])
     members = np.maximum(np.bincount(job, minlength=len(jobs)), 1)
     mean_deviation = np.asarray(np.bincount(job, deviation, len(jobs)) / members, np.float64)
     return Advice(nats, seconds, mean_deviation, error)
+
+
+def information(queries: Queries, deviation: Array, job: NDArray[np.int64], jobs: int) -> Array:
+    """(jobs,) nats that each job tells: of its members (M,) Σ ½ ln(1 + v/σ²)."""
+    hyper = Hyperparameters()
+    noise = np.where(queries.n_co_runners > 0, hyper.noise_beside, hyper.noise)
+    return np.bincount(job, 0.5 * np.log1p(deviation**2 / noise), jobs).astype(np.float64)
 
 
 def asked(jobs: Sequence[Job], features: Features) -> tuple[Queries, NDArray[np.int64]]:
