@@ -47,12 +47,12 @@ def test_a_job_takes_as_long_as_its_rule_says() -> None:
     assert expected_s(job(2, "e:d", "v", "w"), 1e-4) == pytest.approx(0.3 + 0.1 + 1)
 
 
-def test_chances_are_in_proportion_to_information_per_second(data: Dataset) -> None:
+def test_chances_are_in_proportion_to_the_square_of_information_per_second(data: Dataset) -> None:
     _, features = load_training(data)
     jobs = [job(i, name, "s0/small/w0") for i, name in enumerate(features.platform_names)]
     advice = advise(data, jobs, judged=False)
     first = np.bincount([advice.drawn(seed)[0] for seed in range(4000)], minlength=len(jobs)) / 4000
-    assert first == pytest.approx(advice.gain / advice.gain.sum(), abs=0.04)
+    assert first == pytest.approx(advice.gain**2 / (advice.gain**2).sum(), abs=0.04)
     table = next_rows(jobs, advice)
     assert [row["gain"] for row in table] == sorted((row["gain"] for row in table), reverse=True)
 
