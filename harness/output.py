@@ -94,7 +94,7 @@ def watching(tables: Callable[[], Sequence[tuple[Sequence[Mapping[str, Any]], Se
     """Show tables anew every two seconds, until Ctrl-C."""
     with (
         contextlib.suppress(KeyboardInterrupt),
-        Live(console=Terminal(), auto_refresh=False, vertical_overflow="visible") as live,
+        Live(console=Terminal(), auto_refresh=False) as live,
     ):
         while True:
             drawn = [_table(rows, columns, None, live.console.width) for rows, columns in tables()]

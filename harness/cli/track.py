@@ -177,6 +177,9 @@ def trend(
         str | None,
         typer.Option("--device", "-d", help="Only on this device.", autocompletion=completion.devices),
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw it, as PNG, SVG or PDF by its name.")
+    ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -184,9 +187,16 @@ def trend(
     from harness.compare import trend as trending
 
     form = form_of(as_json, as_csv)
+    if plot:
+        from harness.report.trend_picture import check_name, draw_trend
+
+        check_name(plot)
     found = trending.trend(datasets, workload=workload, suite=suite, engine=engine, device=device)
     for note in found.notes:
         stderr().print(note)
+    if plot:
+        draw_trend(found.rows, plot)
+        stderr().print(f"the picture is {plot}")
     if form is not Form.table:
         show(found.rows, trending.TREND_COLUMNS, form)
         return

@@ -9,6 +9,7 @@ let map = null, at = 0, heardAt = 0, rows = [];
 function clock(s) {
   if (s === null) return "–";
   const m = Math.floor(Math.round(s) / 60), h = Math.floor(m / 60);
+  if (h >= 48) return `${Math.floor(h / 24)} d ${h % 24} h`;
   return h ? `${h} h ${m % 60} min` : m ? `${m} min ${Math.round(s) % 60} s` : `${Math.round(s)} s`;
 }
 

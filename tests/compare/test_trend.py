@@ -62,6 +62,17 @@ def test_a_picture_for_people_and_one_workload_on_demand(nights: list[Path], har
     assert {row["series"] for row in only} == {"poly"}
 
 
+@pytest.mark.parametrize("name", ["trend.png", "trend.svg"])
+def test_it_is_drawn_into_a_file(name: str, nights: list[Path], harness, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="no matplotlib; pip install 'harness[plots]'")
+    ran = harness("trend", *nights, "--plot", tmp_path / name, "--json")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / name).stat().st_size > 5000
+    wrong = harness("trend", *nights, "--plot", tmp_path / "trend.txt")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "must end in .png, .svg or .pdf" in wrong.err
+
+
 def test_the_picture_holds_its_width_whatever_the_ratios() -> None:
     rows = [
         {"series": "s", "label": "a" * 60, "dataset": "d", "ratio": ratio, "low": low, "high": high}
