@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import DatasetPath
 from harness.errors import UsageError
@@ -94,14 +95,24 @@ def export(
 @command(
     "harness report datasets/lab",
     "harness report datasets/lab -m lab.npz -o lab.html",
+    "harness report datasets/after --since datasets/before",
     "harness report datasets/lab --card",
 )
 def report(
     dataset: DatasetPath,
     model: Annotated[
-        Path | None, typer.Option("--model", "-m", help="Also show how good this model is.")
+        Path | None,
+        typer.Option("--model", "-m", help="Also show how good this model is, and ask it in the page."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", show_default="DATASET/report.html")] = None,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OLD",
+            help="Also say what changed since this dataset, platform by platform.",
+            autocompletion=completion.datasets,
+        ),
+    ] = None,
     card: Annotated[
         bool,
         typer.Option(
@@ -117,8 +128,10 @@ def report(
     from harness.report.card import write_card
 
     if card:
-        if model or output:
-            raise UsageError("--card writes README.md and croissant.json; leave out --model and --output.")
+        if model or output or since:
+            raise UsageError(
+                "--card writes README.md and croissant.json; leave out --model, --output and --since."
+            )
         readme, machine = write_card(Dataset.open(dataset))
         stderr().print(
             f"the card is {readme}, and for programs {machine}; say the license in its first lines"
@@ -129,7 +142,7 @@ def report(
         raise UsageError(f"{path} is a directory; name the file of the report with -o.")
     opened, loaded = Dataset.open(dataset), load_model(model) if model else None
     with bar(stderr(), "report", STEPS) as progress:
-        write_report(opened, loaded, path, progress.advance)
+        write_report(opened, loaded, path, progress.advance, since)
     stderr().print(f"the report is {path}")
 
 

@@ -98,17 +98,17 @@ def compare(
     pairing = pair(a, b, rebuilt=rebuilt)
     if not pairing.cells:
         raise UsageError(
-            f"no workload was measured on both sides in the same place and company: {_left_out(pairing)}; "
+            f"no workload was measured on both sides in the same place and company: {left_out(pairing)}; "
             "see `harness status` of both."
         )
     notes = check_machines(a, b, meant, anyway)
     notes += [f"{side.title}: {told}" for side in (a, b) if (told := side.regimes.told())]
-    notes.append(f"{len(pairing.cells):,} cells paired; not paired: {_left_out(pairing) or 'none'}")
+    notes.append(f"{len(pairing.cells):,} cells paired; not paired: {left_out(pairing) or 'none'}")
     if pairing.by_name:
         notes.append(
             f"{pairing.by_name:,} workloads were paired by name alone: nothing tells that their modules are the same"
         )
-    return _rows(a, b, pairing, false_share, notes)
+    return paired_rows(a, b, pairing, false_share, notes)
 
 
 def sides(
@@ -142,11 +142,11 @@ def _title(dataset: Dataset, choice: Choice, meant: frozenset[str]) -> str:
     return ":".join(named) or (f"{dataset.root} [{label}]" if label else str(dataset.root))
 
 
-def _left_out(pairing: Pairing) -> str:
+def left_out(pairing: Pairing) -> str:
     return ", ".join(f"{count:,} {why}" for why, count in pairing.left_out.most_common())
 
 
-def _rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: list[str]) -> Comparison:
+def paired_rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: list[str]) -> Comparison:
     cut = {cell.workload for cell in pairing.cells if a.censored(cell) or b.censored(cell)}
     cells = [cell for cell in pairing.cells if cell.workload not in cut]
     ended = [limited(name, a, b, pairing.cells) for name in sorted(cut)]

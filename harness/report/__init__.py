@@ -9,6 +9,7 @@ from harness.dataset.store import Dataset
 from harness.errors import DatasetError, ModelError, UsageError
 from harness.files import replacing
 from harness.report.accuracy import accuracy, stored_accuracy
+from harness.report.changed import changed
 from harness.report.coverage import coverage
 from harness.report.embeddings import embeddings
 from harness.report.energy import energy
@@ -18,6 +19,7 @@ from harness.report.heatmaps import HeatMap
 from harness.report.interference import interference
 from harness.report.judged import Judged, judge
 from harness.report.markup import Section
+from harness.report.memory import memory
 from harness.report.next_jobs import next_jobs
 from harness.report.noise import noise
 from harness.report.overview import overview, when
@@ -35,9 +37,15 @@ STEPS = 10  # number of parts of the page that `write_report` announces
 
 
 def write_report(
-    dataset: Dataset, model: Pitot | None, path: Path, said: Callable[[str], None] = lambda _: None
+    dataset: Dataset,
+    model: Pitot | None,
+    path: Path,
+    said: Callable[[str], None] = lambda _: None,
+    since: Path | None = None,
 ) -> None:
     """Write the page; it appears whole or not at all. Raises DatasetError, UsageError.
+
+    ``since`` is an earlier dataset, with which this one is then compared.
 
     ``said`` is called with a sentence before each of the STEPS parts of the page is made.
     """
@@ -48,6 +56,8 @@ def write_report(
     said("coverage")
     found = fitted(rows)
     sections: list[Section] = fastest(dataset, rows, found) + overview(dataset, rows, found)
+    if since:
+        sections += changed(dataset.root, since)
     maps: list[HeatMap] = []
     covered, drawn = coverage(dataset, rows)
     sections += covered
@@ -57,6 +67,9 @@ def write_report(
     said("interference")
     suffered, drawn = interference(rows, judged)
     sections += suffered
+    maps += drawn
+    taken, drawn = memory(rows)
+    sections += taken
     maps += drawn
     said("noise")
     sections += steadiness(dataset, rows) + noise(dataset, rows)

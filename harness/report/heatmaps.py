@@ -48,7 +48,7 @@ class Axis:
 class HeatMap:
     """cells (R, C) are numbers of ``palette``, −1 where nothing is drawn.
 
-    ``values`` (R, C) are what a cell reads out: ``kind`` time or ratio (low to high, stored by logarithm), or numbers
+    ``values`` (R, C) are what a cell reads out: ``kind`` time, ratio or memory (kB; stored by logarithm), or numbers
     of ``words``; NaN reads as ``missing``.
     """
 

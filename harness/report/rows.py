@@ -23,7 +23,7 @@ COLUMNS = (
     "position", "compile_ns", "limit_s", "started_at", "state_before", "state_after", "harness_version", "note",
     "regime", "unsteady",
 )  # fmt: skip
-SAMPLES = ("samples.list.element.wall_ns", "samples.list.element.covered")
+SAMPLES = tuple(f"samples.list.element.{name}" for name in ("wall_ns", "covered", "max_rss_kb"))
 FEWEST = 5  # with fewer samples no spread is computed
 
 
@@ -31,7 +31,8 @@ FEWEST = 5  # with fewer samples no spread is computed
 class Rows:
     """N observations. Numbers refer to the lists of names; times are ns, NaN where there is none.
 
-    spread is the standard deviation of the covered samples over their mean, samples their number.
+    spread is the standard deviation of the covered samples over their mean, samples their number; max_rss_kb is the
+    most of any sample.
     """
 
     platforms: list[str]
@@ -49,6 +50,7 @@ class Rows:
     censored: NDArray[np.bool_]  # the time is only known to be above a limit
     spread: NDArray[np.float64]
     samples: NDArray[np.int64]
+    max_rss_kb: NDArray[np.float64]
     asked: NDArray[np.bool_]  # (W,) workloads of the plan proper, not the empty one of start-up
     table: pa.Table  # tables that are read only when a section needs them
 
@@ -112,9 +114,10 @@ class Rows:
 
 def load_rows(dataset: Dataset) -> Rows:
     """All observations of a dataset. Raises DatasetError."""
-    tables, spreads = [], []
+    tables, spreads, peaks = [], [], []
     for part in dataset.parts([*COLUMNS, *SAMPLES]):
         spreads.append(_spread(part["samples"]))
+        peaks.append(_peak(part["samples"]))
         tables.append(part.select(list(COLUMNS)))
     table = pa.concat_tables(tables)
     planned = dataset.planned()
@@ -147,6 +150,7 @@ def load_rows(dataset: Dataset) -> Rows:
         censored=censored,
         spread=np.concatenate([spread for spread, _ in spreads]),
         samples=np.concatenate([count for _, count in spreads]),
+        max_rss_kb=np.concatenate(peaks),
         asked=asked,
         table=table,
     )  # fmt: skip
@@ -200,3 +204,13 @@ def _spread(samples: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     square = np.bincount(row, (wall - mean[row]) ** 2, len(column)) / np.maximum(count - 1, 1)
     spread = np.where(enough & (mean > 0), np.sqrt(square) / np.where(mean > 0, mean, 1.0), np.nan)
     return spread, count
+
+
+def _peak(samples: Any) -> NDArray[np.float64]:
+    """(n,) the largest max_rss_kb of any sample, NaN where none told it."""
+    column = samples.combine_chunks()
+    row, flat = pc.list_parent_indices(column).to_numpy(), pc.list_flatten(column)
+    told = pc.fill_null(pc.struct_field(flat, "max_rss_kb"), 0).to_numpy().astype(np.float64)
+    found = np.zeros(len(column))
+    np.maximum.at(found, row, told)
+    return np.where(found > 0, found, np.nan)

@@ -73,6 +73,7 @@ function cellWords(map, stored) {
   if (stored === 0) return map.missing;
   if (map.kind === "words") return map.words[stored - 1];
   const value = Math.exp(map.low + (stored - 1) / 65533 * (map.high - map.low));
+  if (map.kind === "memory") return `${Number((value * 1024 / 1e6).toPrecision(3))} MB`;
   return map.kind === "time" ? duration(value) : `${value.toFixed(2)}×`;
 }
 

@@ -21,7 +21,7 @@ WORKLOADS = (*(f"s/small/w{i}" for i in range(9)), *(f"t/large/v{i}" for i in ra
 DRIFT = 1.12  # of the anchors on the first platform
 
 
-def collected(root: Path) -> Dataset:
+def collected(root: Path, memory: bool = False) -> Dataset:
     """16 workloads on 4 platforms alone and in pairs, with anchors, start-ups, states, failures and jobs left."""
     draw = np.random.default_rng(0)
     dataset = Dataset.create(root)
@@ -66,12 +66,14 @@ def collected(root: Path) -> Dataset:
     with dataset.journal("local") as journal:
         for job, statuses in jobs:
             if statuses[0] != "left":
-                journal.append(Entry(job, _result(job, statuses, work, draw), "1.0", "0.1.0"))
+                journal.append(Entry(job, _result(job, statuses, work, draw, memory), "1.0", "0.1.0"))
     dataset.compact()
     return dataset
 
 
-def _result(job: Job, statuses: list[str], work: dict[str, float], draw: np.random.Generator) -> JobResult:
+def _result(
+    job: Job, statuses: list[str], work: dict[str, float], draw: np.random.Generator, memory: bool
+) -> JobResult:
     speed = 0.8 * ENGINES.index(job.engine) + 0.3 * DEVICES.index(job.device)
     first = job.engine == ENGINES[0] and job.device == DEVICES[0]
     members = []
@@ -81,7 +83,10 @@ def _result(job: Job, statuses: list[str], work: dict[str, float], draw: np.rand
             mean = np.exp(work[name] + speed) * (DRIFT if first and job.position == 1 else 1.0)
         noise = 1 + draw.normal(0, 0.3 if job.device == HOSTILE_DEVICE else 0.01, 6)
         noise = np.clip(noise, 0.3, None) / np.clip(noise, 0.3, None).mean()
-        samples = [Sample(i, round(mean * factor), 0, 0, 0, True) for i, factor in enumerate(noise.tolist())]
+        samples = [
+            Sample(i, round(mean * factor), 0, 0, memory * (8000 + 10 * i), True)
+            for i, factor in enumerate(noise.tolist())
+        ]
         reason = {
             "trap": HOSTILE_REASON,
             "timeout": "the first execution took longer than the limit of 30 s",
