@@ -40,6 +40,9 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "no workload named 'polybench/mini/gem'; did you mean polybench/mini/gem",
         ),
         (["collect", "-o", "data", "--degrees", "5"], "--degrees 5 must list numbers from 2 to 4"),
+        (["collect", "-o", "data", "--precision", "fine"], "--precision fine must be a percentage between"),
+        (["collect", "-o", "data", "--adaptive", "--until", "0%"], "--until 0% must be a percentage between"),
+        (["collect", "-o", "data", "--until", "5%"], "--until goes with --adaptive"),
         (
             ["collect", "-o", "taken", "--devices-file", "good.yaml", "-s", "polybench/mini/gemm"],
             "taken exists and is not",

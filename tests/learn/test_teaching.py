@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from harness.dataset.records import Job
+from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample, State
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 from harness.learn.arrays import load_training
 from harness.learn.teaching import advise, expected_s, judge, measured_next, next_rows
+from harness.learn.train import train
 from tests.learn.test_train import dataset
 
 
@@ -63,6 +65,28 @@ def test_the_error_is_that_of_tables_which_had_not_seen_the_job(data: Dataset) -
     assert error is not None
     assert 0.015 < error.low < error.mape < error.high < 0.2  # the noise alone is 1.6 %
     assert judge(rows[:8], features, []) is None
+
+
+def test_training_honours_how_jobs_were_drawn(tmp_path: Path) -> None:
+    """Chosen jobs train; half of those drawn at random test, and the others calibrate."""
+    data = Dataset.create(tmp_path / "data")
+    draw = np.random.default_rng(0)
+    names = [f"s/m/w{number}" for number in range(40)]
+    with data.journal("d") as journal:
+        for number, (engine, name) in enumerate((engine, name) for engine in "abc" for name in names):
+            one = job(number, f"{engine}:d", name)
+            one = msgspec.structs.replace(one, drawn="chosen" if (number + number // 40) % 2 else "random")
+            wall_ns = round(1e6 * np.exp(number % 40 / 20 + 0.05 * draw.standard_normal()))
+            member = MemberResult(name, "ok", "", [Sample(0, wall_ns, 0, 0, 0, True)])
+            journal.append(Entry(one, JobResult(one.id, 0, State(), [member]), "1", "1"))
+    data.put_platforms({"platform": f"{engine}:d", "engine": engine, "device": "d", "wall_contains": "process",
+                        "features": {engine: 1.0}} for engine in "abc")  # fmt: skip
+    data.put_workloads({"workload": name, "features": {"x00": float(i)}} for i, name in enumerate(names))
+    trained = train(data)
+    assert trained.test_rows == 30
+    [pool] = trained.model.pools().values()
+    assert (pool.kind, pool.rows) == ("cross", 30)
+    assert trained.model.rows_used["training"] == 90
 
 
 def test_before_anything_is_measured_the_design_is_shown(tmp_path: Path) -> None:
