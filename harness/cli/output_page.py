@@ -53,6 +53,7 @@ def tables() -> list[Table]:
     from harness.learn.evaluation import SUMMARY_COLUMNS
     from harness.learn.teaching import NEXT_COLUMNS
     from harness.measure.collection import PLAN_COLUMNS
+    from harness.measure.feature_check import FEATURE_COLUMNS
     from harness.measure.lanes import LANE_COLUMNS
     from harness.measure.placebo import PLACEBO_COLUMNS
     from harness.measure.status import STATUS_COLUMNS
@@ -63,6 +64,7 @@ def tables() -> list[Table]:
         Table("demo", PREDICTED_COLUMNS),
         Table("devices --check", PLACEBO_COLUMNS),
         Table("devices --csv", DEVICE_COLUMNS),
+        Table("devices --features", FEATURE_COLUMNS),
         Table("devices --json", JSON_COLUMNS),
         Table("build", BUILD_COLUMNS),
         Table("count", COUNT_COLUMNS),

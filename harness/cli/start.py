@@ -68,6 +68,10 @@ def devices(
             "--check", help="Measure for a minute what is known beforehand: can times there be trusted?"
         ),
     ] = False,
+    features: Annotated[
+        bool,
+        typer.Option("--features", help="Run a module of each WebAssembly feature: which engine has it?"),
+    ] = False,
     devices_file: DevicesFile = DEVICES_YAML,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -77,6 +81,7 @@ def devices(
     from harness.fleet.devices import choose, load_devices
     from harness.fleet.inspection import Change, inspect_all, show_inspection
     from harness.fleet.releases import read_releases
+    from harness.measure.feature_check import FEATURE_COLUMNS, IN_SHORT, check_features, in_short
     from harness.measure.placebo import PLACEBO_COLUMNS, in_digits
     from harness.measure.placebo_check import check_devices
 
@@ -91,6 +96,13 @@ def devices(
         setup, parse_brought(given or []), [program_of(name) for name in without or []],
         read_releases(manifest) if setup else (),
     )  # fmt: skip
+    if features:
+        if check or setup or given or without:
+            raise UsageError("--features is a table of its own; give it alone, after the others.")
+        rows = check_features(chosen, console)
+        short = form is Form.table
+        show(in_short(rows) if short else rows, IN_SHORT if short else FEATURE_COLUMNS, form)
+        return
     found = inspect_all(chosen, console, change)
     if not check:
         show_inspection(found, form)

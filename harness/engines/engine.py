@@ -70,16 +70,19 @@ class Engine:
     def explained(self, member: MemberResult, module: Path) -> MemberResult:
         """What became of a workload; refused where it failed and imports what this engine lacks.
 
-        Whether a module needs all of a function that it imports is only seen when it runs.
+        Whether a module needs all of a function that it imports is only seen when it runs. A time-out stays one, since
+        it may just be slow, and is told the same.
         """
-        if member.status not in ("trap", "wrong_output") or not self.lacks:
+        if member.status not in ("trap", "wrong_output", "timeout") or not self.lacks:
             return member
         used = sorted(imported_functions(module.read_bytes()) & set(self.lacks))
         if not used:
             return member
         told = "; ".join(f"{name}: {self.lacks[name]}" for name in used)
-        ended = f"and ended as {member.status}: {member.reason}"
-        reason = f"it imports what {self.name} does only in part ({told}), {ended}"
+        reason = f"it imports what {self.name} does only in part ({told})"
+        if member.status == "timeout":
+            return msgspec.structs.replace(member, reason=f"{member.reason}; {reason}"[:1000])
+        reason += f", and ended as {member.status}: {member.reason}"
         return msgspec.structs.replace(member, status="refused", reason=reason[:1000], samples=[])
 
     @property

@@ -14,6 +14,10 @@ ENGINES = (
             lower_memory=True,
         ),
         kind="interpreter",
+        lacks={
+            "poll_oneoff": "of several clocks it may wait for the last",
+            "fd_readdir": "it lists neither . nor ..",
+        },
         how_to_get="build wasm3 so that `wasm3` is on the PATH",
     ),
 )

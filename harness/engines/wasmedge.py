@@ -21,6 +21,7 @@ def _engine(mode: str, kind: Kind, flags: Words = (), compile: tuple[Words, ...]
             log_lines=r"\[[-0-9]{10} [:.0-9]{12}\] \[(?:info|warning)\] .*",
         ),
         kind=kind,
+        lacks={"poll_oneoff": "of several clocks it may wait for the last"},
         how_to_get="install WasmEdge so that `wasmedge` is on the PATH",
     )
 

@@ -19,15 +19,25 @@ def _engine(short: str, compiler: str, kind: Kind, ahead: bool) -> Engine:
             version=(("wasmer", "--version"),),
             compile=(("wasmer", "compile", chosen, "-o", "{artefact}", "{module}"),) if ahead else (),
             run=(
-                *("wasmer", "run", *how, "{preopens}"),
+                *("wasmer", "run", "--no-tty", *how, "{preopens}"),
                 *("{artefact}" if ahead else "{module}", "--", "{args}"),
             ),
-            preopen=("--mapdir", "{guest}:{host}"),
+            preopen=(
+                "--volume",
+                "{host}:/",
+            ),  # whatever the guest calls it: only a root can be a relative path
             trap=r"RuntimeError: (.*)",
             refused=r"error: (?s:(.*))",
+            log_lines=r"\A(?=\n\Z)",  # for a module that prints nothing it prints the end of a line
+            lower_memory=True,
         ),
         kind=kind,
-        how_to_get="install the wasmer command line so that `wasmer` is on the PATH",
+        lacks={
+            "poll_oneoff": "of several clocks it tells all at once, or waits for ever",
+            "path_open": "it makes no file at the top of the module's directory",
+            "fd_readdir": "it ends a list where an entry does not fit, and calls . and .. otherwise",
+        },
+        how_to_get=f"cargo install wasmer-cli --features {compiler} (see docs/engines.md)",
     )
 
 

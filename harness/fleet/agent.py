@@ -1132,7 +1132,13 @@ def cause(failure: Optional[Failure], spec: Message, job: Message) -> Optional[F
     something else or ends with another exit code.
     """
     needed, given = spec.get("memory_bytes"), job["memory_bytes"]
-    if not failure or failure.status not in WITHOUT_MEMORY or not needed or needed <= given:
+    if not failure or not needed or needed <= given:
+        return failure
+    # Some hand on what the kernel said, which otherwise is the device's trouble.
+    asked = failure.status == "device_unfit" and re.search(
+        r"annot allocate memory|os error 12\b", failure.reason
+    )
+    if failure.status not in WITHOUT_MEMORY and not asked:
         return failure
     told = "it needs %d MiB of memory and was given %d: %s" % (-(-needed >> 20), given >> 20, failure.reason)
     return Failure("out_of_memory", told[:500])

@@ -77,7 +77,7 @@ def test_every_faked_command_line_is_found_with_its_version(device: Reached) -> 
     assert set(device.absent) == {"wasmer-j-ll", "wasmer-a-ll"}
     assert "`llvm` compiler is not included" in device.absent["wasmer-a-ll"]  # found out by an empty module
     assert device.versions["wasmtime-cli-j"] == "49.0.3"
-    assert device.versions["wasmer-a-cl"] == "4.3.7"
+    assert device.versions["wasmer-a-cl"] == "7.4.2"
     assert device.versions["wasmedge-i"] == "0.14.1"
     assert device.versions["iwasm-a"] == "2.1.2+wamrc2.1.2"
     assert device.versions["wasm3-cli-i"] == "0.5.0"

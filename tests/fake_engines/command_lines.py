@@ -120,12 +120,13 @@ def wasmtime(words: list[str]) -> None:
 
 def wasmer(words: list[str]) -> None:
     if words == ["--version"]:
-        fail(0, "wasmer 4.3.7", 1)
+        fail(0, "wasmer 7.4.2", 1)
     command, *words = words
     compilers = ("--cranelift", "--singlepass", "--llvm")
     arguments = words[words.index("--") + 1 :] if "--" in words else []
     words = words[: words.index("--")] if "--" in words else words
-    given = parser("--disable-cache", *compilers, mapdir="--mapdir", out="-o").parse_args(words)
+    given = parser("--disable-cache", "--no-tty", *compilers, volume="--volume", out="-o").parse_args(words)
+    assert all(volume.endswith(":/") for volume in given.volume)
     if given.llvm:  # as in the builds that are published without it
         fail(1, "error: The `llvm` compiler is not included in this binary.")
     try:
@@ -133,7 +134,7 @@ def wasmer(words: list[str]) -> None:
             return compile_to(given.module, given.out[0])
         assert command == "run" and not given.rest
         just_in_time = given.cranelift or given.singlepass or given.llvm
-        folder = given.mapdir[0].split(":", 1)[1] if given.mapdir else None
+        folder = given.volume[0].split(":")[0] if given.volume else None
         execute(load(given.module, compiled=not just_in_time), arguments, folder)
     except Bad as bad:
         fail(1, f'error: Unable to compile\n╰─▶ 1: Error while importing "{bad}": unknown import.')
