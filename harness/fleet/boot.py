@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import harness.fleet.agent
-from harness.fleet.channel import Pipe
+from harness.fleet.channel import Lines
 from harness.fleet.transport import LinkLost, Unreachable
 
 MARK = b"harness-boot "
@@ -70,7 +70,7 @@ def command(python: str, cache: str, controller: str) -> list[str]:
     ]  # fmt: skip
 
 
-def start(pipe: Pipe) -> None:
+def start(pipe: Lines) -> None:
     """Wait until the agent runs behind the pipe, and send it where the device lacks it.
 
     Raises Unreachable where the device cannot run it, LinkLost where the channel ended or stayed silent.
@@ -103,6 +103,19 @@ def start(pipe: Pipe) -> None:
             )
         else:
             return
+
+
+def not_started(code: int, python: str, last: str) -> Unreachable:
+    """What to say where the account's shell ended with an exit code, and ``last`` on stderr, and started no agent."""
+    if code in (126, 127):
+        return Unreachable(
+            f"{python} does not run there ({last or f'exit code {code}'}); install Python 3.8 or later, or name where "
+            "it is with `python:`"
+        )
+    return Unreachable(
+        f"its login shell ended with exit code {code} and started nothing{': ' + last if last else ''}; let that "
+        "account run commands"
+    )
 
 
 def _first_words(noise: bytes) -> str:

@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
 from threading import Thread
@@ -17,10 +18,44 @@ WRITE_S = 30.0
 LAST_WORDS_BYTES = 1 << 16
 
 
-class Pipe:
+class Lines(ABC):
+    """Lines to and from an agent over a channel of bytes."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def send(self, line: bytes) -> None:
+        self.send_bytes(line + b"\n")
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            end = self._buffer.find(b"\n")
+            if end >= 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[: end + 1]
+                return line
+            if len(self._buffer) > MAX_LINE_BYTES:
+                raise LinkLost(f"the agent sent a line of more than {MAX_LINE_BYTES} bytes")
+            data = self._piece(max(0.0, deadline - time.monotonic()))
+            if data is None:
+                return None
+            self._buffer += data
+
+    @abstractmethod
+    def send_bytes(self, content: bytes) -> None:
+        """Send content as it is. Raises LinkLost."""
+
+    @abstractmethod
+    def _piece(self, within_s: float) -> bytes | None:
+        """Some bytes that came, or None when none came in time. Raises LinkLost where none will."""
+
+
+class Pipe(Lines):
     """A program in a session of its own, so that Ctrl-C at the terminal does not reach it."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        super().__init__()
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -32,7 +67,6 @@ class Pipe:
         assert self._process.stdin and self._process.stdout
         os.set_blocking(self._process.stdin.fileno(), False)
         self._to_agent, self._from_agent = self._process.stdin.fileno(), self._process.stdout.fileno()
-        self._buffer = bytearray()
         self._said: deque[bytes] = deque()
         self._listener = Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -41,11 +75,7 @@ class Pipe:
     def pid(self) -> int:
         return self._process.pid
 
-    def send(self, line: bytes) -> None:
-        self.send_bytes(line + b"\n")
-
     def send_bytes(self, content: bytes) -> None:
-        """Send content as it is. Raises LinkLost."""
         data = memoryview(content)
         deadline = time.monotonic() + WRITE_S
         try:
@@ -59,22 +89,13 @@ class Pipe:
         except OSError as error:
             raise LinkLost(self.ended()) from error
 
-    def receive(self, timeout_s: float) -> bytes | None:
-        deadline = time.monotonic() + timeout_s
-        while True:
-            end = self._buffer.find(b"\n")
-            if end >= 0:
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 1]
-                return line
-            if len(self._buffer) > MAX_LINE_BYTES:
-                raise LinkLost(f"the agent sent a line of more than {MAX_LINE_BYTES} bytes")
-            if not ready(self._from_agent, select.POLLIN, max(0.0, deadline - time.monotonic())):
-                return None
-            data = os.read(self._from_agent, 1 << 20)
-            if not data:
-                raise LinkLost(self.ended())
-            self._buffer += data
+    def _piece(self, within_s: float) -> bytes | None:
+        if not ready(self._from_agent, select.POLLIN, within_s):
+            return None
+        data = os.read(self._from_agent, 1 << 20)
+        if not data:
+            raise LinkLost(self.ended())
+        return data
 
     def close(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):

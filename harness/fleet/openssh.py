@@ -21,7 +21,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.fleet.boot import command, start
+from harness.fleet.boot import command, not_started, start
 from harness.fleet.channel import Pipe
 from harness.fleet.ssh import Address
 from harness.fleet.transport import LinkLost, Unreachable, gate
@@ -184,18 +184,8 @@ class OpenSshTransport(Pipe):
         last = said.rpartition("\n")[2][:300]
         who = f"{self._setting('user')}@{host}"
         known = self._setting("userknownhostsfile").split(" ")[0] or "~/.ssh/known_hosts"
-        if code == 127 or code == 126:
-            return Unreachable(
-                f"{python} does not run there ({last or f'exit code {code}'}); install Python 3.8 or later, or name "
-                "where it is with `python:`"
-            )
         if code != FAILED:
-            if code is not None and code >= 0:
-                return Unreachable(
-                    f"its login shell ended with exit code {code} and started nothing{': ' + last if last else ''}; "
-                    "let that account run commands"
-                )
-            return LinkLost(str(error))
+            return LinkLost(str(error)) if code is None or code < 0 else not_started(code, python, last)
         if re.search(r"revoked", said, re.I) and "key" in said:
             return Unreachable(
                 f"{place} shows a host key that is marked as revoked; it is not trusted: {last}"

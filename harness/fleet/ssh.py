@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
-import posixpath
+import re
 import shlex
 import socket
-import stat
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import paramiko
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
-import harness.fleet.agent
-from harness.fleet.transport import MAX_LINE_BYTES, LinkLost, Unreachable, user
+from harness.fleet.boot import command, not_started, start
+from harness.fleet.channel import Lines
+from harness.fleet.transport import LinkLost, Unreachable, gate, user
 
 CONNECT_S = 15.0
 WRITE_S = 30.0
 KEEPALIVE_S = 5
 CHUNK = 1 << 16
 LAST_WORDS_BYTES = 4096
+# Keywords of ssh_config that `Address.resolved` does not follow, and that decide whether a device is reached.
+IGNORED = {word.lower(): word for word in (
+    "Include", "ProxyCommand", "UserKnownHostsFile", "GlobalKnownHostsFile", "HostKeyAlias", "IdentityAgent",
+    "CertificateFile", "CanonicalizeHostname", "HostKeyAlgorithms", "KexAlgorithms", "Ciphers",
+)}  # fmt: skip
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what it has to say is in its exceptions
 
 
@@ -41,11 +46,7 @@ class Address:
 
     def resolved(self) -> dict[str, Any]:
         """hostname, port, user, keys and jump host after ssh_config."""
-        config = paramiko.SSHConfig()
-        path = Path("~/.ssh/config").expanduser()
-        if path.exists():
-            config = paramiko.SSHConfig.from_path(str(path))
-        found = config.lookup(self.host)
+        found = self._configured()
         jump = self.jump or found.get("proxyjump")
         return {
             "hostname": found.get("hostname", self.host),
@@ -55,59 +56,91 @@ class Address:
             "jump": None if jump in (None, "none") else jump,
         }
 
+    def _configured(self) -> dict[str, Any]:
+        """What ssh_config says of the host, as far as paramiko reads it. Raises Unreachable."""
+        path = Path("~/.ssh/config").expanduser()
+        if not path.exists():
+            return {}
+        try:
+            return dict(paramiko.SSHConfig.from_path(str(path)).lookup(self.host))
+        except (paramiko.SSHException, KeyError, ValueError, OSError) as error:
+            raise Unreachable(
+                f"paramiko does not read ~/.ssh/config ({type(error).__name__}: {error}); install OpenSSH's client, or "
+                "give host, port, user and key in devices.yaml"
+            ) from error
 
-class SshTransport:
+    def ignored(self) -> list[str]:
+        """The keywords in ssh_config that decide how the host is reached and are not followed here."""
+        path = Path("~/.ssh/config").expanduser()
+        words = {key for key in self._configured() if key in IGNORED}
+        if path.exists() and re.search(r"^\s*Include\b", path.read_text(errors="replace"), re.I | re.M):
+            words.add("include")
+        return sorted(IGNORED[word] for word in words)
+
+
+class SshTransport(Lines):
     """Raises Unreachable where the device refuses us or we refuse it, LinkLost where the network fails."""
 
     def __init__(self, address: Address, cache: str, python: str, controller: str) -> None:
+        super().__init__()
         self._clients: list[paramiko.SSHClient] = []
-        self._buffer = bytearray()
         self._last_words = bytearray()
+        self._channel: paramiko.Channel | None = None
         try:
-            client = self._connect(address, hops=3)
-            root = _install_agent(client, cache)
-            agent = posixpath.join(root, f"agent-{_agent_sha256()[:16]}.py")
-            command = [python, agent, "--root", root, "--controller", controller]
-            transport = client.get_transport()
-            if transport is None:
-                raise LinkLost("the connection ended while it was made")
-            self._channel = transport.open_session(timeout=CONNECT_S)
-            self._channel.exec_command(shlex.join(command))
+            with gate(address.jump or f"{address.host}:{address.port}"):
+                transport = self._connect(address, hops=3).get_transport()
+                if transport is None:
+                    raise LinkLost("the connection ended while it was made")
+                self._channel = transport.open_session(timeout=CONNECT_S)
+                self._channel.exec_command(shlex.join(command(python, cache, controller)))
+                start(self)
         except (OSError, EOFError, paramiko.SSHException) as error:
             self.close()
             raise _explained(error, address) from error
-        except (LinkLost, Unreachable):
+        except LinkLost as error:
+            code = self._exit_code()
+            self.close()
+            if code is None:
+                raise
+            raise not_started(code, python, self._last_line()) from error
+        except Unreachable:
             self.close()
             raise
 
-    def send(self, line: bytes) -> None:
-        data = line + b"\n"
-        self._channel.settimeout(WRITE_S)
+    def send_bytes(self, content: bytes) -> None:
+        channel = self._open()
+        channel.settimeout(WRITE_S)
         try:
-            self._channel.sendall(data)
+            channel.sendall(content)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise LinkLost(self._why(error)) from error
 
-    def receive(self, timeout_s: float) -> bytes | None:
-        deadline = time.monotonic() + timeout_s
-        while True:
-            end = self._buffer.find(b"\n")
-            if end >= 0:
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 1]
-                return line
-            if len(self._buffer) > MAX_LINE_BYTES:
-                raise LinkLost(f"the agent sent a line of more than {MAX_LINE_BYTES} bytes")
-            self._channel.settimeout(max(0.001, deadline - time.monotonic()))
-            try:
-                data = self._channel.recv(CHUNK)
-            except TimeoutError:
-                return None
-            except (OSError, EOFError, paramiko.SSHException) as error:
-                raise LinkLost(self._why(error)) from error
-            if not data:
-                raise LinkLost(self._why(None))
-            self._buffer += data
+    def _piece(self, within_s: float) -> bytes | None:
+        channel = self._open()
+        channel.settimeout(max(0.001, within_s))
+        try:
+            data = channel.recv(CHUNK)
+        except TimeoutError:
+            return None
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise LinkLost(self._why(error)) from error
+        if not data:
+            raise LinkLost(self._why(None))
+        return data
+
+    def _open(self) -> paramiko.Channel:
+        if self._channel is None:
+            raise LinkLost("the connection ended while it was made")
+        return self._channel
+
+    def _exit_code(self) -> int | None:
+        """How what was started there ended; None where that is not known."""
+        channel = self._channel
+        return (
+            channel.exit_status
+            if channel and channel.exit_status_ready() and channel.exit_status >= 0
+            else None
+        )
 
     def close(self) -> None:
         for client in reversed(self._clients):
@@ -132,11 +165,9 @@ class SshTransport:
         client = paramiko.SSHClient()
         self._clients.append(client)
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        known = Path(address.known_hosts or "~/.ssh/known_hosts").expanduser()
-        if known.exists():
-            client.load_host_keys(str(known))
-        if not address.known_hosts and Path("/etc/ssh/ssh_known_hosts").exists():
-            client.load_system_host_keys("/etc/ssh/ssh_known_hosts")
+        files = [Path(address.known_hosts or "~/.ssh/known_hosts").expanduser()]
+        keys = _known_hosts(files if address.known_hosts else [*files, Path("/etc/ssh/ssh_known_hosts")])
+        client.get_host_keys().update(keys)
         client.connect(
             where["hostname"],
             where["port"],
@@ -155,16 +186,19 @@ class SshTransport:
             transport.set_keepalive(KEEPALIVE_S)
         return client
 
+    def _last_line(self) -> str:
+        return self._last_words.decode(errors="replace").strip().rpartition("\n")[2][:300]
+
     def _why(self, error: BaseException | None) -> str:
         """What became of the agent, from its exit status and its last words."""
-        channel = self._channel
+        channel = self._open()
         if error is None:
             channel.status_event.wait(1.0)  # the exit status may come just after the end of the output
         with contextlib.suppress(Exception):
             while channel.recv_stderr_ready():
                 self._last_words += channel.recv_stderr(CHUNK)
                 del self._last_words[:-LAST_WORDS_BYTES]
-        last = self._last_words.decode(errors="replace").strip().rpartition("\n")[2][:300]
+        last = self._last_line()
         if channel.exit_status_ready() and channel.exit_status >= 0:
             return f"the agent ended with exit code {channel.exit_status}{': ' + last if last else ''}"
         if isinstance(error, TimeoutError):
@@ -172,58 +206,41 @@ class SshTransport:
         return f"the link was lost{f' ({error})' if error and str(error) else ''}"
 
 
-def _agent_sha256() -> str:
-    return hashlib.sha256(Path(harness.fleet.agent.__file__).read_bytes()).hexdigest()
+def _known_hosts(paths: Sequence[Path]) -> paramiko.HostKeys:
+    """The keys in files of known hosts; a line that cannot be read is no other line's trouble.
 
-
-def _install_agent(client: paramiko.SSHClient, cache: str) -> str:
-    """Put this version of the agent into the cache directory, once; the directory's absolute path."""
-    data = Path(harness.fleet.agent.__file__).read_bytes()
-    with client.open_sftp() as sftp:
-        channel = sftp.get_channel()
-        if channel is not None:
-            channel.settimeout(CONNECT_S)
-        home = sftp.normalize(".")
-        root = posixpath.join(home, cache.removeprefix("~/")) if not cache.startswith("/") else cache
-        path = posixpath.join(root, f"agent-{_agent_sha256()[:16]}.py")
-        try:
-            _make_directories(sftp, root)
-            if _hash_of(sftp, path) != hashlib.sha256(data).hexdigest():
-                partial = f"{path}.{os.getpid()}.part"
-                with sftp.open(partial, "wb") as file:
-                    file.write(data)
-                sftp.posix_rename(partial, path)
-        except OSError as error:
-            raise Unreachable(
-                f"cannot write to {root} there ({error}); name a directory that can be written with `cache:`"
-            ) from error
-        return root
-
-
-def _make_directories(sftp: paramiko.SFTPClient, root: str) -> None:
-    missing = []
-    while root not in ("", "/"):
-        try:
-            if not stat.S_ISDIR(sftp.stat(root).st_mode or 0):
-                raise OSError(f"{root} is not a directory")
-            break
-        except FileNotFoundError:
-            missing.append(root)
-            root = posixpath.dirname(root)
-    for path in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            sftp.mkdir(path, 0o700)
-
-
-def _hash_of(sftp: paramiko.SFTPClient, path: str) -> str | None:
-    try:
-        with sftp.open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
-    except FileNotFoundError:
-        return None
+    A key that is marked as revoked is nobody's, wherever else it stands. Certificates of hosts are not followed.
+    """
+    entries, revoked, keys = [], set(), paramiko.HostKeys()
+    for line in (
+        line for path in paths if path.exists() for line in path.read_text(errors="replace").splitlines()
+    ):
+        marker, _, rest = line.strip().partition(" ")
+        with contextlib.suppress(InvalidHostKey, paramiko.SSHException, ValueError):
+            found = HostKeyEntry.from_line(rest if marker == "@revoked" else line)
+            if found and found.key and marker == "@revoked":
+                revoked.add(found.key.asbytes())
+            elif found and found.key and found.hostnames and not marker.startswith("@"):
+                entries.append(found)
+    for one in entries:
+        if one.key.asbytes() not in revoked:
+            for name in one.hostnames:
+                keys.add(name, one.key.get_name(), one.key)
+    return keys
 
 
 def _explained(error: BaseException, address: Address) -> Exception:
+    """The same in words: what can be mended by the user is Unreachable, the rest LinkLost."""
+    told = _told(error, address)
+    if ignored := address.ignored():
+        words = ", ".join(ignored)
+        return type(told)(
+            f"{told} (of ~/.ssh/config paramiko does not follow {words}: OpenSSH's client does)"
+        )
+    return told
+
+
+def _told(error: BaseException, address: Address) -> Exception:
     """The same in words: what can be mended by the user is Unreachable, the rest LinkLost."""
     where = address.resolved()
     place = f"[{where['hostname']}]:{where['port']}" if where["port"] != 22 else where["hostname"]

@@ -24,6 +24,7 @@ from harness.fleet.transport import LinkLost, Unreachable
 from tests.cluster import HAVE_SSHD, WHY_NOT, Proxy, Server, make_key
 from tests.devices import job_spec, member, push, run
 from tests.fleet.test_agent import alive, wait_for
+from tests.fleet.test_openssh import SERVERS
 
 pytestmark = pytest.mark.skipif(not HAVE_SSHD, reason=WHY_NOT)
 
@@ -130,8 +131,54 @@ def test_a_cache_that_cannot_be_written_is_named(server: Server) -> None:
 
 
 def test_a_python_that_is_not_there_is_told_by_the_shells_words(server: Server) -> None:
-    with pytest.raises((LinkLost, DeviceError), match=r"exit code 127: .*no-such-python"):
+    with pytest.raises(
+        Unreachable, match=r"no-such-python does not run there \(.*no-such-python.*\); install Python"
+    ):
         Session(SshTransport(address(server), str(server.cache), "no-such-python", "tests"), "one")
+
+
+@pytest.mark.parametrize("kind", ["no file transfer", "one session", "a noisy shell"])
+def test_servers_without_file_transfer_or_a_second_session_are_no_obstacle(kind: str, tmp_path: Path) -> None:
+    odd = Server(tmp_path, "odd", make_key(tmp_path / "key"), extra=SERVERS[kind])
+    odd.start()
+    try:
+        (tmp_path / "known_hosts").write_text(odd.known_host())
+        agent = connect(odd)
+        assert agent.facts()["cores"] == os.cpu_count()
+        agent.close()
+    finally:
+        odd.stop()
+
+
+def test_lines_of_known_hosts_that_are_odd_spoil_no_other_and_a_revoked_key_is_nobodys(
+    server: Server,
+) -> None:
+    known, line = server.root / "known_hosts", server.known_host()
+    known.write_text(f"@cert-authority *.lab ssh-ed25519 AAAA\nmangled ssh-ed25519 !!\n{line}")
+    connect(server).close()
+    known.write_text(f"@revoked * {line.partition(' ')[2]}{line}")
+    with pytest.raises(Unreachable, match=r"is not in .*known_hosts"):
+        connect(server)
+
+
+def test_what_is_not_followed_of_the_configuration_is_named_where_it_matters(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text(
+        f"Include more\nHost lab-one\n  HostName 127.0.0.1\n  Port {server.port}\n  HostKeyAlias lab\n"
+    )
+    (tmp_path / ".ssh" / "known_hosts").write_text("")
+    with pytest.raises(
+        Unreachable, match=r"paramiko does not follow HostKeyAlias, Include: OpenSSH's client does"
+    ):
+        SshTransport(Address("lab-one"), "~/there", sys.executable, "tests")
+    (tmp_path / ".ssh" / "config").write_text("Host *\n  CanonicalizeHostname yes\n")
+    with pytest.raises(
+        Unreachable, match=r"paramiko does not read ~/.ssh/config .*; install OpenSSH's client"
+    ):
+        SshTransport(Address("lab-one"), "~/there", sys.executable, "tests")
 
 
 def test_what_reaches_the_remote_shell_is_quoted(server: Server, tmp_path: Path) -> None:
