@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -41,10 +40,10 @@ def status(
     if watch and form is not Form.table:
         raise UsageError("--watch shows a table; leave out --json and --csv.")
     if not watch and not devices:
-        rows_of_status = status_rows(opened, partial(stderr().print, soft_wrap=True))
+        rows_of_status = status_rows(opened, stderr().print)
         show(rows_of_status, STATUS_COLUMNS, form, title=visible(opened.info.named()) or None)
         if form is Form.table and (told := read_progress(opened)):
-            stderr().print(sentence(told[-1]), soft_wrap=True)
+            stderr().print(sentence(told[-1]))
         return
     board = Board(opened)
 

@@ -14,7 +14,6 @@ import msgspec
 from harness.dataset.records import MemberResult
 from harness.engines.maker import Maker
 from harness.engines.runners import HERE
-from harness.opcodes import imported_functions
 from harness.suites.suite import Workload
 
 # instance: instantiating and running in a resident process; process: from before exec until reaped.
@@ -75,6 +74,10 @@ class Engine:
         """
         if member.status not in ("trap", "wrong_output", "timeout") or not self.lacks:
             return member
+        from harness.opcodes import (
+            imported_functions,  # it brings wasmtime, which `harness --version` does not wait for
+        )
+
         used = sorted(imported_functions(module.read_bytes()) & set(self.lacks))
         if not used:
             return member
