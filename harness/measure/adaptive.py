@@ -35,6 +35,7 @@ RANDOM = 0.2  # of the plan, and of the jobs that are done
 EVERY = round(1 / RANDOM)
 PRECISION = 0.02  # where none is asked for: from one job to the next a time moves by as much
 PAUSE_S = 1.0  # between two answers
+FEWEST_NEW = 10  # jobs before it is first asked what teaches most
 TOLD = 1.25  # the error is told again after so many times the hours
 PROGRESS = "adaptive.jsonl"  # in the dataset: error against device-hours
 
@@ -177,14 +178,16 @@ class Adaptive:
         self.done += 1
 
     def _advise(self) -> None:
-        seed, asked_at, known = 0, 0, self.dataset.finished()
-        begun = len(known)
+        begun = len(self.dataset.finished())
+        seed, asked_at = 0, -1.0 if begun >= FEWEST_NEW else 0.0
         while not self._over.wait(PAUSE_S) and not self.stop.asked.is_set():
-            if self.done < max(FEWEST_NEW, asked_at * 1.1):
+            if asked_at >= 0 and self.done < max(FEWEST_NEW, 1.1 * asked_at):
                 continue
-            asked_at, seed = self.done, seed + 1
+            asked_at, seed = float(self.done), seed + 1
             done = self.dataset.finished()
             jobs = [job for job in self.plan.jobs if job.purpose == "measure" and job.id not in done]
+            if not jobs:
+                return
             try:
                 asked = self._pool.apply_async(_ranked, (self.adviser, self.dataset.root, jobs, seed))
                 while not asked.ready() and not self._over.is_set():
@@ -194,6 +197,9 @@ class Adaptive:
                 order, error = asked.get()
             except DatasetError:  # too little is measured as yet
                 continue
+            except Exception as problem:  # the collection goes on without
+                self.listener.said(f"what teaches most now could not be found out: {problem!r}")
+                return
             self.rank = {name: place for place, name in enumerate(order)}
             if error:
                 self._judged(error, begun + self.done, order, jobs)
@@ -217,9 +223,6 @@ class Adaptive:
 
     def _reached(self, error: Judged) -> bool:
         return self.until is not None and error.high < self.until
-
-
-FEWEST_NEW = 10  # jobs before it is first asked what teaches most
 
 
 def sentence(told: Progress) -> str:
