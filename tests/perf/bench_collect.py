@@ -47,6 +47,8 @@ class Simulated:
             self._say({"event": "missing", "digests": []})
         elif asked["op"] == "spool":
             self._say({"event": "spool_end"})
+        elif asked["op"] == "facts":
+            self._say({"event": "facts", "state": {}})
         elif asked["op"] == "run":
             self._due = asked["job"]
             self._say(None)
@@ -163,6 +165,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         rows = [
             ("200 simulated devices, 20 jobs of 1 s each", simulate(Path(scratch), 200, 20, 1.0)),
+            ("1,000 simulated devices, 20 jobs of 1 s each", simulate(Path(scratch), 1000, 20, 1.0)),
             ("20 simulated devices, 5,000 jobs of 1 ms each", simulate(Path(scratch), 20, 5000, 0.001)),
             ("one real agent, 20 jobs of 1 s", real(Path(scratch), 20, 1.0)),
             ("slowdown of work that only computes", slowdowns(Path(scratch))),
