@@ -86,6 +86,10 @@ def compare(
         bool,
         typer.Option("--rebuilt", help="Pair workloads by name though their modules were built anew."),
     ] = False,
+    statistic: Annotated[
+        str,
+        typer.Option(metavar="mean|median|p95", help="What is compared of each observation's times."),
+    ] = "mean",
     fail_above: Annotated[
         str | None,
         typer.Option(
@@ -119,7 +123,7 @@ def compare(
         raise UsageError(f"{junit} is a directory; name the file with --junit.")
     found = comparing.compare(
         first, second, engine=engine, device=device, platform=platform, false_share=false_share, anyway=anyway,
-        rebuilt=rebuilt,
+        rebuilt=rebuilt, statistic=statistic,
     )  # fmt: skip
     gated = None if limit is None else gate(found, limit, false_share)
     for note in found.notes:

@@ -12,7 +12,7 @@ import numpy as np
 from harness.compare.histogram import histogram
 from harness.compare.limited import limited
 from harness.compare.machines import check_machines
-from harness.compare.pairing import Choice, Pairing, Side, pair, read_side
+from harness.compare.pairing import STATISTICS, Choice, Pairing, Side, pair, read_side
 from harness.compare.ratios import adjusted, estimate, geometric_interval
 from harness.dataset.store import Dataset
 from harness.errors import UsageError
@@ -77,13 +77,18 @@ def compare(
     false_share: float = 0.05,
     anyway: bool = False,
     rebuilt: bool = False,
+    statistic: str = "mean",
 ) -> Comparison:
-    """Times of B over times of A. ``engine``, ``device``, ``platform`` are a name for both sides, or ``A,B``.
+    """Times of B over times of A: their means, medians or 95th percentiles (``statistic``).
+
     With ``rebuilt`` workloads are paired by name, also where their modules differ.
 
+    ``engine``, ``device``, ``platform`` are a name for both sides, or ``A,B``.
     Raises UsageError where nothing can be paired, and, unless ``anyway``, where the sides differ in more than what was
     asked for.
     """
+    if statistic not in STATISTICS:
+        raise UsageError(f"--statistic {statistic} must be one of {', '.join(STATISTICS)}.")
     choices, meant = sides(engine, device, platform)
     if second is None and not meant:
         raise UsageError(
@@ -92,7 +97,7 @@ def compare(
     datasets = [Dataset.open(first), Dataset.open(second or first)]
     titles = [_title(dataset, choice, meant) for dataset, choice in zip(datasets, choices, strict=True)]
     a, b = (
-        read_side(dataset, choice, title, meant)
+        read_side(dataset, choice, title, meant, statistic)
         for dataset, choice, title in zip(datasets, choices, titles, strict=True)
     )
     pairing = pair(a, b, rebuilt=rebuilt)
@@ -103,6 +108,8 @@ def compare(
         )
     notes = check_machines(a, b, meant, anyway)
     notes += [f"{side.title}: {told}" for side in (a, b) if (told := side.regimes.told())]
+    if statistic != "mean":
+        notes.append(f"compared are the samples' {statistic}s")
     notes.append(f"{len(pairing.cells):,} cells paired; not paired: {left_out(pairing) or 'none'}")
     if pairing.by_name:
         notes.append(

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.compare.ratios import Ints, Jobs, block_variance
+from harness.compare.ratios import Jobs, block_variance
+from harness.dataset.quantiles import SHARES, covered
 from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
 from harness.errors import UnknownName, UsageError
@@ -24,9 +25,13 @@ OWN = {
     "timeout",
     "trap",
     "wrong_output",
+    "out_of_memory",
     "refused",
     "crash",
 }  # what a workload does, not its device or neighbours
+
+# What may be taken of an observation's times, and the column that holds it.
+STATISTICS = {"mean": "time_ns", "median": "wall_ns_median", "p95": "wall_ns_p95"}
 
 
 @dataclass(frozen=True)
@@ -95,13 +100,19 @@ def place_of(platform: str, meant: frozenset[str]) -> str:
     return ":".join(word for kind, word in words if kind not in meant)
 
 
-def read_side(dataset: Dataset, choice: Choice, title: str, meant: frozenset[str]) -> Side:
-    """Raises UnknownName, UsageError where the choice matches nothing that was measured."""
+def read_side(
+    dataset: Dataset, choice: Choice, title: str, meant: frozenset[str], statistic: str = "mean"
+) -> Side:
+    """What is taken of each observation's times is their ``statistic``, one of STATISTICS.
+
+    Raises UnknownName, UsageError where the choice matches nothing that was measured.
+    """
     side = Side(title)
     side.identities = {row["workload"]: row["identity_sha256"] for row in dataset.workloads().to_pylist()}
     side.platforms = {row["platform"]: row for row in dataset.platforms().to_pylist()}
     seen: dict[str, set[str]] = {"engine": set(), "device": set()}
-    for part in dataset.parts(_COLUMNS):
+    taken = STATISTICS[statistic]
+    for part in dataset.parts([*_COLUMNS, *[taken] * (taken not in _COLUMNS)]):
         for kind, names in seen.items():
             names.update(part[kind].unique().to_pylist())
         wanted = pc.is_in(part["purpose"], value_set=pa.array(["measure", "anchor"]))
@@ -111,7 +122,7 @@ def read_side(dataset: Dataset, choice: Choice, title: str, meant: frozenset[str
                 wanted = pc.and_(wanted, pc.equal(part[kind], name))
         chosen = part.filter(wanted)
         side.regimes.add(chosen)
-        _add(side, chosen, meant)
+        _add(side, chosen, meant, taken)
     for cell in [cell for cell, jobs in side.cells.items() if all(one.censored for one in jobs)]:
         side.failed[cell] = "timeout"
         del side.cells[cell]
@@ -162,7 +173,7 @@ def _same(one: str | None, other: str | None) -> bool:
     return one is None or other is None or one == other
 
 
-def _add(side: Side, part: pa.Table, meant: frozenset[str]) -> None:
+def _add(side: Side, part: pa.Table, meant: frozenset[str], taken: str) -> None:
     governors = pc.struct_field(part["state_before"], "governor")
     for told, kind, values in (
         (side.versions, "platform", part["engine_version"]),
@@ -170,26 +181,22 @@ def _add(side: Side, part: pa.Table, meant: frozenset[str]) -> None:
     ):
         for name, value in set(zip(part[kind].to_pylist(), values.to_pylist(), strict=True)):
             told.setdefault(name, set()).add(value)
-    within, blocks = _within(part)
+    within, blocks = block_variance(*covered(part["samples"]), len(part), SHARES.get(taken))
     places = {name: place_of(name, meant) for name in part["platform"].unique().to_pylist()}
     columns = (
         part[name].to_pylist()
-        for name in ("platform", "workload", "co_runners", "status", "time_ns", "censored")
+        for name in ("platform", "workload", "co_runners", "status", "time_ns", "censored", taken)
     )
-    for i, (platform, workload, beside, status, time_ns, censored) in enumerate(zip(*columns, strict=True)):
+    for i, (platform, workload, beside, status, limited_ns, censored, told_ns) in enumerate(
+        zip(*columns, strict=True)
+    ):
         cell = Cell(places[platform], workload, tuple(beside))
-        if status in ("ok", "timeout") and time_ns is not None:
+        time_ns = limited_ns if censored else told_ns
+        if status == "ok" and time_ns is None:
+            side.failed.setdefault(cell, "no samples")
+        elif status in ("ok", "timeout") and time_ns is not None:
             one = Measured(math.log(time_ns), float(within[i]), int(blocks[i]), censored)
             side.cells.setdefault(cell, []).append(one)
             side.observed.add(platform)
         else:
             side.failed[cell] = status
-
-
-def _within(part: pa.Table) -> tuple[Any, Ints]:
-    samples = part["samples"].combine_chunks()
-    flat = pc.list_flatten(samples)
-    covered = pc.struct_field(flat, "covered").to_numpy(zero_copy_only=False).astype(bool)
-    row = pc.list_parent_indices(samples).to_numpy().astype(np.int64)[covered]
-    wall = pc.struct_field(flat, "wall_ns").to_numpy(zero_copy_only=False)[covered].astype(np.float64)
-    return block_variance(wall, row, len(part))

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from harness.dataset.quantiles import quantile
+
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -63,8 +65,9 @@ class Estimate:
     freedom: Floats
 
 
-def block_variance(wall_ns: Floats, row: Ints, rows: int) -> tuple[Floats, Ints]:
-    """Of each row's log mean the variance from its samples' block means, and the number of blocks; 0 where < 2.
+def block_variance(wall_ns: Floats, row: Ints, rows: int, share: float | None = None) -> tuple[Floats, Ints]:
+    """Of each row's log mean, or log quantile of a ``share``, the variance from those of blocks of its samples, and
+    the number of blocks; 0 where < 2.
 
     ``wall_ns`` (S,) in order of time, ``row`` (S,) rising, the row that each sample belongs to.
     """
@@ -74,7 +77,10 @@ def block_variance(wall_ns: Floats, row: Ints, rows: int) -> tuple[Floats, Ints]
     place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     block = row * BLOCKS + place * blocks[row] // np.maximum(count[row], 1)
     sizes = np.bincount(block, minlength=rows * BLOCKS)
-    means = np.bincount(block, wall_ns, rows * BLOCKS) / np.maximum(sizes, 1)
+    if share is None:
+        means = np.bincount(block, wall_ns, rows * BLOCKS) / np.maximum(sizes, 1)
+    else:
+        means = np.nan_to_num(quantile(wall_ns, block, rows * BLOCKS, share))
     means, there = means.reshape(rows, BLOCKS), sizes.reshape(rows, BLOCKS) > 0
     mean = (means * there).sum(1) / np.maximum(there.sum(1), 1)
     squares = (((means - mean[:, None]) ** 2) * there).sum(1)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from harness.dataset.quantiles import SHARES, quantile
 from harness.dataset.records import ColdSample, Entry, MemberResult, Sample
 
 MATTERS = 0.05  # an unknown part of a time by which it may be wrong
@@ -73,6 +75,7 @@ def _measured(member: MemberResult, limit_ns: int) -> dict[str, Any]:
         "reason": member.reason,
         "wall_ns_mean": mean_ns,
         "n_covered": count,
+        **_quantiles(covered),
         "lower_bound_ns": timeout_ns if member.status == "timeout" else None,
         "time_ns": time_ns,
         "censored": censored,
@@ -82,6 +85,13 @@ def _measured(member: MemberResult, limit_ns: int) -> dict[str, Any]:
         "cold_ns": _mean(member.cold_samples, "wall_ns"),
         **{f"cold_{part}_ns": _mean(member.cold_samples, f"{part}_ns") for part in _COLD_PARTS},
         **{name: getattr(member, name) for name in _AS_TOLD},
+    }
+
+
+def _quantiles(wall_ns: Sequence[int]) -> dict[str, float | None]:
+    values, row = np.array(wall_ns, np.int64), np.zeros(len(wall_ns), np.int64)
+    return {
+        name: float(quantile(values, row, 1, share)[0]) if wall_ns else None for name, share in SHARES.items()
     }
 
 

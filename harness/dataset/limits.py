@@ -18,6 +18,8 @@ LARGEST = 1e18  # of a number that may also be negative
 _RANGES: dict[str, tuple[float, float]] = {
     "wall_ns": (1, MOST),
     "wall_ns_mean": (1, MOST),
+    "wall_ns_median": (1, MOST),
+    "wall_ns_p95": (1, MOST),
     "time_ns": (1, MOST),
     "lower_bound_ns": (1, MOST),
     "n_co_runners": (0, 3),

@@ -16,6 +16,7 @@ from harness.dataset import schema
 from harness.dataset.conform import NoSuchType, conform, projected
 from harness.dataset.entry_rows import MIXED
 from harness.dataset.limits import check, check_times
+from harness.dataset.quantiles import SHARES, column_of
 from harness.errors import DatasetError
 
 BATCH = 1 << 17  # rows: what is held in memory of a file
@@ -43,6 +44,8 @@ def read_part(path: Path, columns: Sequence[str], contains: Mapping[str, str]) -
         wanted += _NEEDED_FOR.get(name, _NEEDED_WITH.get(name, ()))
     first = 0
     with _opened(path) as file:
+        if not set(file.schema_arrow.names).issuperset(SHARES.keys() & set(shape.names)):  # an older file
+            wanted += [f"samples.list.element.{field}" for field in ("wall_ns", "covered")]
         leaves, threads = list(dict.fromkeys(_leaves(file, wanted))), file.metadata.num_rows > FEW
         for batch in file.iter_batches(BATCH, columns=leaves, use_threads=threads):
             yield _as_shape(path, pa.Table.from_batches([batch]), shape, contains, first)
@@ -59,7 +62,11 @@ def _as_shape(
         made[name] = _conformed(path, name, table[name], kind)
     for field in shape:
         name = field.name
-        if name not in made:
+        if name in SHARES and "samples" in made and (name not in made or made[name].null_count):
+            whole = _conformed(path, "samples", table["samples"], schema.OBSERVATIONS.field("samples").type)
+            taken = column_of(name, whole)
+            made[name] = pc.coalesce(made[name], taken) if name in made else taken
+        elif name not in made:
             made[name] = _filled(path, field, made, len(table), contains)
         elif name in _NEEDED_FOR and made[name].null_count:
             made[name] = pc.coalesce(made[name], _filled(path, field, made, len(table), contains))

@@ -15,8 +15,8 @@ OLDEST = 1  # the oldest version that is still read
 HISTORY = {
     1: "2026-11: first",
     2: "2026-11: regime, warm-up executions, cold starts, executions asked, made and cut off, status "
-    "`device_unfit` and `out_of_memory`, memory a workload needs, attempts that supersede earlier ones; read from "
-    "version 1: columns that it lacks are null, `regime` is `process` or `mixed`, `attempt` is 1",
+    "`device_unfit` and `out_of_memory`, memory a workload needs, median and 95th percentile, attempts that supersede "
+    "earlier ones; read from version 1: what it lacks is null, `regime` is `process` or `mixed`, `attempt` is 1",
 }
 
 
@@ -38,6 +38,7 @@ def arrow(fields: Sequence[Field]) -> pa.Schema:
 _TEXT, _INTEGER, _NUMBER, _YES = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _UNTOLD = "where the device does not tell it"
 _IMPORTED = "imported"
+_NO_SAMPLES = "imported, or where no sample is covered"
 _NOT_RUN = "imported, or where it did not come so far"
 _IMPORTED_OR_1 = "imported, from before version 2"
 _BEFORE_2 = f"{_IMPORTED_OR_1}, or where it did not come so far"
@@ -110,6 +111,8 @@ OBSERVATION_FIELDS = [
         "executions in that mean; `samples` keeps the first 200 of a co-run, the mean has all",
         _IMPORTED,
     ),
+    Field("wall_ns_median", _NUMBER, "half of the covered samples take no longer than this, ns", _NO_SAMPLES),
+    Field("wall_ns_p95", _NUMBER, "95 of 100 covered samples take no longer than this, ns", _NO_SAMPLES),
     Field(
         "lower_bound_ns",
         _INTEGER,

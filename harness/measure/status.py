@@ -16,7 +16,10 @@ from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
 from harness.output import Column
 
-COLUMNS = ("job", "platform", "workload", "status", "censored", "unsteady", "regime")
+COLUMNS = (
+    "job", "platform", "workload", "n_co_runners", "status", "censored", "unsteady", "regime", "wall_ns_median",
+    "wall_ns_p95",
+)  # fmt: skip
 CUT_OFF = "cut off"  # ended well, but the limit ended an execution longer than all whole ones
 
 STATUS_COLUMNS = [
@@ -28,6 +31,12 @@ STATUS_COLUMNS = [
     Column("failed", "failed", True, "rows without a time"),
     Column("reasons", "reasons", meaning="how many of which status, and how many were cut off by the limit"),
     Column("unsteady", "unsteady", True, "rows with a time whose executions are not of one steady state"),
+    Column(
+        "tail",
+        "p95/median",
+        True,
+        "p95 of samples over their median; half of the rows alone have more",
+    ),
     Column("coverage", "workloads seen", meaning="workloads with a time, of all planned"),
 ]
 
@@ -63,6 +72,7 @@ def status_rows(dataset: Dataset, said: Callable[[str], None] = lambda text: Non
                 "failed": failed.total(),
                 "reasons": ", ".join(f"{count} {status}" for status, count in told),
                 "unsteady": seen.unsteady[platform],
+                "tail": seen.tail(platform),
                 "coverage": f"{timed[platform]} of {len(asked) or len(seen.workloads)}",
             }
         )
@@ -75,6 +85,7 @@ class _Seen:
     def __init__(self) -> None:
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)  # rows by platform and status
         self.unsteady: Counter[str] = Counter()
+        self._tails: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
         self._ended, self._on = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
         self._platforms: dict[str, int] = {}
         self.workloads: dict[str, int] = {}
@@ -99,6 +110,7 @@ class _Seen:
                 cells = np.sort(platform[rows] << 32 | workload[rows])
                 self._timed.append(cells[np.append(True, cells[1:] != cells[:-1])[: len(cells)]])
         self.unsteady.update(part["platform"].filter(part["unsteady"].is_valid()).to_pylist())
+        self._add_tails(part)
         over = np.flatnonzero(status != (statuses.index(UNFIT) if UNFIT in statuses else -1))
         job = hashed(part["job"])[over]
         changes = np.append(True, job[1:] != job[:-1])[
@@ -107,6 +119,19 @@ class _Seen:
         first = np.flatnonzero(changes)
         self._ended.append(job[first])
         self._on.append(platform[over][first])
+
+    def _add_tails(self, part: pa.Table) -> None:
+        ended_well = pc.and_(pc.equal(part["status"], "ok"), part["wall_ns_median"].is_valid())
+        alone = part.filter(pc.and_(pc.equal(part["n_co_runners"], 0), ended_well))
+        ratio = pc.divide(alone["wall_ns_p95"], alone["wall_ns_median"]).to_numpy()
+        platform, names = _coded(alone["platform"])
+        for number, name in enumerate(names):
+            self._tails[name].append(ratio[platform == number])
+
+    def tail(self, platform: str) -> float | None:
+        """The median over what ran alone there of the 95th percentile over the median of its samples."""
+        found = self._tails.get(platform)
+        return float(np.median(np.concatenate(found))) if found else None
 
     def jobs(self) -> NDArray[np.uint64]:
         """Hashes of the jobs that ended."""

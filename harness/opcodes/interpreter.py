@@ -51,8 +51,9 @@ def interpret_invocation(module: bytes, invocation: Invocation) -> Counts:
     outputs = Capture(), Capture()
     wasi = Wasi(invocation, outputs)
     instance = Instance(decoded, wasi.functions())
-    if instance.memories:
-        wasi.memory = instance.memories[0].data
+    for export in decoded.exports:
+        if export.name == "memory" and export.kind == "memory":
+            wasi.memory = instance.memories[export.number].data
     counts = [0] * (len(NAMES) + 1)  # the last one takes the steps that are not opcodes
     deadline = None if invocation.timeout_s is None else time.monotonic() + invocation.timeout_s
     exit_code, trap, initialised = 0, None, False

@@ -268,8 +268,14 @@ def _fix(linker: Any) -> None:
     clock, random = FixedClock(), FixedRandom()
     i32, i64 = wasmtime.ValType.i32(), wasmtime.ValType.i64()
 
+    def memory_of(caller: Any) -> Any:
+        memory = caller.get("memory")
+        if not isinstance(memory, wasmtime.Memory):
+            raise ModuleError("the module does not run: missing required memory export")
+        return memory
+
     def write(caller: Any, content: bytes, at: int) -> int:
-        memory = caller["memory"]
+        memory = memory_of(caller)
         at &= 0xFFFFFFFF
         if at + len(content) > memory.data_len(caller):
             return _EFAULT
@@ -281,7 +287,7 @@ def _fix(linker: Any) -> None:
 
     def random_get(caller: Any, at: int, size: int) -> int:
         size &= 0xFFFFFFFF
-        if size > caller["memory"].data_len(caller):
+        if size > memory_of(caller).data_len(caller):
             return _EFAULT
         return write(caller, random.read(size), at)
 

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from harness.errors import ModuleError
 from harness.opcodes.invocation import Capture, Invocation
 from harness.opcodes.module_parts import FuncType
 from harness.opcodes.wasi_errors import errno_of
 from harness.opcodes.wasi_files import RIGHT_READ, RIGHT_WRITE, Directory, Escape, File, Stream
-from harness.opcodes.wasi_program import EBADF, Fault, Program
+from harness.opcodes.wasi_program import EBADF, NO_MEMORY, Fault, Program
 
 MODULE = "wasi_snapshot_preview1"
 EFAULT, EINVAL, ENAMETOOLONG, ENOSYS, EPERM = 21, 28, 37, 52, 63
@@ -82,6 +83,8 @@ class Wasi(Program):
 
     def _guarded(self, function: Callable[..., int] | None) -> Callable[..., int]:
         def call(*arguments: int) -> int:
+            if self.memory is NO_MEMORY:
+                raise ModuleError("the module does not run: missing required memory export")
             if function is None:
                 return ENOSYS
             try:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from harness.opcodes.invocation import FixedClock, FixedRandom, Invocation
 
 EBADF = 8
+NO_MEMORY = bytearray()  # of a module that exports none, which no function of WASI serves
 
 
 class Exit(Exception):
@@ -26,7 +27,7 @@ class Fault(Exception):
 
 class Program:
     def __init__(self, invocation: Invocation) -> None:
-        self.memory = bytearray()
+        self.memory = NO_MEMORY
         self.args = [argument.encode() + b"\0" for argument in invocation.argv]
         self.environ = [f"{name}={value}".encode() + b"\0" for name, value in invocation.env.items()]
         clock, random = FixedClock(), FixedRandom()

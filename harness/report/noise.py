@@ -21,6 +21,7 @@ Found = dict[str, Any]
 # Thresholds from which on the page warns; it also prints them.
 SPREAD = 0.10
 WIDE = 0.50
+TAIL = 1.5
 DRIFT = 0.05
 HOT_C = 80.0
 LOADED = 0.3  # load per processor, beyond what the collection itself causes
@@ -29,9 +30,11 @@ NAMED = 8  # most platforms named in one warning
 
 THRESHOLDS = (
     f"Warned about: a median spread of samples above {percent(SPREAD)}, or one observation in twenty above "
-    f"{percent(WIDE)}; anchors that changed by more than {percent(DRIFT)} between start and end, and by more than "
+    f"{percent(WIDE)}; a 95th percentile of samples above {TAIL:g} times their median, for half of the observations "
+    f"alone; anchors that changed by more than {percent(DRIFT)} between start and end, and by more than "
     "twice the error that their samples and their differences from each other explain; "
-    f"{HOT_C:.0f} °C and more; any throttling; a mean load before jobs of more "
+    f"{HOT_C:.0f} °C and more; any throttling, by heat or by a quota of processors; time that a hypervisor gave to "
+    "others; a mean load before jobs of more "
     f"than the workloads that ran together there and {LOADED:g} per processor besides; a clock that varied by more "
     f"than {percent(CLOCK)}; a governor other than performance; gates that gave up."
 )
@@ -39,10 +42,13 @@ THRESHOLDS = (
 COLUMNS = {
     "spread": Column("spread of samples, median", "percent"),
     "spread_95": Column("95 of 100 below", "percent"),
+    "tail": Column("p95 over median", "ratio"),
     "drift": Column("anchors, end over start", "percent"),
     "heat": Column("°C, median", "count"),
     "heat_most": Column("°C, most", "count"),
     "throttled": Column("throttled, times", "count"),
+    "quota": Column("stopped by a quota, times", "count"),
+    "steal": Column("s stolen by the hypervisor", "number"),
     "load": Column("load before, mean", "number"),
     "clock_low": Column("MHz, least", "count"),
     "clock_high": Column("MHz, most", "count"),
@@ -54,6 +60,8 @@ COLUMNS = {
 TOLD = {
     "heat": "temperature",
     "throttled": "throttling",
+    "quota": "a quota of processors",
+    "steal": "stolen time",
     "load": "load",
     "clock_low": "clock",
     "governor": "governor",
@@ -115,6 +123,10 @@ def warnings(found: list[Found]) -> list[str]:
             "spread_95", lambda one: percent(one["spread_95"]),
         ),
         _line(
+            "half of the workloads alone have a 95th percentile far above their median:", over("tail", TAIL),
+            "platform", "tail", lambda one: f"{one['tail']:.2f}×",
+        ),
+        _line(
             "the anchors changed between start and end:", drifted, "platform", "drift",
             lambda one: f"{percent(abs(one['drift']))} {'slower' if one['drift'] > 0 else 'faster'}",
         ),
@@ -124,6 +136,14 @@ def warnings(found: list[Found]) -> list[str]:
         _line(
             "throttled during jobs:", over("throttled", 0), "platform", "throttled",
             lambda one: f"{one['throttled']:,.0f} times",
+        ),
+        _line(
+            "stopped by a quota of processors during jobs, so that times are of two kinds:", over("quota", 0),
+            "platform", "quota", lambda one: f"{one['quota']:,.0f} times",
+        ),
+        _line(
+            "a hypervisor gave time to others during jobs:", over("steal", 0), "platform", "steal",
+            lambda one: f"{one['steal']:.3g} s",
         ),
         _line(
             "other work ran beside the measurements; load before jobs:", loaded, "device", "load",
@@ -181,14 +201,18 @@ def drift_and_error(rows: Rows, platform: int) -> tuple[float | None, float]:
 
 def _platform(rows: Rows, p: int, processors: int) -> Found:
     mine = rows.platform == p
-    alone = _known(rows.spread[mine & rows.measured & (rows.n_co_runners == 0)])
+    by_itself = mine & rows.measured & (rows.n_co_runners == 0)
+    alone, tail = _known(rows.spread[by_itself]), _known(rows.tail[by_itself])
     at = np.flatnonzero(mine)
     at = at[
         np.unique(rows.job[at], return_index=True)[1]
     ]  # all members of a job carry the same device state and note, so each job is counted once
     state = {key: values[at] for key, values in rows.states.items()}
     heat = _known(np.concatenate([state[when, "temperature_c"] for when in ("before", "after")]))
-    throttled = _known(state["after", "throttle_count"] - state["before", "throttle_count"])
+    throttled, quota, steal = (
+        _known(state["after", name] - state["before", name])
+        for name in ("throttle_count", "quota_throttled", "steal_s")
+    )
     load, clock = _known(state["before", "load_1m"]), _known(state["before", "clock_mhz"])
     governors = (
         pc.drop_null(pc.struct_field(rows.table["state_before"], "governor").take(at)).unique().to_pylist()
@@ -202,11 +226,14 @@ def _platform(rows: Rows, p: int, processors: int) -> Found:
         "together": int(rows.n_co_runners[at].max(initial=0)) + 1,
         "spread": _of(np.median, alone),
         "spread_95": _of(lambda values: np.quantile(values, 0.95), alone),
+        "tail": _of(np.median, tail),
         "drift": drifted,
         "drift_error": error,
         "heat": _of(np.median, heat),
         "heat_most": _of(np.max, heat),
-        "throttled": _of(lambda values: np.maximum(values, 0).sum(), throttled),
+        "throttled": _of(_sum, throttled),
+        "quota": _of(_sum, quota),
+        "steal": _of(_sum, steal),
         "load": _of(np.mean, load),
         "clock_low": _of(np.min, clock),
         "clock_high": _of(np.max, clock),
@@ -220,6 +247,11 @@ def _platform(rows: Rows, p: int, processors: int) -> Found:
 def _processors(facts: dict[str, str]) -> int:
     told = str(facts.get("cpus_allowed") or facts.get("cores"))
     return int(told) if told.isdecimal() else 1
+
+
+def _sum(growth: Array) -> float:
+    """Of counters that begin anew when a device does."""
+    return float(np.maximum(growth, 0).sum())
 
 
 def _known(values: Array) -> Array:

@@ -21,7 +21,7 @@ COLUMNS = (
     "job", "purpose", "platform", "workload", "co_runners", "n_co_runners", "status", "reason", "time_ns",
     "censored",
     "position", "compile_ns", "limit_s", "started_at", "state_before", "state_after", "harness_version", "note",
-    "regime", "unsteady",
+    "regime", "unsteady", "wall_ns_mean", "wall_ns_median", "wall_ns_p95",
 )  # fmt: skip
 SAMPLES = tuple(f"samples.list.element.{name}" for name in ("wall_ns", "covered", "max_rss_kb"))
 FEWEST = 5  # with fewer samples no spread is computed
@@ -101,8 +101,23 @@ class Rows:
         return {
             (when, name): pc.cast(pc.struct_field(self.table[f"state_{when}"], name), pa.float64()).to_numpy()
             for when in ("before", "after")
-            for name in ("clock_mhz", "temperature_c", "throttle_count", "load_1m")
+            for name in (
+                "clock_mhz",
+                "temperature_c",
+                "throttle_count",
+                "load_1m",
+                "quota_throttled",
+                "steal_s",
+            )
         }
+
+    @cached_property
+    def tail(self) -> NDArray[np.float64]:
+        """(N,) the 95th percentile of the covered samples over their median; NaN where there are none."""
+        p95, median = (
+            pc.fill_null(self.table[f"wall_ns_{name}"], np.nan).to_numpy() for name in ("p95", "median")
+        )
+        return np.asarray(p95 / median, np.float64)
 
     def texts(self, name: str, rows: Array) -> list[str | None]:
         found: list[str | None] = self.table[name].take(pa.array(rows)).to_pylist()

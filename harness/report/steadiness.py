@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
@@ -82,18 +83,24 @@ def _counts(rows: Rows, told: dict[int, str]) -> Html:
 
 
 def _listed(rows: Rows, told: dict[int, str]) -> Html:
-    columns = [Column("platform"), Column("workload"), Column("beside", "count"), Column("what its times do")]
+    columns = [Column("platform"), Column("workload"), Column("beside", "count"), Column("mean", "time"),
+        Column("median", "time"), Column("p95", "time"), Column("what its times do"),
+    ]  # fmt: skip
+    shown = list(told.items())[:LISTED]
+    taken = rows.table.select([f"wall_ns_{name}" for name in ("mean", "median", "p95")])
+    times = taken.take(pa.array([at for at, _ in shown], pa.int64())).to_pylist()
     body = [
         (
             rows.platforms[rows.platform[at]],
             rows.workloads[rows.workload[at]],
             int(rows.n_co_runners[at]),
+            *time_ns.values(),
             said,
         )
-        for at, said in list(told.items())[:LISTED]
+        for (at, said), time_ns in zip(shown, times, strict=True)
     ]
     title = "Unsteady observations" + (f" (the first {LISTED})" if len(told) > LISTED else "")
-    return folded(title, table(columns, body, title, wide=(3,))) if body else Html("")
+    return folded(title, table(columns, body, title, wide=(6,))) if body else Html("")
 
 
 def _many(rows: Rows, told: dict[int, str]) -> list[str]:

@@ -35,8 +35,12 @@ def make(
     changed: tuple[str, ...] = (),
     failed: tuple[str, ...] = (),
     contains: dict[str, str] | None = None,
+    slow: tuple[str, ...] = (),
 ) -> Path:
-    """A dataset in which each platform takes so many times as long; ``changed`` modules have another hash."""
+    """A dataset in which each platform takes so many times as long; ``changed`` modules have another hash.
+
+    On the platforms ``slow`` three of twenty executions take three times as long as the others.
+    """
     draw, rows = np.random.default_rng(seed), []
     for platform, factor in platforms.items():
         engine, _, device = platform.partition(":")
@@ -45,6 +49,8 @@ def make(
                 for job in range(jobs):
                     level = 1e6 * (number + 1) * factor * np.exp(draw.normal(0, 0.01))
                     walls = (level * np.exp(draw.normal(0, 0.02, 20))).astype(int).tolist()
+                    if platform in slow:
+                        walls[::7] = [3 * wall for wall in walls[::7]]
                     ok = workload not in failed
                     rows.append(
                         {
@@ -98,6 +104,20 @@ def test_two_engines_of_one_dataset_with_the_true_ratio_in_every_interval(harnes
     assert {(row["jobs_a"], row["jobs_b"], row["cells"], row["verdict"]) for row in workloads} == {
         (6, 6, 2, "slower")
     }
+
+
+def test_means_medians_and_tails_are_compared_as_asked(harness, tmp_path: Path) -> None:
+    """Three of twenty executions that take three times as long: 1.3 in the mean, 3 in the tail, 1 in the middle."""
+    root = make(tmp_path / "lab", {"even:pi": 1.0, "odd:pi": 1.0}, slow=("odd:pi",))
+    for statistic, true in (("mean", 1.3), ("median", 1.0), ("p95", 3.0)):
+        ran = harness("compare", root, "-e", "even,odd", "--statistic", statistic, "--json")
+        overall = rows_of(ran)[-1]
+        assert overall["ratio"] == pytest.approx(true, rel=0.03), statistic
+        assert overall["slower"] == (0 if statistic == "median" else 11), statistic
+        told = "" if statistic == "mean" else f"compared are the samples' {statistic}s"
+        assert told in ran.err
+    refused = harness("compare", root, "-e", "even,odd", "--statistic", "mode")
+    assert (refused.code, refused.err) == (2, "harness: --statistic mode must be one of mean, median, p95.\n")
 
 
 def test_people_see_a_table_and_a_histogram_and_spreadsheets_a_csv(harness, tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import duckdb
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from harness.dataset import schema
 from harness.dataset.info import Settings
+from harness.dataset.quantiles import SHARES, quantile
 from harness.dataset.records import ColdSample, Entry, JobResult, MemberResult, Sample
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
@@ -20,6 +22,7 @@ from tests.dataset.test_store import entry
 NEW = {
     "regime", "warm_executions", "warm_ns", "unsteady", "executions_asked", "executions", "cut_off_ns", "cold_ns",
     "cold_load_ns", "cold_instantiate_ns", "cold_first_ns", "cold_samples", "attempt", "time_ns", "censored",
+    "wall_ns_median", "wall_ns_p95",
 }  # fmt: skip
 
 
@@ -69,6 +72,20 @@ def test_a_dataset_of_version_1_is_read_whole_and_by_column(old: Dataset) -> Non
     nested = old.observations(["samples.list.element.wall_ns", "samples.list.element.warm"])["samples"]
     assert nested.to_pylist()[0] == [{"wall_ns": t, "warm": False} for t in (100, 300, 999)]
     assert whole["samples"].to_pylist()[0][0]["warm"] is False
+    # Samples of 100 and 300 ns count, one of 999 ns does not.
+    assert told(old, "wall_ns_median", "wall_ns_p95") == [(200.0, 290.0)] * 3
+    assert [old.observations([name])[name][0].as_py() for name in SHARES] == [200.0, 290.0]
+
+
+def test_quantiles_are_those_of_numpy() -> None:
+    draw = np.random.default_rng(0)
+    row = np.sort(draw.integers(0, 40, 300))
+    row = row[row != 7]
+    values = draw.integers(1, 10**12, len(row))
+    for share in (0.0, 0.05, 0.5, 0.95, 1.0):
+        found = quantile(values, row, 41, share)
+        expected = [np.quantile(values[row == r], share) if (row == r).any() else np.nan for r in range(41)]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_a_collection_into_a_dataset_of_version_1_makes_it_version_2_and_keeps_its_rows(old: Dataset) -> None:

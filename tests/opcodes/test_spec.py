@@ -20,7 +20,7 @@ from harness.opcodes.wasm_store import Beyond
 from tests.opcodes.spec_scripts import Program, programs, scripts, wasm_tools
 
 FEW = (
-    "array_copy", "array_new_data", "atomic", "br_on_cast_fail", "br_on_null", "call_ref", "i31", "memory_trap64",
+    "array_copy", "array_new_data", "atomic", "br_on_cast_fail", "br_on_null", "call_ref", "i31",
     "ref_test", "relaxed_madd_nmadd", "struct", "throw", "throw_ref", "wide-arithmetic",
 )  # fmt: skip
 LONG = bool(os.environ.get("HARNESS_TEST_LONG"))

@@ -103,9 +103,23 @@ def _result(
         )  # type: ignore[arg-type]
     hot = 85.0 if job.device == HOSTILE_DEVICE else 50.0
     before = State(
-        temperature_c=hot - 5, throttle_count=3, load_1m=1.0, clock_mhz=2000.0, governor="performance"
+        temperature_c=hot - 5,
+        throttle_count=3,
+        quota_throttled=7,
+        steal_s=1.5,
+        load_1m=1.0,
+        clock_mhz=2000.0,
+        governor="performance",
     )
-    after = State(temperature_c=hot, throttle_count=3, load_1m=1.0, clock_mhz=2000.0, governor="performance")
+    after = State(
+        temperature_c=hot,
+        throttle_count=3,
+        quota_throttled=9,
+        steal_s=1.75,
+        load_1m=1.0,
+        clock_mhz=2000.0,
+        governor="performance",
+    )
     return JobResult(job.id, 1_790_000_000_000_000_000, before, members, after)
 
 

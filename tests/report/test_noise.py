@@ -10,6 +10,9 @@ def platform(drift: float | None, error: float = 0.01) -> dict:
         (
             "spread",
             "spread_95",
+            "tail",
+            "quota",
+            "steal",
             "heat",
             "heat_most",
             "throttled",
@@ -47,3 +50,13 @@ def test_a_drift_within_its_own_error_is_no_warning_and_wide_samples_are() -> No
         "One in twenty of the workloads alone has samples that spread by more than e:pi 300\u00a0%."
     ]
     assert warnings([one | {"spread_95": 0.2}]) == []
+
+
+def test_a_quota_and_a_hypervisor_are_told_with_the_number() -> None:
+    found = platform(None) | {"quota": 31.0, "steal": 2.5, "tail": 3.2}
+    assert warnings([found]) == [
+        "Half of the workloads alone have a 95th percentile far above their median: e:pi 3.20×.",
+        "Stopped by a quota of processors during jobs, so that times are of two kinds: e:pi 31 times.",
+        "A hypervisor gave time to others during jobs: e:pi 2.5 s.",
+    ]
+    assert warnings([platform(None) | {"quota": 0.0, "steal": 0.0, "tail": 1.01}]) == []

@@ -176,8 +176,14 @@ def test_noise_is_warned_about_with_its_figures_and_quiet_platforms_are_not(
     assert any(line.startswith("Hot: kitchen") and line.endswith("85 °C.") for line in lines)
     assert any("samples that spread by more than" in line and "local" not in line for line in lines)
     assert not any("throttled" in line.lower() or "governor" in line for line in lines)
-    found = {row[0]: row[3:10] for row in rows_of(page, "Noise by platform")}
-    assert found["wasmtime-j:local"] == ["12.0 %", "48", "50", "0", "1", "2,000", "2,000"]
+    stopped = re.search(r"Stopped by a quota.* wasmtime-j:local ([\d,]+) times", "\n".join(lines))
+    stolen = re.search(r"A hypervisor gave time.* wasmtime-j:local ([\d.]+) s", "\n".join(lines))
+    assert stopped and stolen
+    found = {row[0]: row[4:13] for row in rows_of(page, "Noise by platform")}
+    told = [stopped[1], stolen[1]]
+    assert found["wasmtime-j:local"] == ["12.0 %", "48", "50", "0", *told, "1", "2,000", "2,000"]
+    jobs = int(stopped[1].replace(",", "")) / 2  # each was stopped twice, and a quarter of a second stolen
+    assert float(stolen[1]) == pytest.approx(jobs / 4, rel=0.01)
 
 
 def test_a_warning_names_each_device_once_and_counts_those_it_leaves_out() -> None:
@@ -188,6 +194,9 @@ def test_a_warning_names_each_device_once_and_counts_those_it_leaves_out() -> No
             "drift",
             "heat_most",
             "throttled",
+            "tail",
+            "quota",
+            "steal",
             "load",
             "clock_low",
             "clock_high",
@@ -311,7 +320,7 @@ def test_the_top_says_in_short_what_the_sections_come_to(page: str) -> None:
         told["fastest"],
     ), told["fastest"]
     assert told["coverage"] == "of 64 fields platform × workload 56 measured, 8 beside others only."
-    assert (told["noise"], told["failures"]) == ("3 warnings.", "2 timeout, 2 trap.")
+    assert (told["noise"], told["failures"]) == ("5 warnings.", "2 timeout, 2 trap.")
     assert re.match(r"MAPE \d\.\d % alone, MAPE \d\.\d % beside 1; ", told["accuracy"])
 
 
