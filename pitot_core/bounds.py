@@ -18,11 +18,9 @@ from pitot_core.known import Known
 from pitot_core.observations import Observations, Queries
 from pitot_core.pool import Pool
 from pitot_core.settings import Settings
-from pitot_core.splits import folds
-from pitot_core.spread import Spread
+from pitot_core.spread import Alike, Spread
 
 Array = NDArray[Any]
-FOLDS = 5
 ENOUGH_FOR_SPREAD = 200  # left-out rows below which every row gets the same distance
 
 
@@ -57,12 +55,12 @@ class Bounds:
         """
         rows = left_out.rows
         sizes = len(features.platforms), len(features.workloads)
-        spread = Spread.fit(rows, left_out.residual, *sizes, left_out.deviation)
+        alike = Alike.of(_judged_alone(completion, sizes), features)
+        spread, own = Spread.fit(
+            rows, left_out.residual, left_out.deviation, alike, settings.split_by, settings.seed + 5
+        )
         scales = settings.bounds == "spread" and len(rows) >= ENOUGH_FOR_SPREAD
         candidates = Candidates(scales, completion.levels)
-        spread, own = spread.levelled(
-            rows.n_co_runners, _cross_fitted(left_out, sizes, settings), left_out.residual
-        )
         empty = cls(candidates, spread, features.devices, {}, {}, {})
         located = Located(
             left_out.log_ns, empty.devices[rows.platform], own if scales else None, left_out.quantile
@@ -138,9 +136,11 @@ class Bounds:
         for side, left_out in rehearsed.items():
             n_co = left_out.rows.n_co_runners
             located = Located(
-                left_out.log_ns, devices[left_out.rows.platform], spread(left_out.rows, left_out.deviation),
+                left_out.log_ns,
+                devices[left_out.rows.platform],
+                spread(left_out.rows, left_out.deviation),
                 left_out.quantile,
-            )  # fmt: skip
+            )
             newcomers[side] = {
                 n: pool.calibrated(left_out.rows.log_ns[n_co == n], located[n_co == n])
                 for n, pool in longer.pools.items()
@@ -158,15 +158,10 @@ class Bounds:
         return Located(completion.judged_ns(queries), device, spread, completion.quantiles(queries))
 
 
-def _cross_fitted(left_out: LeftOut, sizes: tuple[int, int], settings: Settings) -> Array:
-    """(N,) each row's σ from rows of other jobs."""
-    own = np.empty(len(left_out.rows))
-    fold = folds(left_out.rows, FOLDS, by=settings.split_by, seed=settings.seed + 5)
-    for held in range(FOLDS):
-        others, mine = left_out[fold != held], left_out[fold == held]
-        spread = Spread.fit(others.rows, others.residual, *sizes, others.deviation)
-        own[fold == held] = spread(mine.rows, mine.deviation)
-    return own
+def _judged_alone(completion: Completion, sizes: tuple[int, int]) -> Array:
+    """(P, W) ln ns alone, by the fit that bounds are measured from."""
+    platform, workload = np.divmod(np.arange(sizes[0] * sizes[1]), sizes[1])
+    return completion.judged_ns(Queries.of(platform, workload)).reshape(sizes)
 
 
 def _cross(left_out: LeftOut, own: Array | None) -> dict[int, CrossPool]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pitot_core.errors import SettingsError
 
 Array = NDArray[Any]
-SCALES = tuple((power, own) for power in (0.6, 0.8, 1.0) for own in (0.5, 0.75, 1.0))
+SCALES = tuple((power, own) for power in (0.7, 0.85, 1.0, 1.15) for own in (0.25, 0.5, 0.75, 1.0))
 METHODS = ("chosen", "plain", "naive")
 
 

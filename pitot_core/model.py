@@ -26,7 +26,7 @@ from pitot_core.known import SIDES, Known
 from pitot_core.observations import Observations, Queries, fingerprint, joined
 from pitot_core.settings import Settings, made_of, one_of
 from pitot_core.splits import split
-from pitot_core.steps import Progress
+from pitot_core.steps import Progress, one_blas_thread
 from pitot_core.tables import Tables
 from pitot_core.towers import TowerOptions, Towers
 
@@ -115,7 +115,8 @@ class Pitot(Estimator):
                 calibration = calibration[calibration.measured]
         observations = kind.usable(observations, self.options)
         completion, left_out = kind.fit(observations, features, settings, self.options, progress, calibration)
-        self.bounds = Bounds.fit(completion, left_out, calibration, features, settings)
+        with one_blas_thread():
+            self.bounds = Bounds.fit(completion, left_out, calibration, features, settings)
         self.features, self.completion, self.known = features, completion, Known.of(observations, features)
         self.calibration_rows = left_out.rows if calibration is None else calibration
         self.rows_used = {"training": len(observations), "calibration": len(self.calibration_rows)}

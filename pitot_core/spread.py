@@ -1,13 +1,15 @@
 """How far the times of a row may lie from its prediction, before any calibration.
 
-    σ_ijK = exp( c_|K| + p_|K| (a_j + b_i + d_ij + Σ_{k∈K} e_k + h_|K| log v_ijK) )
+    σ_ij  = exp( c₀ + p₀ (A_ji + ½ log v_ij) )                            alone
+    σ_ijK = exp( c_|K| + p_|K| (B_ji + Σ_{k∈K} D_jk + ½ log v_ijK) )      beside others
 
-is fitted by ridge regression to log(|log C* − log Ĉ| + FLOOR) of rows that the predictions had not seen; v is the
-standard deviation that the method itself claims, where it claims one; of rows alone it is not believed (h₀ = 0), since
-kernels of behaviour have seen those rows. For bounds only its shape matters: calibration
-stretches it until a share 1 − ε of the rows lies below (see `conformal`). p is 1 in the fit; afterwards p and c are set
-so that σ is as large as the residuals are (see `levelled`). So that no cell pretends to know its spread from two rows,
-a cell's own term d_ij is held closest to zero, then the co-runners', then the others.
+v is the standard deviation that the method itself claims (1 where it claims none).
+A, B and D are tables under the same kind of Gaussian-process prior as the tables of times (see `tables.solve`): cells
+are as uncertain as those of workloads and platforms that are alike, by features and by how they behave. They are fitted
+to |log C* − log Ĉ| of rows that the predictions had not seen: first to its logarithm, then by scoring steps of an
+exponential likelihood (target log σ + |e|/σ − 1), for which the mean of |e| counts and not what is typical. For bounds
+only the shape of σ matters: calibration stretches it until a share 1 − ε of the rows lies below (see `conformal`).
+p is 1 in the fit; afterwards p and c are set so that σ is as large as the residuals are (see `levelled`).
 """
 
 from __future__ import annotations
@@ -20,29 +22,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.archive import check_shape
+from pitot_core.features import Features
 from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries
+from pitot_core.splits import folds
+from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
+from pitot_core.tables.kernels import behaviour, factor, prior_kernels, unit
+from pitot_core.tables.solve import Table
 
 Array = NDArray[Any]
+DEGREES = MAX_CO_RUNNERS + 1
+FOLDS = 5
 FLOOR = 0.003  # ln units: a residual of nothing still counts as a third of a percent
-RIDGE_SIDE, RIDGE_BESIDE, RIDGE_CELL = 4.0, 8.0, 12.0  # rows that would say the opposite
-RIDGE_CLAIM = 10.0
-SWEEPS = 12
+NOISE = 1.2  # variance of log |e| about log σ
+OWN, BESIDE = 0.6, 0.2  # prior variance of A and B, and of D
+SHARED, APART = 1.0, 0.3  # of a kernel: what all have in common, what each has alone
+ROUNDS = (2, 3)  # on logarithms, then by scoring
+ROUNDS_WITHOUT = 2  # of scoring, when rows are taken away
+CLAIM = 0.5  # power of the standard deviation that the method claims
+MOST_PULL = 4.0  # by which one row may seem larger than σ
 MEAN_OF_NORMAL = math.sqrt(math.pi / 2.0)  # times the mean of |z| gives the standard deviation of a normal z
 LEAST = 1e-6
 ENOUGH_TO_LEVEL = 500  # rows of a number of co-runners
 
 
 @dataclass(frozen=True)
+class Alike:
+    """Cholesky factors of the kernels over platforms (P, P) and over workloads (W, W)."""
+
+    platform: Array
+    workload: Array
+
+    @classmethod
+    def of(cls, log_ns: Array, features: Features) -> Self:
+        """By features, and by the predicted ln ns (P, W) alone less the means of its rows and columns."""
+        hyper = Hyperparameters()
+        about = log_ns - log_ns.mean(axis=1, keepdims=True)
+        about = about - about.mean(axis=0, keepdims=True)
+        platform, workload = prior_kernels(features, TableOptions(), hyper, log_ns.shape)
+        platform = unit(
+            platform + hyper.behaviour_platform * behaviour(about, hyper.behaviour_platform_length)
+        )
+        workload = unit(
+            workload + hyper.behaviour_workload * behaviour(about.T, hyper.behaviour_workload_length)
+        )
+        return cls(*(factor(unit(k + SHARED + APART * np.eye(len(k)))) for k in (platform, workload)))
+
+    def table(self, amplitude: float) -> Table:
+        """An empty table under this prior."""
+        made = Table((len(self.platform), len(self.workload)))
+        made.prior(self.platform, self.workload, amplitude)
+        return made
+
+
+@dataclass(frozen=True)
 class Spread:
-    """degree (4,) c, power (4,) p, platform (P,) a, workload (W,) b, beside (W,) e, cell (P, W) d; claim (4,) h."""
+    """degree (4,) c, power (4,) p; alone A, suffers B and presses D (P, W) float32."""
 
     degree: Array
     power: Array
-    platform: Array
-    workload: Array
-    beside: Array
-    cell: Array
-    claim: Array
+    alone: Array
+    suffers: Array
+    presses: Array
 
     @classmethod
     def array_names(cls) -> tuple[str, ...]:
@@ -50,64 +90,42 @@ class Spread:
 
     @classmethod
     def fit(
-        cls,
-        rows: Observations,
-        residual: Array,
-        n_platforms: int,
-        n_workloads: int,
-        deviation: Array | None = None,
-    ) -> Self:
-        """From rows and (N,) log C* − log Ĉ of predictions that had not seen them, with their claimed deviation."""
-        target = np.log(np.abs(residual) + FLOOR)
-        n_co = rows.n_co_runners
-        claim = np.zeros(MAX_CO_RUNNERS + 1)
-        if deviation is not None and np.any(n_co > 0):
-            beside_others = n_co > 0
-            claimed = np.log(deviation)
-            apart = (claimed - _means(n_co, claimed)[n_co])[beside_others]
-            claim[1:] = apart @ target[beside_others] / (apart @ apart + RIDGE_CLAIM)
-            target = target - claim[n_co] * claimed
-        cell = rows.platform.astype(np.int64) * n_workloads + rows.workload
-        at = [np.flatnonzero(rows.co_runners[:, c] >= 0) for c in range(MAX_CO_RUNNERS)]
-        groups = {
-            "platform": (rows.platform, n_platforms, RIDGE_SIDE),
-            "workload": (rows.workload, n_workloads, RIDGE_SIDE),
-            "cell": (cell, n_platforms * n_workloads, RIDGE_CELL),
-        }
-        counts = {name: np.bincount(where, minlength=size) for name, (where, size, _) in groups.items()}
-        terms = {name: np.zeros(size) for name, (_, size, _) in groups.items()}
-        beside, degree = np.zeros(n_workloads), _means(n_co, target)
-        pressing = sum((np.bincount(rows.co_runners[at[c], c], minlength=n_workloads) for c in range(3)), 0)
-        left = target - degree[n_co]
-        for _ in range(SWEEPS):
-            for name, (where, size, ridge) in groups.items():
-                step = np.bincount(where, left, size) - ridge * terms[name]
-                step /= counts[name] + ridge
-                terms[name] += step
-                left -= step[where]
-            for column in range(MAX_CO_RUNNERS):
-                if len(at[column]):
-                    k = rows.co_runners[at[column], column]
-                    step = np.bincount(k, left[at[column]], n_workloads) - RIDGE_BESIDE * beside
-                    step /= pressing + RIDGE_BESIDE
-                    beside += step
-                    for other in range(MAX_CO_RUNNERS):
-                        left[at[other]] -= step[rows.co_runners[at[other], other]]
-            shift = _means(n_co, left)
-            degree += shift
-            left -= shift[n_co]
-        cells = terms["cell"].reshape(n_platforms, n_workloads)
-        flat = np.ones(MAX_CO_RUNNERS + 1)
-        return cls(degree, flat, terms["platform"], terms["workload"], beside, cells, claim)
+        cls, rows: Observations, residual: Array, deviation: Array | None, alike: Alike, by: str, seed: int
+    ) -> tuple[Self, Array]:
+        """From rows and (N,) log C* − log Ĉ of predictions that had not seen them, with their claimed deviation.
 
-    def levelled(self, n_co: NDArray[np.int64], own: Array, residual: Array) -> tuple[Spread, Array]:
+        With the σ (N,) of every row by a fit without its fifth, which is of whole jobs where `by` is "job".
+        """
+        n_co, claim = rows.n_co_runners, 1.0 if deviation is None else deviation**CLAIM
+        size = (np.abs(residual) + FLOOR) / claim
+        whole = [_Tables(alike, beside=False), _Tables(alike, beside=True)]
+        degree = _means(n_co, np.log(size))
+        fold = folds(rows, FOLDS, by=by, seed=seed)
+        own = np.empty(len(rows))
+        for tables, these in zip(whole, (n_co == 0, n_co > 0), strict=True):
+            at = np.flatnonzero(these)
+            if not len(at):
+                continue
+            tables.fit(rows[at], size[at], degree, *ROUNDS)
+            for held in range(FOLDS):
+                mine, others = at[fold[at] == held], at[fold[at] != held]
+                if len(mine) and len(others):
+                    without, level = tables.copy(), degree.copy()
+                    without.fit(rows[others], size[others], level, 0, ROUNDS_WITHOUT)
+                    own[mine] = np.exp(level[n_co[mine]] + without(rows[mine]))
+                else:
+                    own[mine] = np.exp(degree[n_co[mine]])
+        alone, suffers, presses = whole[0].own.f, whole[1].own.f, whole[1].presses.f
+        return cls(degree, np.ones(DEGREES), alone, suffers, presses).levelled(n_co, own * claim, residual)
+
+    def levelled(self, n_co: NDArray[np.int64], own: Array, residual: Array) -> tuple[Self, Array]:
         """With σ raised to a power and times a factor, per number of co-runners, such that it is what it claims to be.
 
         own (N,) are spreads of rows from fits that had not seen them. The mean of |residual| in each tenth of them,
         times √(π/2), is what σ should be there. Gives also `own` corrected so.
         """
-        slope, level = np.ones(MAX_CO_RUNNERS + 1), np.zeros(MAX_CO_RUNNERS + 1)
-        for n in range(MAX_CO_RUNNERS + 1):
+        slope, level = np.ones(DEGREES), np.zeros(DEGREES)
+        for n in range(DEGREES):
             rows = np.flatnonzero(n_co == n)
             if len(rows) >= ENOUGH_TO_LEVEL:
                 tenths = np.array_split(rows[np.argsort(own[rows])], 10)
@@ -123,46 +141,104 @@ class Spread:
 
     def __call__(self, queries: Queries, deviation: Array | None = None) -> NDArray[np.float64]:
         """(M,) σ in ln units, from the deviation (M,) that the method claims, where it does."""
-        j, i = queries.platform, queries.workload
-        n_co = queries.n_co_runners
-        log = self.platform[j] + self.workload[i] + self.cell[j, i]
-        beside = np.append(self.beside, 0.0)  # the last is −1: no co-runner
+        j, n_co = queries.platform, queries.n_co_runners
+        log = np.where(n_co > 0, self.suffers[j, queries.workload], self.alone[j, queries.workload]).astype(
+            float
+        )
         for column in range(MAX_CO_RUNNERS):
-            log += beside[queries.co_runners[:, column]]
+            k = queries.co_runners[:, column]
+            log += np.where(k >= 0, self.presses[j, k], 0.0)
         if deviation is not None:
-            log += self.claim[n_co] * np.log(deviation)
+            log += CLAIM * np.log(deviation)
         return np.asarray(np.exp(self.degree[n_co] + self.power[n_co] * log))
 
     def check(self, n_platforms: int, n_workloads: int) -> None:
         """Raise ModelFileError where arrays from a file do not fit the tables."""
-        check_shape("spread_degree", self.degree, (MAX_CO_RUNNERS + 1,))
-        check_shape("spread_power", self.power, (MAX_CO_RUNNERS + 1,))
-        check_shape("spread_platform", self.platform, (n_platforms,))
-        check_shape("spread_workload", self.workload, (n_workloads,))
-        check_shape("spread_beside", self.beside, (n_workloads,))
-        check_shape("spread_cell", self.cell, (n_platforms, n_workloads))
-        check_shape("spread_claim", self.claim, (MAX_CO_RUNNERS + 1,))
+        check_shape("spread_degree", self.degree, (DEGREES,))
+        check_shape("spread_power", self.power, (DEGREES,))
+        for name in ("alone", "suffers", "presses"):
+            check_shape(f"spread_{name}", getattr(self, name), (n_platforms, n_workloads))
 
-    def grown(self, n_platforms: int, n_workloads: int) -> Spread:
+    def grown(self, n_platforms: int, n_workloads: int) -> Self:
         """For longer tables: what is new is as uncertain as its fellows are on (geometric) average."""
-        platforms, workloads = n_platforms - len(self.platform), n_workloads - len(self.workload)
+        platforms, workloads = (
+            n - had for n, had in zip((n_platforms, n_workloads), self.alone.shape, strict=True)
+        )
 
-        def longer(array: Array, more: int) -> Array:
-            return np.append(array, np.full(more, array.mean() if len(array) else 0.0))
+        def longer(table: Array) -> Array:
+            table = np.vstack([table, np.tile(table.mean(axis=0), (platforms, 1))])
+            return np.hstack([table, np.tile(table.mean(axis=1)[:, None], (1, workloads))])
 
         return replace(
-            self,
-            platform=longer(self.platform, platforms),
-            workload=longer(self.workload, workloads),
-            beside=longer(self.beside, workloads),
-            cell=np.pad(self.cell, ((0, platforms), (0, workloads))),
+            self, alone=longer(self.alone), suffers=longer(self.suffers), presses=longer(self.presses)
         )
+
+
+class _Tables:
+    """log σ less its level: one table over (platform, workload), and beside others one over (platform, co-runner)."""
+
+    def __init__(self, alike: Alike, *, beside: bool) -> None:
+        self.own, self.presses, self.beside = alike.table(OWN), alike.table(BESIDE), beside
+
+    def copy(self) -> _Tables:
+        twin = object.__new__(_Tables)
+        twin.own, twin.presses, twin.beside = self.own.copy(), self.presses.copy(), self.beside
+        return twin
+
+    def __call__(self, rows: Queries) -> Array:
+        return self._at(*_cells(rows, self.own.f.shape[1]))
+
+    def _at(self, cell: Array, pressing: list[tuple[Array, Array]]) -> Array:
+        log = self.own.f.ravel()[cell].astype(np.float64)
+        for at, k in pressing:
+            log[at] += self.presses.f.ravel()[k]
+        return log
+
+    def fit(self, rows: Observations, size: Array, degree: Array, logs: int, scorings: int) -> None:
+        """Rounds on the logarithm of size (N,), then of scoring; degree (4,) is set to the level of each number."""
+        shape, n_co = self.own.f.shape, rows.n_co_runners
+        cell, pressing = _cells(rows, shape[1])
+        count = np.bincount(cell, minlength=self.own.f.size).reshape(shape) / NOISE
+        held = np.zeros(self.own.f.size)
+        for at, k in pressing:
+            held += np.bincount(k, n_co[at], held.size) / NOISE
+        for turn in range(logs + scorings):
+            log = degree[n_co] + self._at(cell, pressing)
+            if turn < logs:
+                left = np.log(size) - log
+            else:
+                ratio = size / np.exp(log)
+                left = np.minimum(ratio / ratio.mean() - 1.0, MOST_PULL)
+            shift = _means(n_co, left)
+            present = np.unique(n_co)
+            degree[present] += shift[present]
+            left -= shift[n_co]
+            before = self.own.f.ravel()[cell]
+            moment = np.bincount(cell, left + before, count.size).reshape(shape) / NOISE
+            self.own.solve(count, moment)
+            if not self.beside:
+                continue
+            left += before - self.own.f.ravel()[cell]
+            # Parted among co-runners by Jensen's inequality, as in `sweeps`.
+            flat, moment = self.presses.f.ravel(), np.zeros(held.size)
+            for at, k in pressing:
+                moment += np.bincount(k, left[at] + n_co[at] * flat[k], held.size) / NOISE
+            self.presses.solve(held.reshape(shape), moment.reshape(shape))
+
+
+def _cells(rows: Queries, n_workloads: int) -> tuple[Array, list[tuple[Array, Array]]]:
+    """Numbers of the cells j·W + i, and for each column of co-runners which rows have one, and j·W + k."""
+    row = rows.platform.astype(np.int64) * n_workloads
+    at = [np.flatnonzero(rows.co_runners[:, column] >= 0) for column in range(MAX_CO_RUNNERS)]
+    return row + rows.workload, [
+        (some, row[some] + rows.co_runners[some, column]) for column, some in enumerate(at) if len(some)
+    ]
 
 
 def _means(group: NDArray[np.int64], values: Array) -> Array:
     """(4,) mean of each number of co-runners; of one without rows, that of the nearest below it that has some."""
-    count = np.bincount(group, minlength=MAX_CO_RUNNERS + 1)
-    mean = np.bincount(group, values, MAX_CO_RUNNERS + 1) / np.maximum(count, 1)
+    count = np.bincount(group, minlength=DEGREES)
+    mean = np.bincount(group, values, DEGREES) / np.maximum(count, 1)
     present = np.flatnonzero(count)
     if not len(present):
         return mean

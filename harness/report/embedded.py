@@ -1,7 +1,7 @@
 """What a page must hold to answer questions as a model does, without the model.
 
     log Ĉ_ijK = logaddexp(u_j, p_j + w_i) + F_ji + Σ_t S⁽ᵗ⁾_ji α(Σ_{k∈K} G⁽ᵗ⁾_jk)
-    log σ_ijK = c_n + q_n (a_j + b_i + d_ji + Σ_{k∈K} e_k + h_n log v_ijK),          n = |K|
+    log σ_ijK = c_n + q_n (B_ji + Σ_{k∈K} D_jk + ½ log v_ijK), n = |K|;  A instead of B where K is empty
     log bound = max(log Ĉ, log Č + σ^κ_n z_n(device, ε))                             where rows were kept apart
               = max(log Ĉ, k-th smallest of log Č_part(r) + s_r σ)                    CV+
 
@@ -23,6 +23,7 @@ from pitot_core.bounds import Bounds
 from pitot_core.candidates import Located
 from pitot_core.conformal import order
 from pitot_core.pool import Pool
+from pitot_core.spread import CLAIM
 from pitot_core.tables import Tables
 
 Array = NDArray[Any]
@@ -32,7 +33,6 @@ STEP_OF_SPREAD = 2e-6
 ASKED = 400  # questions by which the page's way is compared with the model's
 AGREE = 1e-9
 NEAREST = 3
-SPREAD_TERMS = ("degree", "power", "platform", "workload", "beside", "claim")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def embedded(model: Pitot) -> Embedded | str:
             for side, tables in (("S", without.suffers), ("G", without.presses)):
                 pack.table(f"{side}{t}/{k}", tables[k][t] - main[f"{side}{t}"], STEP)
     pack.exact("deviations", solution.deviations, "<f2")
-    pack.table("d", spread.cell, STEP_OF_SPREAD)
+    for name, values in (("A", spread.alone), ("B", spread.suffers), ("D", spread.presses)):
+        pack.table(name, values, STEP_OF_SPREAD)
     for n, cross in bounds.cross.items():
         scaled = bounds.candidates.scales
         pack.exact(f"score{n}", cross.residual / cross.spread if scaled else cross.residual)
@@ -80,7 +81,7 @@ def embedded(model: Pitot) -> Embedded | str:
         "fresh": [np.flatnonzero(side).tolist() for side in (model.known.new_platforms, model.known.new_workloads)],
         "slope": float(np.float32(solution.options.negative_slope)), "types": len(solution.suffers),
         "parts": len(without), "devices": bounds.devices.tolist(), "eps": EPSILONS, "pools": pools,
-        "spread": {name: getattr(spread, name).tolist() for name in SPREAD_TERMS},
+        "spread": {"degree": spread.degree.tolist(), "power": spread.power.tolist(), "claim": CLAIM},
         "scaled": bool(bounds.candidates.scales),
         "cross": {str(n): [order(len(one.residual), eps) for eps in EPSILONS] for n, one in bounds.cross.items()},
         "shortage": {str(n): _shortage(model, n) for n in range(MAX_CO_RUNNERS + 1)},

@@ -97,9 +97,8 @@ const whatIf = document.getElementById("model") && {
   spread(j, i, beside) {
     const { spread } = this.model;
     const n = beside.length;
-    const sum = spread.platform[j] + spread.workload[i] + this.arrays.d(j, i)
-      + beside.reduce((total, k) => total + spread.beside[k], 0)
-      + spread.claim[n] * Math.log(this.deviation(j, i, beside));
+    const sum = this.arrays[n ? "B" : "A"](j, i) + beside.reduce((total, k) => total + this.arrays.D(j, k), 0)
+      + spread.claim * Math.log(this.deviation(j, i, beside));
     return Math.exp(spread.degree[n] + spread.power[n] * sum);
   },
 

@@ -17,6 +17,7 @@ from harness.errors import DatasetError
 from harness.learn.arrays import load_training
 from tests.conftest import ROOT
 from tests.dataset.test_store import entry
+from tests.perf.bench_pitot import expected_coverage
 from tests.published import ABSENT
 
 PUBLISHED = ROOT.parent / "shared" / "data" / "pitot-dev"
@@ -301,10 +302,13 @@ def test_train_keeps_the_promises_it_prints(tmp_path: Path, harness) -> None:
     isolated, two_way = json.loads(ran.out)
     assert isolated["mape"] <= 0.06
     assert two_way["mape"] <= 0.065
-    for row in (isolated, two_way):
+    # What exchangeable rows allow, since calibration is a sample too; two rows of one job say as much as 1.76 apart.
+    for row, alike in ((isolated, 1.0), (two_way, 1.14)):
         for eps in ("0.1", "0.05"):
-            # At least what was promised; fair bounds may hold a little more often.
-            assert row[f"coverage_{eps}_low"] - 0.01 <= 1 - float(eps) <= row[f"coverage_{eps}_high"]
+            low, high = expected_coverage(
+                round(row["calibration_rows"] / alike), round(row["test_rows"] / alike), float(eps)
+            )
+            assert low <= row[f"coverage_{eps}"] <= high
     asked = harness(
         "predict", tmp_path / "model.npz", "-w", "polybench/small/gemm", "-p", "wasmtime-a:hc-10",
         "--with", "polybench/small/lu", "--json",
