@@ -31,7 +31,8 @@ def changed(new: Path, old: Path) -> list[Section]:
     ]  # fmt: skip
     note = (
         f"Times here over times in {old}: each workload beside the same co-runners on the same platform. Ratios are "
-        "geometric means over workloads, with the 95 % interval over programs like these; faster and slower count "
+        "geometric means over workloads, with the 95 % interval over programs like these; a platform is called slower "
+        "or faster where that lies on one side of 1 and a workload is surely so. The counts faster and slower count "
         "workloads that differ by more than noise explains (`harness compare OLD NEW -p PLATFORM --workloads`)."
     )
     content = join(
@@ -43,10 +44,12 @@ def changed(new: Path, old: Path) -> list[Section]:
 
 
 def verdict(row: dict[str, Any]) -> str:
-    """Of a platform: from the interval of its ratio alone."""
+    """Of a platform: its interval lies on one side of 1, and so does a workload that `compare` is sure of."""
     if row["low"] is None:
         return "too few programs"
-    return "slower" if row["low"] > 1 else "faster" if row["high"] < 1 else "no difference shown"
+    if row["low"] > 1 and row["slower"]:
+        return "slower"
+    return "faster" if row["high"] < 1 and row["faster"] else "no difference shown"
 
 
 def _by_workload(platforms: list[tuple[str, Comparison]]) -> Html:

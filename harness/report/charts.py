@@ -190,9 +190,14 @@ def legend(names: Sequence[str]) -> Html:
     return tag("ul", *marks, class_="legend")
 
 
+def scrolled(panel: Panel) -> Html:
+    """The picture at its own size, so that its words stay readable: on a narrow page it scrolls."""
+    return tag("div", panel.svg(), class_="wide", tabindex="0", role="region", aria_label=panel.label)
+
+
 def side_by_side(*panels: tuple[Panel, str] | None) -> Html:
     """Panels with a caption each."""
     figures = [
-        tag("figure", panel.svg(), tag("figcaption", caption)) for panel, caption in filter(None, panels)
+        tag("figure", scrolled(panel), tag("figcaption", caption)) for panel, caption in filter(None, panels)
     ]
     return tag("div", *figures, class_="panels") if figures else Html("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.learn.layout import Layout, layouts
-from harness.report.charts import Panel, Scale, legend
+from harness.report.charts import Panel, Scale, legend, scrolled
 from harness.report.listing import Column, folded, table
 from harness.report.markup import Html, Section, join, tag
 from pitot_core import Pitot, Queries
@@ -46,7 +46,7 @@ def _picture(layout: Layout, what: str, group: str) -> Html:
     caption = (
         f"{what.capitalize()} by {group}; each mark tells its name. The tables below list which are nearest."
     )
-    return tag("figure", panel.svg(), legend(groups), tag("figcaption", caption))
+    return tag("figure", scrolled(panel), legend(groups), tag("figcaption", caption))
 
 
 def _alike(model: Pitot) -> list[Html]:

@@ -22,6 +22,7 @@ WIDTH = 1000  # width in pixels that the cells of a wide map share
 TALL = 720
 NAMED = 10  # least size of a cell in pixels at which every row and column is labelled
 DRAWN = 6000  # above this many cells the map is drawn as an image, not as shapes
+ROOM = 24  # most characters of a row's name
 SHARPNESS = 4  # image pixels per cell
 
 
@@ -69,23 +70,25 @@ class HeatMap:
         wide = max(2.0, min(18.0, WIDTH / n_columns))
         high = max(2.0, min(17.0, TALL / n_rows))
         wide, high = (size if size < NAMED else float(int(size)) for size in (wide, high))
-        left = 8 + 6.1 * max(len(cut(name)) for name in self.rows.names) if high >= NAMED else 96
+        # Names of rows are a picture of their own, which stays in view while the map scrolls.
+        beside = 8 + 7.0 * max(len(cut(name, ROOM)) for name in self.rows.names) if high >= NAMED else 96
+        left = 0.0
         top = 20 + (6.0 * max(len(cut(name)) for name in self.columns.short) if wide >= NAMED else 0)
         across, down = n_columns * wide, n_rows * high
         parts = [
             tag("rect", x=f"{left:g}", y=f"{top:g}", width=f"{across:g}", height=f"{down:g}", class_="field"),
-            *self._row_labels(left, top, high),
             *self._column_labels(left, top, wide),
             self._drawn(left, top, wide, high),
             tag("rect", class_="cursor", width=f"{wide:g}", height=f"{high:g}", x="-99", y="-99"),
         ]
-        drawn = picture(
-            left + across + 70, top + down + 4, self.label, join(*parts), class_="map", tabindex="0"
+        drawn = picture(across + 70, top + down + 4, self.label, join(*parts), class_="map", tabindex="0")
+        names = picture(
+            beside, top + down + 4, "", join(*self._row_labels(beside, top, high)), class_="names"
         )
         return tag(
             "figure",
             legend,
-            tag("div", drawn, class_="scroll", tabindex="0", role="region", aria_label=self.label),
+            tag("div", names, drawn, class_="scroll", tabindex="0", role="region", aria_label=self.label),
             tag("output", "", class_="told"),
             tag("figcaption", caption),
             id=self.key,
@@ -114,7 +117,7 @@ class HeatMap:
             for k, name in enumerate(self.rows.names):
                 yield tag(
                     "text",
-                    cut(name),
+                    cut(name, ROOM),
                     x=f"{left - 5:g}",
                     y=f"{top + (k + 0.5) * high + 3.5:.1f}",
                     text_anchor="end",
@@ -186,7 +189,7 @@ def by_logarithm(values: Array, low: float, high: float) -> tuple[NDArray[np.int
 
 def scale_legend(low: str, high: str, ticks: Sequence[tuple[float, str]], label: str) -> Html:
     """The ramp as a bar; ticks are (share of its length, words)."""
-    left, width, colours = 58, 260, hexed(ramp())[:: STEPS // 64]
+    left, width, colours = 40, 255, hexed(ramp())[:: STEPS // 64]
     step = width / len(colours)
     bar = [
         tag("rect", x=f"{left + k * step:.2f}", y="4", width=f"{step + 1:.2f}", height="10", fill=fill)

@@ -10,7 +10,6 @@ from typing import Any
 from harness.output import duration
 from harness.report.markup import Html, join, tag
 
-NARROW = 6  # most columns that fit the width of a page
 MARK = "¹"
 LONG = 14  # above this many rows a table scrolls inside the page and gets a filter
 
@@ -98,9 +97,7 @@ def table(
         "div",
         drawn,
         class_="table long" if long else "table",
-        tabindex="0"
-        if long or len(columns) > NARROW
-        else None,  # a scrolling area must be reachable by keyboard
+        tabindex="0",  # on a narrow page any table scrolls, and what scrolls must be reachable by keyboard
         role="region",
         aria_label=caption,
     )

@@ -37,6 +37,8 @@ def page(title: str, subtitle: str, sections: Sequence[Section], maps: Sequence[
     links = [tag("a", section.key.capitalize(), href=f"#{section.key}") for section in sections]
     body = tag(
         "body",
+        tag("a", "Skip to the first map", href=f"#{maps[0].key}", class_="skip") if maps else None,
+        tag("a", "Skip to what if", href="#what-if", class_="skip"),
         tag("header", tag("h1", title), tag("p", subtitle, class_="note"), _in_short(sections)),
         tag("nav", *links, aria_label="Sections"),
         tag("main", *(section.html() for section in sections)),

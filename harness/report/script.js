@@ -90,6 +90,13 @@ for (const [key, map] of Object.entries(maps)) {
   let row = 0;
   let column = 0;
 
+  const beside = (x, y) => { // the read-out stands above the finger, or below it at the top of the window
+    told.classList.add("near");
+    const box = told.getBoundingClientRect();
+    const right = Math.max(4, Math.min(x - box.width / 2, innerWidth - box.width - 4));
+    told.style.transform = `translate(${right}px, ${y > box.height + 60 ? y - box.height - 28 : y + 28}px)`;
+  };
+  const leave = () => told.classList.remove("near");
   const show = () => {
     cursor.setAttribute("x", left + column * wide);
     cursor.setAttribute("y", top + row * high);
@@ -97,13 +104,18 @@ for (const [key, map] of Object.entries(maps)) {
     const [first, second] = map.joint === "on" ? [map.columns[column], map.rows[row]] : [map.rows[row], map.columns[column]];
     told.textContent = `${first} ${map.joint} ${second}: ${words}`;
   };
-  svg.addEventListener("pointermove", (event) => {
+  const point = (event) => {
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
     const [x, y] = [Math.floor((at.x - left) / wide), Math.floor((at.y - top) / high)];
     if (x < 0 || y < 0 || x >= map.columns.length || y >= map.rows.length) return;
     [column, row] = [x, y];
     show();
-  });
+    beside(event.clientX, event.clientY);
+  };
+  svg.addEventListener("pointermove", point);
+  svg.addEventListener("pointerdown", point);
+  for (const gone of ["pointerleave", "blur"]) svg.addEventListener(gone, leave);
+  addEventListener("scroll", leave, { passive: true });
   svg.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!step) return;
@@ -111,6 +123,8 @@ for (const [key, map] of Object.entries(maps)) {
     column = Math.min(Math.max(column + step[0], 0), map.columns.length - 1);
     row = Math.min(Math.max(row + step[1], 0), map.rows.length - 1);
     show();
+    const box = cursor.getBoundingClientRect();
+    beside(box.x + box.width / 2, box.y);
   });
   svg.addEventListener("focus", show);
 }
