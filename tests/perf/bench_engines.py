@@ -85,25 +85,18 @@ def fixed_work_ns(samples: int) -> float:
     return statistics.median(times)
 
 
-def measure(
-    device: Reached, name: str, workload: Workload, samples: int, limit_ns: int, window_ns: int = S // 10
-) -> MemberResult:
+def measure(device: Reached, name: str, workload: Workload, samples: int, limit_ns: int) -> MemberResult:
     engine, payload = ENGINES[name], Payload(workload)
     more, artefacts = given(engine, device.device, workload, str(device.facts["machine"]))
     device.session.push(payload.contents | artefacts)
-    job = job_spec(payload.spec | more, least=samples, keep=samples, limit_ns=limit_ns, window_ns=window_ns)
+    job = job_spec(payload.spec | more, least=samples, keep=samples, limit_ns=limit_ns)
     result = device.session.run("bench", job | {"engine": engine.spec(device.versions[name])}, 600)
     assert result is not None
     return result.members[0]
 
 
 def bench(
-    device: Reached,
-    workloads: Sequence[Workload],
-    rounds: int,
-    samples: int,
-    limit_s: float,
-    window_ns: int = S // 10,
+    device: Reached, workloads: Sequence[Workload], rounds: int, samples: int, limit_s: float
 ) -> tuple[dict[str, Row], list[list[str]]]:
     """A row per engine, and what failed.
 
@@ -116,7 +109,7 @@ def bench(
         random.Random(number).shuffle(jobs)
         for name, workload in jobs:
             before = fixed_work_ns(FIXED)
-            found = measure(device, name, workload, samples, round(limit_s * S), window_ns)
+            found = measure(device, name, workload, samples, round(limit_s * S))
             if found.status != "ok":
                 failures.append([name, workload.name, found.status, found.reason])
                 continue
