@@ -1,6 +1,7 @@
 """A model on disk: one .npz of plain arrays, whose array `header` is JSON.
 
-History of FORMAT: 1 (towers only); 2 (a completion of any method, and bounds by a spread of their own).
+History of FORMAT: 1 (towers only); 2 (a completion of any method, and bounds by a spread of their own); 3 (that
+spread is a table as well).
 What a file claims is judged before it is read (see `archive`), and every array must have the one type that an array
 of its name has.
 """
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from pitot_core import archive
 from pitot_core.errors import ArchiveError, ModelFileError
 
-FORMAT = 2
+FORMAT = 3
 KIND = "pitot_core model"
 LARGEST_HEADER = 16 << 20
 HEADER = "header"
