@@ -7,6 +7,7 @@ Where that process died, the next one on that machine that writes beside it swee
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import re
@@ -23,7 +24,16 @@ _writing: set[str] = set()  # names of what this process writes now
 
 def cache_directory(kind: str) -> Path:
     """Where this user keeps what can be made again: ``harness/kind`` in the cache directory of the XDG rules."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness" / kind
+    return Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "harness" / kind
+
+
+def home() -> Path:
+    """This user's home directory. Raises FileNotFoundError where there is none, as for a number without a name."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        told = f"the user {os.getuid()} has no name here and so no home directory, set HOME to one"
+        raise FileNotFoundError(errno.ENOENT, told, "~") from None
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from harness import files
 from harness.dataset.info import Settings
 from harness.dataset.store import Dataset
+from harness.fleet import agent
+from harness.fleet.devices import Device
+from harness.fleet.transport import Unreachable
 from tests.dataset.test_store import entry
 
 
@@ -87,3 +91,21 @@ def test_what_takes_a_place_is_on_disk_before_it_does_and_so_is_the_place_after(
         with files.making(tmp_path / "d") as partial:
             (partial / "part").write_text("whole")
         assert done == [("sync", "part"), ("sync", "d"), ("rename", "d"), ("sync", tmp_path.name)]
+
+
+def test_a_user_without_a_home_directory_is_told_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(FileNotFoundError, match="no name here and so no home directory, set HOME to one"):
+        files.cache_directory("counts")
+    with pytest.raises(Unreachable, match="set `cache:` or the variable HOME"):
+        Device(transport="local", name="local").connect("somebody")
+    assert "~" not in agent.search_path(tmp_path)  # the agent runs without one
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.cache_directory("counts") == tmp_path / ".cache/harness/counts"

@@ -84,7 +84,7 @@ def programs(given: dict[str, Any], word: str) -> Iterable[str]:
 
     yield from _next_parts(load_workloads(given.get("benchmarks")), word)
     for path in Path(word.rpartition("/")[0] or ".").iterdir():
-        if path.suffix == ".wasm":
+        if path.suffix.lower() == ".wasm":
             yield str(path)
         elif path.is_dir() and not path.name.startswith("."):
             yield f"{path}/"

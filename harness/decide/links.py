@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from harness.errors import UsageError
+from harness.files import home
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 APART_NS = 10_000_000_000  # a one-minute load says nothing new before that
@@ -46,7 +47,7 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def default_history() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    state = os.environ.get("XDG_STATE_HOME") or home() / ".local" / "state"
     return Path(state) / "harness" / "links.jsonl"
 
 

@@ -1256,10 +1256,11 @@ def printable(text: str) -> str:
 
 def search_path(root: Path) -> str:
     """Where programs are looked up: what was brought, PATH, what was installed, and where engines put themselves."""
-    home = Path.home()
+    home = os.path.expanduser("~")
     usual = [
-        home / ("." + name) / "bin"
+        Path(home, "." + name, "bin")
         for name in ("wasmtime", "wasmer", "wasmedge", "cargo", "local", "bun", "deno")
+        if home != "~"  # a user without a name has no home directory
     ]
     brought, installed = sorted((root / "brought").glob("*/bin")), sorted((root / "python").glob("*/bin"))
     known = os.environ.get("PATH", os.defpath).split(os.pathsep)
@@ -1834,7 +1835,7 @@ def hold(root: Path, controller: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The device side of harness; started by the controller.")
-    parser.add_argument("--root", type=Path, default=Path.home() / ".cache" / "harness")
+    parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--controller", default="a controller without a name")
     arguments = parser.parse_args()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

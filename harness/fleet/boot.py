@@ -33,6 +33,8 @@ if sys.version_info < (3, 8):
     say("old", "%d.%d" % sys.version_info[:2]); sys.exit(1)
 root, digest, controller = sys.argv[1:4]
 root = os.path.join(os.path.expanduser("~"), os.path.expanduser(os.path.expandvars(root)))
+if root.startswith("~"):
+    say("place", root + "\tthat user has no home directory"); sys.exit(1)
 path = os.path.join(root, "agent-%s.py" % digest[:16])
 try:
     os.makedirs(root, 0o700, True)

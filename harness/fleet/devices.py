@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -46,7 +47,12 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def connect(self, controller: str) -> Transport:
         """Start an agent there. Raises LinkLost, and Unreachable where trying again will not help."""
         if self.transport == "local":
-            return LocalTransport(Path(self.cache).expanduser(), controller, self.python or sys.executable)
+            root = os.path.expanduser(self.cache)
+            if root.startswith("~"):
+                raise Unreachable(
+                    f"{self.cache} is no place: this user has no home directory; set `cache:` or the variable HOME"
+                )
+            return LocalTransport(Path(root), controller, self.python or sys.executable)
         python = self.python or "python3"
         if self.transport == "command":
             from harness.fleet.behind import CommandTransport

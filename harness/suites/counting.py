@@ -141,9 +141,9 @@ def count_all(wanted: Wanted, output: Path | None, console: Console) -> list[dic
     files = [
         program_of_file(Path(name), wanted.args, wanted.stdin, wanted.directories)
         for name in wanted.names
-        if name.endswith(".wasm")
+        if name.lower().endswith(".wasm")
     ]
-    patterns = [name for name in wanted.names if not name.endswith(".wasm")]
+    patterns = [name for name in wanted.names if not name.lower().endswith(".wasm")]
     workloads = select(load_workloads(wanted.benchmarks), patterns) if patterns or not files else []
     dataset = Dataset.open_or_create(output) if output else None
     rows = []

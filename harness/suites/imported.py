@@ -38,6 +38,11 @@ class _Found:
     stdout_matches: str | None = None
     inputs: dict[str, Path] = field(default_factory=dict)  # by where they are to lie in the suite
 
+    @property
+    def source(self) -> str:
+        """The file that gives it its name: the module, or the script that the module interprets."""
+        return next(iter(self.files.values())) if self.args else self.module
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -81,13 +86,18 @@ def import_modules(
     else:
         base = directory / "wasm" if (directory / "wasm").is_dir() else directory
         data = _listed(directory / "data")
-        paths = [path for path in _listed(base) if path.suffix == ".wasm"]
+        paths = [path for path in _listed(base) if is_module(path)]
         if not paths:
             raise SuiteError(f"there is no .wasm file in {base}; name the directory that holds them.")
         refused = {path: reason for path in paths if (reason := refusal(path.read_bytes())) is not None}
-        found = [
-            one for path in paths if path not in refused for one in _examine(path, base, data, directory)
-        ]
+        found = []
+        for module in paths:
+            if module not in refused:
+                more = _examine(module, base, data, directory)
+                if like := _named_alike(more, found):
+                    refused[module] = like
+                else:
+                    found += more
     if not found:
         return Imported(None, refused)
     for one in found:
@@ -115,11 +125,30 @@ def import_modules(
     return Imported(read_suite(suite_file), refused)
 
 
+def is_module(path: Path) -> bool:
+    """Whether a file is one by its name: some systems write the ending in capitals."""
+    return path.suffix.lower() == ".wasm"
+
+
+def _named_alike(more: list[_Found], found: list[_Found]) -> str | None:
+    """Why workloads cannot stand beside those that were found before; None where no two have one name."""
+    names = {(one.group, one.name): one for one in found}
+    for one in more:
+        name = one.group, one.name
+        if name in names:
+            return (
+                f"{names[name].source} and {one.source} would both be called {'/'.join(filter(None, name))}: of a "
+                "file's name only a-z, A-Z, 0-9 and . _ + - are kept, and the rest becomes -; rename one of the two"
+            )
+        names[name] = one
+    return None
+
+
 def _examine(path: Path, base: Path, data: list[Path], directory: Path) -> list[_Found]:
     content = path.read_bytes()
     module, sha256 = path.relative_to(base), hashlib.sha256(content).hexdigest()
     folders, stem = [_plain(part) for part in module.parts[:-1]], _plain(path.stem)
-    scripts = [file for file in _listed(path.with_suffix("")) if file.suffix != ".wasm"]
+    scripts = [file for file in _listed(path.with_suffix("")) if not is_module(file)]
     if scripts:
         group = "-".join([*folders, stem])
         return [
@@ -185,26 +214,29 @@ def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).lstrip("._+-") or "module"
 
 
+def _quoted(text: str) -> str:
+    """A string of TOML: JSON's, but for pairs of surrogates, which TOML has not, and DEL, which it wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _toml(title: str, found: list[_Found]) -> str:
-    lines = [HEAD, f"title = {json.dumps(f'Modules imported from {title}')}", ""]
+    lines = [HEAD, f"title = {_quoted(f'Modules imported from {title}')}", ""]
     for one in found:
-        lines += ["[[workload]]", f"name = {json.dumps(one.name)}"]
+        lines += ["[[workload]]", f"name = {_quoted(one.name)}"]
         lines += [
-            f"module = {json.dumps(f'modules/{one.module}')}",
-            f"module_sha256 = {json.dumps(one.sha256)}",
+            f"module = {_quoted(f'modules/{one.module}')}",
+            f"module_sha256 = {_quoted(one.sha256)}",
         ]
         if one.group:
-            lines.append(f"[workload.sizes.{json.dumps(one.group)}]")
+            lines.append(f"[workload.sizes.{_quoted(one.group)}]")
         if one.args:
-            lines.append(f"args = {json.dumps(one.args)}")
+            lines.append(f"args = {'[' + ', '.join(map(_quoted, one.args)) + ']'}")
         if one.files:
-            pairs = ", ".join(
-                f"{json.dumps(guest)} = {json.dumps(host)}" for guest, host in one.files.items()
-            )
+            pairs = ", ".join(f"{_quoted(guest)} = {_quoted(host)}" for guest, host in one.files.items())
             lines.append(f"files = {{ {pairs} }}")
         if one.stdin:
-            lines.append(f"stdin = {json.dumps(one.stdin)}")
+            lines.append(f"stdin = {_quoted(one.stdin)}")
         if one.stdout_matches:
-            lines.append(f"stdout_matches = {json.dumps(one.stdout_matches)}")
+            lines.append(f"stdout_matches = {_quoted(one.stdout_matches)}")
         lines.append("")
     return "\n".join(lines)

@@ -3,11 +3,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import wasmtime
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.errors import SuiteError
@@ -70,6 +73,43 @@ def test_a_folder_of_modules_becomes_a_suite_that_builds(tmp_path: Path) -> None
         ("sodium/box", False, "ran"),
         ("sodium/odd-name-", False, "ran"),
     ]
+
+
+def test_two_files_that_would_have_one_name_are_told_with_both(tmp_path: Path) -> None:
+    there = tree(
+        tmp_path / "given", dict.fromkeys(["ä.wasm", "ö.wasm", "a b.wasm", "a-b.wasm", "PROG.WASM"], EMPTY)
+    )
+    found = import_modules(there, "x", tmp_path / "benchmarks")
+    assert found.suite
+    assert sorted(one.name for one in found.suite.workloads) == ["x/PROG", "x/a-b", "x/module"]
+    reasons = {path.name: reason for path, reason in found.refused.items()}
+    assert reasons.keys() == {"a-b.wasm", "ö.wasm"}
+    assert reasons["ö.wasm"].startswith(
+        "ä.wasm and ö.wasm would both be called module: of a file's name only"
+    )
+    assert reasons["a-b.wasm"].startswith("a b.wasm and a-b.wasm would both be called a-b: ")
+    assert all(reason.endswith("rename one of the two") for reason in reasons.values())
+
+
+FILE_NAMES = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sets(FILE_NAMES.filter(lambda name: not name.startswith(".")), min_size=1, max_size=5))
+def test_any_file_name_becomes_a_name_that_devices_take_or_is_told(names: set[str]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        there = tree(Path(place, "given"), {f"{name}.wasm": EMPTY for name in names})
+        found = import_modules(there, "x", Path(place, "benchmarks"))
+        assert found.suite
+        workloads = [one.name for one in found.suite.workloads]
+        assert len(workloads) + len(found.refused) == len(names)
+        assert len(set(workloads)) == len(workloads)
+        assert all(re.fullmatch(r"x/[A-Za-z0-9][A-Za-z0-9._+-]*", name) for name in workloads)
+        for path, reason in found.refused.items():
+            assert path.name in reason and "would both be called" in reason
+        assert {one.module.read_bytes() for one in found.suite.workloads} == {bytes(EMPTY)}
 
 
 def test_folders_are_sizes_and_a_module_gets_the_data_it_names(tmp_path: Path) -> None:
