@@ -1131,9 +1131,10 @@ def cause(failure: Optional[Failure], spec: Message, job: Message) -> Optional[F
     Engines do not tell: growing memory fails as the module asked for it, and it is the module that traps then, prints
     something else or ends with another exit code.
     """
-    needed, given = spec.get("memory_bytes"), job["memory_bytes"]
-    if not failure or not needed or needed <= given:
+    needed = spec.get("memory_bytes")
+    if not failure or not needed or needed <= job["memory_bytes"]:
         return failure
+    given = job["memory_bytes"]
     # Some hand on what the kernel said, which otherwise is the device's trouble.
     asked = failure.status == "device_unfit" and re.search(
         r"annot allocate memory|os error 12\b", failure.reason

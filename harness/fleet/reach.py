@@ -80,12 +80,7 @@ def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) ->
 
     session: Session | None = None
     try:
-        transport = _connected(device)
-        try:
-            session = Session(transport, device.name, wait_s=wait_s, on_busy=on_busy)
-        except BaseException:
-            transport.close()
-            raise
+        session = Session(_connected(device), device.name, wait_s=wait_s, on_busy=on_busy)
         facts = session.facts()
         there = str(facts.get("cpus", ""))
         if missing := [str(number) for number in device.cpus or () if not has_processor(there, number)]:

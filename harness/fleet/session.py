@@ -54,7 +54,10 @@ class Refused(Exception):
 
 
 class Session:
-    """Raises LinkLost where the agent is gone, Refused where it says no, DeviceError where it talks nonsense."""
+    """Raises LinkLost where the agent is gone, Refused where it says no, DeviceError where it talks nonsense.
+
+    The transport is the session's: closed with it, also where the session could not begin.
+    """
 
     def __init__(
         self,
@@ -68,19 +71,25 @@ class Session:
         self._has: set[str] = set()
         self._cancelled = False
         self.heard = time.time()  # when the device last said anything, seconds since 1970
-        deadline = time.monotonic() + wait_s
-        while True:
-            event = self._greeting()
-            if event.event == "hello":
-                break
+        try:
+            self._greet(time.monotonic() + wait_s, wait_s, on_busy)
+        except BaseException:
+            transport.close()
+            raise
+
+    def _greet(self, deadline: float, wait_s: float, on_busy: Callable[[str], None] | None) -> None:
+        """Hear the agent's greeting; while another controller's agent works there, wait for it."""
+        while (event := self._greeting()).event != "hello":
             if event.event != "busy":
-                raise DeviceError(device, f"expected the agent's greeting and got {event.event!r}")
+                raise DeviceError(self._device, f"expected the agent's greeting and got {event.event!r}")
             if time.monotonic() > deadline:
-                raise DeviceError(device, f"it is held by {event.holder}; waited {wait_s:g} s for it")
+                raise DeviceError(self._device, f"it is held by {event.holder}; waited {wait_s:g} s for it")
             if on_busy:
                 on_busy(event.holder)
         if event.agent != AGENT_VERSION:
-            raise DeviceError(device, f"its agent speaks version {event.agent}, this harness {AGENT_VERSION}")
+            raise DeviceError(
+                self._device, f"its agent speaks version {event.agent}, this harness {AGENT_VERSION}"
+            )
 
     def facts(self) -> dict[str, str | float | bool]:
         """What the machine is, and ``clock_skew_s``: how far its clock is ahead of ours."""

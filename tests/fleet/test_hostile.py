@@ -103,10 +103,11 @@ def test_an_endless_line_ends_the_link(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(channel, "MAX_LINE_BYTES", 1 << 20)
     shouting = tmp_path / "python"
-    shouting.write_text("#!/bin/sh\nexec tr '\\0' x < /dev/zero\n")
+    shouting.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec tr '\\0' x < /dev/zero\n")
     shouting.chmod(0o755)
     with pytest.raises(LinkLost, match="a line of more than 1048576 bytes"):
         Session(local.LocalTransport(tmp_path, "tests", str(shouting)), "shouting")
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
 
 
 def test_a_collection_goes_on_beside_a_device_that_lies(
