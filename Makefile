@@ -18,7 +18,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-arm: $(READY)
 	HARNESS_TEST_ARM=1 $(BIN)/python -m pytest tests/fleet/test_arm.py

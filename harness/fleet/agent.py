@@ -1563,7 +1563,11 @@ class Agent:
             tried.append((members[0].result.get("other_load") or 0.0, members))
             disturbed = any(member.disturbed for member in members)
             if not disturbed or self.again < 1 or now_ns() - began_ns > AGAIN_NS:
-                return min(tried, key=lambda one: one[0])[1]
+                kept = min(tried, key=lambda one: one[0])[1]
+                for member, at_first in zip(kept, tried[0][1]):  # noqa: B905
+                    if "cached" in at_first.result:  # the job's first load made it, or found it made
+                        member.result["cached"] = at_first.result["cached"]
+                return kept
             self.again -= 1
 
     def together(self, job: Message, scratch: Path) -> List[Member]:

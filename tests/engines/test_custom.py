@@ -96,12 +96,12 @@ def test_an_engine_of_a_table_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     try:
         device.session.push({digest: partial(bytes, data) for digest, data in engine.contents.items()})
         found = device.session.detect({engine.name: engine.spec()})[engine.name]
-        assert found == {"version": "4.3.7"}
+        assert found == {"version": "7.4.2"}
         digest = hashlib.sha256(module).hexdigest()
         device.session.push({digest: partial(bytes, module)})
         member = {"workload": "w", "module": digest, "argv": ["w"], "stdin": None, "files": {},
                   "expect": {"exit_code": 0, "stdout_sha256": None}}  # fmt: skip
-        result = device.session.run("d", job_spec(member) | {"engine": engine.spec("4.3.7")}, 60)
+        result = device.session.run("d", job_spec(member) | {"engine": engine.spec("7.4.2")}, 60)
     finally:
         device.session.close()
     assert result is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,7 @@ def test_another_label_or_tag_is_another_collection_and_none_goes_on(tmp_path: P
     assert dataset.info.named() == "b (x=2)"
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="no git; apt-get install git")
 def test_the_commit_is_that_of_the_repository_around(tmp_path: Path) -> None:
     assert commit(tmp_path) == ""
 
