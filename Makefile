@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
+# Thousands of processes start here, each of which would otherwise compile the harness again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-arm storm bench coverage lint clean
 
 $(READY): pyproject.toml

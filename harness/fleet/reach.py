@@ -20,7 +20,7 @@ from typing import Any
 
 from harness.engines import ENGINES, Engine
 from harness.engines.maker import NotMade
-from harness.errors import DeviceError, UnknownName
+from harness.errors import DeviceError, UnknownName, UsageError
 from harness.fleet.artefacts import Artefact, made_here, probe, version_of
 from harness.fleet.devices import Device
 from harness.fleet.session import PING_EVERY_S, Refused, Session
@@ -222,15 +222,13 @@ def check_engines(names: Sequence[str]) -> None:
 
 
 def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Engine]:
-    """The engines asked for, or all that some device has. Raises UnknownName."""
+    """The engines asked for, or all that some device has. Raises UsageError."""
     check_engines(names)
     for name in names:
         if not any(name in device.versions for device in reached):
             why = [f"{d.device.name} says: {d.absent[name]}" for d in reached if name in d.absent]
-            raise UnknownName(
-                "engine", name, {n for device in reached for n in device.versions}, where="what the devices have",
-                hint=". ".join([*why[:3], f"To get it: {ENGINES[name].how_to_get}."]),
-            )  # fmt: skip
+            how = f"To get it: {ENGINES[name].how_to_get}."
+            raise UsageError(". ".join([f"no device has the engine {name!r}", *why[:3], how]))
     return [
         e
         for e in ENGINES.values()
