@@ -44,6 +44,11 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: str = "~/.cache/harness"
     compile: Literal["device", "controller"] = "device"  # where engines that compile ahead of time do
 
+    def looked_for(self, engines: Sequence[str]) -> Device:
+        """The same with those of its engines that are asked for: looking for each of the others costs seconds."""
+        both = [name for name in self.engines or ENGINES if name in engines]
+        return msgspec.structs.replace(self, engines=both) if both else self
+
     def connect(self, controller: str) -> Transport:
         """Start an agent there. Raises LinkLost, and Unreachable where trying again will not help."""
         if self.transport == "local":

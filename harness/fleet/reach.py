@@ -227,8 +227,9 @@ def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Eng
     for name in names:
         if not any(name in device.versions for device in reached):
             why = [f"{d.device.name} says: {d.absent[name]}" for d in reached if name in d.absent]
-            how = f"To get it: {ENGINES[name].how_to_get}."
-            raise UsageError(". ".join([f"no device has the engine {name!r}", *why[:3], how]))
+            told = "".join(f" {one}." for one in why[:3])
+            how = ENGINES[name].how_to_get
+            raise UsageError(f"no device has the engine {name!r}.{told} To get it: {how}.")
     return [
         e
         for e in ENGINES.values()

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import msgspec
 from rich.console import Console
 
 from harness import __version__
@@ -91,7 +90,7 @@ def run_collection(
         memory_bytes = request.settings.memory_bytes
         workloads = countable(request.output, workloads, startup, memory_bytes, console)
 
-    reached, failed = reach_all([looking_for(request.engines, one) for one in devices], console.print)
+    reached, failed = reach_all([device.looked_for(request.engines) for device in devices], console.print)
     try:
         for error in failed:
             console.print(f"{error}; it is left out of this collection")
@@ -135,12 +134,6 @@ def run_collection(
     finally:
         for device in reached:
             device.session.close()
-
-
-def looking_for(engines: Sequence[str], device: Device) -> Device:
-    """The device with those of its engines that are asked for, since looking for each of the others costs seconds."""
-    both = [name for name in device.engines or ENGINES if name in engines]
-    return msgspec.structs.replace(device, engines=both) if both else device
 
 
 def takes(engine: str, workload: Workload) -> bool:
