@@ -229,7 +229,7 @@ def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Eng
             why = [f"{d.device.name} says: {d.absent[name]}" for d in reached if name in d.absent]
             told = "".join(f" {one}." for one in why[:3])
             how = ENGINES[name].how_to_get
-            raise UsageError(f"no device has the engine {name!r}.{told} To get it: {how}.")
+            raise UsageError(f"no device has the engine {name!r}.{told} To put it there: {how}.")
     return [
         e
         for e in ENGINES.values()
