@@ -16,6 +16,7 @@ import pytest
 import wasmtime
 
 from harness import __version__
+from harness.processes import run_to_end
 from tests.conftest import ROOT
 
 LACKING = [name for name in ("build", "hatchling", "pip") if importlib.util.find_spec(name) is None]
@@ -56,9 +57,7 @@ class Installed:
             "ZIG_GLOBAL_CACHE_DIR": ZIG_CACHE,
         }
         words = [str(self.place / "venv" / "bin" / str(command[0])), *map(str, command[1:])]
-        ran = subprocess.run(
-            words, cwd=self.place / "empty", env=known, capture_output=True, text=True, timeout=600
-        )
+        ran = run_to_end(words, cwd=self.place / "empty", env=known, within_s=280)
         assert ran.returncode == 0 or not check, f"{' '.join(words)}: {ran.stderr}"
         return ran
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
 from harness import __version__
+from harness.processes import run_to_end
 
 LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "pyarrow", "paramiko", "msgspec", "typer", "rich", "joblib", "ziglang",
@@ -57,10 +58,8 @@ def _programs() -> list[str]:
 
 def _ask(path: str) -> str:
     try:
-        ran = subprocess.run(
-            [path, "--version"], capture_output=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL
-        )
+        ran = run_to_end([path, "--version"], within_s=PATIENCE_S)
     except (OSError, subprocess.TimeoutExpired):
         return "(does not tell its version)"
-    found = re.search(rb"\d+(\.\d+)+[\w.+-]*", ran.stdout + ran.stderr)
-    return found[0].decode() if found else "(does not tell its version)"
+    found = re.search(r"\d+(\.\d+)+[\w.+-]*", ran.stdout + ran.stderr, re.ASCII)
+    return found[0] if found else "(does not tell its version)"

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from harness.engines.runners import HERE
 from harness.files import temporary
+from harness.processes import killed_by, run_to_end
 from harness.suites.suite import Workload
 
 Words = tuple[str, ...]
@@ -25,6 +26,10 @@ COMPILE_LIMIT_S = 120
 
 class NotMade(Exception):
     """No artefact: the compiler is not here, does not know the processor, or does not accept the workload."""
+
+
+class NotMadeNow(NotMade):
+    """No artefact this time, through no fault of the workload: somebody ended the compiler."""
 
 
 class Maker(Protocol):
@@ -117,14 +122,11 @@ def _run(words: Sequence[str], folder: str | None) -> subprocess.CompletedProces
     if not program:
         raise NotMade(f"no {words[0]} on this machine")
     try:
-        return subprocess.run(
-            [program, *words[1:]],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=COMPILE_LIMIT_S,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = run_to_end([program, *words[1:]], cwd=folder, within_s=COMPILE_LIMIT_S)
+    except subprocess.TimeoutExpired as error:
+        raise NotMade(f"{words[0]} did not end within {COMPILE_LIMIT_S} s") from error
+    except OSError as error:
         raise NotMade(f"{words[0]}: {error}") from error
+    if killer := killed_by(done):
+        raise NotMadeNow(f"{Path(program).name} on this machine was killed by {killer}")
+    return done

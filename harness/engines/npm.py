@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 from harness.engines.program import NotFetched, pack_program
+from harness.processes import run_to_end
 
 # By what `npm install` calls it: the program, and per processor the package that holds it with its place there.
 PROGRAMS = {
@@ -32,7 +33,7 @@ def fetch_program(package: str, machine: str, folder: Path) -> Path:
         raise NotFetched(f"{package} has no package for {machine}")
     command = ["npm", "pack", holder, "--json", "--pack-destination", str(folder)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600)
+        done = run_to_end(command, within_s=600)
     except FileNotFoundError:
         raise NotFetched(f"npm is needed to fetch {package}; install Node.js on this machine") from None
     except subprocess.TimeoutExpired:

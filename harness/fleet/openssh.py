@@ -25,6 +25,7 @@ from harness.fleet.boot import command, not_started, start
 from harness.fleet.channel import Pipe
 from harness.fleet.ssh import Address
 from harness.fleet.transport import LinkLost, Unreachable, gate
+from harness.processes import run_to_end
 
 CONNECT_S = 15
 KEEPALIVE_S = 5
@@ -97,9 +98,7 @@ def _asked(ssh: str, words: Sequence[str]) -> dict[str, list[str]]:
     """What ``ssh -G`` says. Raises Unreachable, LinkLost."""
     asked = [ssh, "-G", *words]
     try:
-        done = subprocess.run(
-            asked, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=CONNECT_S
-        )
+        done = run_to_end(asked, within_s=CONNECT_S)
     except subprocess.TimeoutExpired:
         raise LinkLost(f"`ssh -G {words[-1]}` did not answer within {CONNECT_S} s") from None
     if done.returncode != 0:
@@ -263,7 +262,7 @@ def _fingerprint_of(host: str, port: str) -> str:
         return ""
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         asked = [scan, "-T", "5", "-p", port, "-t", "ed25519", "--", host]
-        done = subprocess.run(asked, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=10)
+        done = run_to_end(asked, within_s=10)
         return next((told for line in done.stdout.splitlines() if (told := _fingerprint(line))), "")
     return ""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from harness.files import temporary
 from harness.fleet.bring import put, why_not
 from harness.fleet.reach import Reached, detect
 from harness.fleet.releases import Release, fetch_release
+from harness.processes import run_to_end
 
 GLIBC = ("2_17", "2_28", "2_31", "2_34")
 
@@ -108,7 +108,7 @@ def fetch_wheels(device: str, packages: list[str], facts: dict[str, Any], folder
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--only-binary=:all:", "--dest", str(folder), "--python-version", version]
     command += [word for platform in platforms for word in ("--platform", platform)]
-    done = subprocess.run([*command, *packages], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = run_to_end([*command, *packages])
     if done.returncode != 0:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         told = (errors or done.stderr.splitlines() or ["pip failed"])[-1].removeprefix("ERROR: ")

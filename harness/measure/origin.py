@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.dataset.info import Origin
 from harness.errors import UsageError
+from harness.processes import run_to_end
 
 LONGEST = 200  # letters of a label or of a tag's text
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,50}")
@@ -48,9 +49,7 @@ def commit(folder: Path | None = None) -> str:
 
 def _git(folder: Path | None, *words: str) -> str:
     try:
-        ran = subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, timeout=_PATIENCE_S, stdin=subprocess.DEVNULL
-        )
+        ran = run_to_end(["git", *words], cwd=folder, within_s=_PATIENCE_S)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return ran.stdout.decode(errors="replace").strip() if ran.returncode == 0 else ""
+    return ran.stdout.strip() if ran.returncode == 0 else ""

@@ -17,7 +17,7 @@ from harness.dataset.info import Settings
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, State
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
-from harness.engines.maker import NotMade
+from harness.engines.maker import NotMade, NotMadeNow
 from harness.errors import DeviceError
 from harness.fleet.artefacts import given
 from harness.fleet.payload import Payload
@@ -162,12 +162,13 @@ class Worker:
         for payload in payloads:
             try:
                 more, artefacts = given(engine, self.device, payload.workload, self.machine)
+            except NotMadeNow as reason:
+                raise Unfit(str(reason)) from reason
             except NotMade as reason:
                 return refused(job, payload.workload.name, str(reason))
             members.append(payload.spec | more)
             contents |= payload.contents | artefacts
-        version = self.versions[job.engine]
-        spec = job_spec(job, engine, version, members, self.settings, self.device.cpus)
+        spec = job_spec(job, engine, self.versions[job.engine], members, self.settings, self.device.cpus)
         session.push(contents)
         within_s = longest_s(job, self.settings)
         self.stop.running(session, True)

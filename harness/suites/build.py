@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ from typing import TypeVar
 
 from harness.errors import SuiteError
 from harness.files import scratch
+from harness.processes import run_to_end
 from harness.suites.execute import Execution, execute, verify
 from harness.suites.sources import ensure_sources
 from harness.suites.suite import Inputs, Library, Recipe, Suite
@@ -217,13 +217,7 @@ def _make_inputs(suite: Suite, inputs: Inputs, say: Say) -> None:
     here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     command = [sys.executable, str(inputs.script), str(inputs.directory)]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
+    done = run_to_end(command, env={**os.environ, "PYTHONPATH": path})
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise SuiteError(f"{inputs.script} ended with exit code {done.returncode}: {last}; correct it.")

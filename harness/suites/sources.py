@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from harness.errors import SuiteError
 from harness.files import cache_directory, replacing, scratch, temporary
+from harness.processes import run_to_end
 from harness.suites.suite import Source
 
 
@@ -50,7 +50,7 @@ def _fetch(source: Source, archive: Path) -> None:
             sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
             "--no-binary", ":all:", "--require-hashes", "--dest", str(folder), "--requirement", str(wanted),
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = run_to_end(command)
         found = [path for path in folder.glob("*.tar.gz") if _sha256(path) == source.sha256]
         if not found:
             said = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
 from harness.errors import SuiteError
+from harness.processes import run_to_end
 
 # What ziglang calls a device's processor; programs for it need a C library of 2018 or later there.
 TARGETS = {"x86_64": "x86_64-linux-gnu.2.28", "aarch64": "aarch64-linux-gnu.2.28"}
@@ -37,7 +37,7 @@ def archive(what: str, objects: Sequence[Path], target: Path, cwd: Path) -> None
 
 def _run(what: str, arguments: Sequence[str], target: Path, cwd: Path) -> None:
     command = [sys.executable, "-m", "ziglang", *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = run_to_end(command, cwd=cwd)
     if done.returncode != 0 or not target.exists():
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         first = next((line for line in lines if "error:" in line), lines[0] if lines else "no message")

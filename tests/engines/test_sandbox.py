@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from functools import cache
@@ -19,6 +18,7 @@ from harness.engines import ENGINES, Engine
 from harness.engines.maker import NotMade
 from harness.engines.runners import HERE
 from harness.fleet.artefacts import probe
+from harness.processes import run_to_end
 from harness.suites.toolchain import compile_c
 from tests.devices import made_of
 from tests.missing import without
@@ -148,11 +148,9 @@ def run_alone(engine: Engine, module: bytes, own: Path, folder: Path) -> int:
          "stdout": str(folder / "stdout")},
         {"cmd": "first"},
     ]  # fmt: skip
-    done = subprocess.run(
-        [program, *engine.program_args, str(folder / engine.entry), *engine.args],
-        input="".join(json.dumps(command) + "\n" for command in commands),
-        cwd=folder, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    words = [program, *engine.program_args, str(folder / engine.entry), *engine.args]
+    told = "".join(json.dumps(command) + "\n" for command in commands)
+    done = run_to_end(words, told=told, cwd=folder, within_s=60)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     if "only a kernel with Landlock can hold it" in events[-1].get("reason", ""):
         pytest.skip(events[-1]["reason"])
@@ -181,7 +179,7 @@ def _detected(program: str, args: tuple[str, ...], files: tuple[str, ...]) -> st
         for name in files:
             shutil.copy(HERE / name, folder)
         command = [program, *args, "--detect"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+        done = run_to_end(command, cwd=folder, within_s=60)
         return "" if done.returncode == 0 else done.stderr.strip().rpartition("\n")[2] or "its runner failed"
 
 

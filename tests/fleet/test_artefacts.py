@@ -12,7 +12,7 @@ import wasmtime
 
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
-from harness.engines.maker import CommandMaker, NotMade
+from harness.engines.maker import CommandMaker, NotMade, NotMadeNow
 from harness.engines.wasmtime import WasmtimeMaker
 from harness.errors import DevicesError
 from harness.fleet.artefacts import artefact, made_here, probe
@@ -80,6 +80,10 @@ def test_a_compiler_that_is_absent_or_fails_is_told(workload: Workload) -> None:
         (("no-such-compiler",), "no no-such-compiler on this machine"),
         (("{python}", "-c", "import sys; sys.exit('error: too wide')"), "does not compile: error: too wide"),
         (("{python}", "-c", "pass"), "the compiler left nothing"),
+        (
+            ("{python}", "-c", "import os; os.kill(os.getpid(), 9)"),
+            r"python\S* on this machine was killed by SIGKILL",
+        ),
     ):
         with pytest.raises(NotMade, match=told):
             artefact(replace(engine, maker=maker(*command)), workload, MACHINE)
@@ -147,11 +151,14 @@ def test_a_workload_that_cannot_be_compiled_is_a_row_and_the_others_go_on(
         "devices: {local: {transport: local, compile: controller, engines: [wasmtime-a], "
         f"cache: {tmp_path}/device}}}}"
     )
-    make = WasmtimeMaker.make
+    make, killed = WasmtimeMaker.make, list[str]()
 
     def some(self, workload: Workload, machine: str, target: Path) -> int:
         if "trisolv" in workload.name:
             raise NotMade("does not compile: too much of it")
+        if "gemm" in workload.name and not killed:
+            killed.append(workload.name)
+            raise NotMadeNow("wasmtime on this machine was killed by SIGKILL")
         return make(self, workload, machine, target)
 
     monkeypatch.setattr(WasmtimeMaker, "make", some)
@@ -162,6 +169,7 @@ def test_a_workload_that_cannot_be_compiled_is_a_row_and_the_others_go_on(
         "--degrees", "2",
     )  # fmt: skip
     assert ran.code == 0, ran.err
+    assert "local: wasmtime on this machine was killed by SIGKILL" in ran.err  # and tried again
     rows = Dataset.open(tmp_path / "d").observations().to_pylist()
     found = {
         (1 + len(row["co_runners"]), row["workload"].rpartition("/")[2], row["status"], row["reason"])

@@ -7,13 +7,13 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from harness.dataset.store import Dataset
+from harness.processes import run_to_end
 from harness.suites.catalogue import load_suites
 from tests.conftest import ROOT
 
@@ -42,10 +42,8 @@ def test_the_example_of_the_documentation_runs_as_it_is_written(tmp_path: Path) 
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path),
         "PIP_NO_INDEX": "1",  # what .ci/run installed will do
     }  # fmt: skip
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", example()],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    words = ["bash", "-euo", "pipefail", "-c", example()]
+    done = run_to_end(words, cwd=tmp_path, env=environment, within_s=280)
     assert done.returncode == 0, done.stderr[-2000:]
     suite = load_suites(tmp_path / "benchmarks")["lab"]
     [workload] = suite.workloads
