@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,10 @@ from pitot_core import Features, Observations, Pitot
 from tests import missing
 
 ROOT = Path(__file__).resolve().parent.parent
+_STATE = (
+    tempfile.TemporaryDirectory()
+)  # where what is remembered of devices goes, and not into that of whoever tests
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -131,7 +132,10 @@ def place(
             "--check alone places nothing; add --violations, or leave out -o, --picture and --run."
         )
     request = placing.Request.of(devices or [], engines or [], eps, most, goal, policy, seconds, seed)
-    loaded, demands = load_model(model), read_demands(asked)
+    loaded, demands = (
+        load_model(model),
+        read_demands(asked, partial(console.print, markup=False, soft_wrap=True)),
+    )
     if pareto:
         with bar(console, "placing", len(front.PARETO_EPS)) as progress:
             rows = front.pareto(loaded, demands, request, progress.advance)

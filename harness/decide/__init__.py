@@ -4,7 +4,7 @@
 ``deadlines.py`` who meets them together, ``colocations.py`` all such sets, ``assignment.py`` the best choice of them by
 ``packing.py`` and ``rounding.py`` (``greedy.py`` where they are too many), ``place_check.py`` what it is worth by
 ``truth.py``, ``place_front.py`` the few to choose from, ``place_picture.py`` how it looks.
-``offload.py`` is ``harness offload``: the ``inequality.py`` over a ``forecast.py`` of what ``links.py`` remembers and
-a ``probe.py`` sees. ``policy_study.py`` is ``harness simulate``: ``policies.py`` that ``simulate.py`` runs on the jobs
-of ``traces.py``.
+``offload.py`` is ``harness offload``: the ``inequality.py`` over a ``forecast.py`` of what `fleet.links` remembers
+and a ``probe.py`` sees. ``policy_study.py`` is ``harness simulate``: ``policies.py`` that ``simulate.py`` runs on the
+jobs of ``traces.py``.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from harness.decide.predict import read_rows
 from harness.errors import UnknownName, UsageError
 
 MOST_COPIES = 10_000
+COLUMNS = ("workload", "deadline_ms", "deadline_ns", "copies", "device", "weight")
 DEMAND = "workload and deadline_ms (and perhaps copies, device, weight)"
 
 
@@ -29,12 +30,17 @@ class Demand:
     weight: float = 1.0
 
 
-def read_demands(path: Path) -> list[Demand]:
-    """A demand per row. Raises UsageError with the row's number."""
+def read_demands(path: Path, said: Callable[[str], None]) -> list[Demand]:
+    """A demand per row; ``said`` is told of columns that mean nothing. Raises UsageError with the row's number."""
     rows = read_rows(path, DEMAND)
     if not rows:
         raise UsageError(f"{path} has no rows; give one per workload with the columns {DEMAND}.")
-    return [_demand(row, f"{path}, row {number}") for number, row in enumerate(rows, 1)]
+    demands = [_demand(row, f"{path}, row {number}") for number, row in enumerate(rows, 1)]
+    if unknown := [
+        name for name in dict.fromkeys(name for row in rows for name in row) if name not in COLUMNS
+    ]:
+        said(f"{path}: not used: {', '.join(unknown)}; the columns are {', '.join(COLUMNS)}")
+    return demands
 
 
 def check_names(demands: Sequence[Demand], workloads: Iterable[str], devices: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ After NWSLite: no history is kept, only what each forecaster needs and its sum o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from statistics import median
 from typing import Self
 
 FORECASTERS = ("last value", "running mean", "smoothed 0.05", "smoothed 0.5", "median of 5")
@@ -61,9 +62,9 @@ class Forecast:
         told[0] = value
         if len(recent) > WINDOW:
             del recent[0]
-        ordered = sorted(recent)
-        half = len(ordered) // 2
-        told[4] = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+            told[4] = sorted(recent)[WINDOW // 2]
+        else:
+            told[4] = median(recent)
         return told[errors.index(min(errors))]
 
     def _best(self) -> int:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 from harness.decide.forecast import Forecast
-from harness.decide.links import Sample, of_device
 from harness.decide.predict import answer, questions, shortage
 from harness.errors import UsageError
+from harness.fleet.links import Sample, of_device
 from harness.output import duration
 from pitot_core import Pitot
 

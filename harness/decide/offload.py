@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.decide import links
 from harness.decide.inequality import Place, Wishes, decide, execution
 from harness.decide.predict import devices_of
 from harness.decide.probe import Freight, Looked, look_at, transfers
 from harness.errors import UnknownName, UsageError
+from harness.fleet import links
 from harness.fleet.devices import choose, load_devices
 from harness.output import Column, duration
 from harness.progress import Bar
@@ -104,7 +104,7 @@ def ask(
                 "device", name, listed, where=str(question.devices_file), hint="Or give --no-probe."
             )
     freight = Freight.of(question.workload, question.benchmarks) if question.bytes_in is None else None
-    samples, keep = remembered(question.histories)
+    samples, keep = remembered(question.histories, makes=question.probe)
     notes: list[str] = []
     before = len(samples)
     seen: dict[str, Looked] = {}
@@ -130,8 +130,11 @@ def ask(
     return rows, notes
 
 
-def remembered(histories: Sequence[Path]) -> tuple[list[links.Sample], Path]:
-    """All samples, and the file that new ones go to. Raises UsageError for a history that is none."""
+def remembered(histories: Sequence[Path], *, makes: bool) -> tuple[list[links.Sample], Path]:
+    """All samples, and the file that new ones go to, which need not be there yet where it ``makes`` some.
+
+    Raises UsageError for a history that is none.
+    """
     samples: list[links.Sample] = []
     files = [path for path in histories if not path.is_dir()]
     keep = files[0] if files else links.default_history()
@@ -140,7 +143,7 @@ def remembered(histories: Sequence[Path]) -> tuple[list[links.Sample], Path]:
             samples += links.from_dataset(path)
         elif path.exists():
             samples += links.read_history(path)
-        elif path in histories and path != keep:
+        elif path in histories and not (makes and path == keep):
             raise UsageError(f"no history {path}; name a file that `harness offload` wrote, or a dataset.")
     return samples, keep
 

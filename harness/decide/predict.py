@@ -239,7 +239,10 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
             raise ValueError("each line must be a JSON object")
         return parsed
     with open(path, encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+        read = list(csv.DictReader(file))
+    if longer := [number for number, row in enumerate(read, 1) if None in row]:
+        raise ValueError(f"row {longer[0]} has more cells than there are columns")
+    return read
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

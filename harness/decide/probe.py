@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.decide.inequality import Transfer
-from harness.decide.links import Sample
 from harness.errors import DeviceError, UsageError
 from harness.fleet.devices import Device
+from harness.fleet.links import Sample
 from harness.fleet.payload import Payload
 from harness.fleet.reach import CONTROLLER
 from harness.fleet.session import Refused, Session
@@ -37,14 +36,13 @@ def look(device: Device, contents: Sequence[str], *, link: bool) -> Looked:
     session: Session | None = None
     try:
         session = Session(device.connect(CONTROLLER), device.name, wait_s=WAIT_S)
-        load, cores = session.state().load_1m, session.facts().get("cores")
-        now = time.time_ns()
-        samples = [Sample(device.name, now, load, float(cores) if isinstance(cores, int | float) else None)]
+        session.facts()
+        for _ in range(PINGS if link else 0):
+            session.ping()
         if link:
-            samples += [Sample(device.name, time.time_ns(), rtt_ns=session.ping()) for _ in range(PINGS)]
-            push_ns = session.trial_push(os.urandom(PUSH_BYTES))
-            samples.append(Sample(device.name, time.time_ns(), push_bytes=PUSH_BYTES, push_ns=push_ns))
-        return Looked(samples, frozenset(contents) - frozenset(session.missing(list(contents))))
+            session.trial_push(os.urandom(PUSH_BYTES))
+        has = frozenset(contents) - frozenset(session.missing(list(contents)))
+        return Looked(session.notes.take(), has)
     except (LinkLost, Refused, Unreachable, OSError) as error:
         raise DeviceError(device.name, str(error)) from error
     finally:

@@ -4,5 +4,5 @@
 a ``transport.py``: ``local.py``, ``openssh.py`` (or ``ssh.py``, by paramiko, where there is no ssh client), or
 ``behind.py`` for any other command. ``agent.py`` is the one file that runs on a device and ``boot.py`` what brings it
 there. ``payload.py`` and ``artefacts.py`` are what a device is sent of a workload, ``provision.py`` brings engines
-there, and ``inspection.py`` is what ``harness devices`` tells.
+there, ``inspection.py`` is what ``harness devices`` tells, and ``links.py`` remembers what was seen of load and links.
 """

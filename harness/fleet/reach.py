@@ -82,6 +82,7 @@ def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) ->
     try:
         session = Session(_connected(device), device.name, wait_s=wait_s, on_busy=on_busy)
         facts = session.facts()
+        session.ping()  # for the history of links
         there = str(facts.get("cpus", ""))
         if missing := [str(number) for number in device.cpus or () if not has_processor(there, number)]:
             raise DeviceError(

@@ -14,6 +14,7 @@ import msgspec
 
 from harness.dataset.records import JobResult, Name, Nanoseconds, State, Text
 from harness.errors import DeviceError
+from harness.fleet.links import Notes
 from harness.fleet.transport import LinkLost, Transport
 
 CHUNK_BYTES = 1 << 20
@@ -70,6 +71,7 @@ class Session:
         self._transport, self._device = transport, device
         self._has: set[str] = set()
         self._cancelled = False
+        self.notes = Notes(device)
         self.heard = time.time()  # when the device last said anything, seconds since 1970
         try:
             self._greet(time.monotonic() + wait_s, wait_s, on_busy)
@@ -96,6 +98,8 @@ class Session:
         before = time.time()
         answer = self._ask("facts", op="facts")
         skew_s = answer.unix_ns / 1e9 - (before + time.time()) / 2
+        load, cores = answer.state.load_1m, answer.facts.get("cores")
+        self.notes.add(load_1m=load, cores=float(cores) if isinstance(cores, int | float) else None)
         return answer.facts | {"clock_skew_s": round(skew_s, 3)}
 
     def state(self) -> State:
@@ -107,7 +111,9 @@ class Session:
         self._send(op="ping")
         while self._event(self._line(ANSWER_S)).event != "alive":
             continue
-        return time.perf_counter_ns() - before
+        taken_ns = time.perf_counter_ns() - before
+        self.notes.add(rtt_ns=taken_ns)
+        return taken_ns
 
     def trial_push(self, data: bytes) -> int:
         """Nanoseconds until the device has taken and hashed these bytes; it does not keep them."""
@@ -116,7 +122,9 @@ class Session:
         self._send(op="put", sha256=nobodys, data=base64.b64encode(data).decode(), more=False)
         with contextlib.suppress(Refused):
             self._answer("stored", ANSWER_S)
-        return time.perf_counter_ns() - before
+        taken_ns = time.perf_counter_ns() - before
+        self.notes.pushed(len(data), taken_ns)
+        return taken_ns
 
     def missing(self, digests: Sequence[str]) -> list[str]:
         """Which of these contents the device does not have."""
@@ -143,10 +151,12 @@ class Session:
             if digest not in contents:
                 raise DeviceError(self._device, f"asked for {digest!r}, which it was not offered")
             data = contents[digest]()
+            before = time.perf_counter_ns()
             for start in range(0, max(len(data), 1), CHUNK_BYTES):
                 chunk, more = data[start : start + CHUNK_BYTES], start + CHUNK_BYTES < len(data)
                 self._send(op="put", sha256=digest, data=base64.b64encode(chunk).decode(), more=more)
             self._answer("stored", ANSWER_S)
+            self.notes.pushed(len(data), time.perf_counter_ns() - before)
         self._has.update(wanted)
 
     def forget(self) -> None:
@@ -206,7 +216,9 @@ class Session:
         self._cancelled = True
 
     def close(self) -> None:
+        """Hang up, and remember what was seen of the device's load and of the link to it."""
         self._transport.close()
+        self.notes.remember()
 
     def _ask(self, answer: str, *, within_s: float = ANSWER_S, **message: Any) -> _Event:
         self._send(**message)

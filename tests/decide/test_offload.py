@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,10 +15,11 @@ import pytest
 
 from harness.decide.forecast import Forecast
 from harness.decide.inequality import Place, Transfer, Wishes, decide, execution
-from harness.decide.links import Sample, append_history, from_dataset, of_device, read_history
 from harness.decide.probe import Freight, Looked, look, transfers
 from harness.errors import UsageError
 from harness.fleet.devices import Device
+from harness.fleet.links import Notes, Sample, append_history, from_dataset, of_device, read_history
+from harness.fleet.reach import reach
 from pitot_core import Pitot
 from tests.report.report_data import collected
 
@@ -205,6 +209,7 @@ def test_a_question_to_devices_that_answer(
         (["-w", "s/small/w33"], "no workload named 's/small/w33' in the model"),
         (["--eps", "2"], "--eps 2 must be between 0 and 1"),
         (["--eps", "0.0001", "--no-probe"], "support no ε below"),
+        (["--no-probe"], "no history "),
         (["--prefer", "cheaper"], "--prefer cheaper must be faster, remote or local"),
         (["--else", "cry"], "--else cry must be local or fail"),
         (["--devices-file", "none.yaml"], "no none.yaml"),
@@ -226,3 +231,33 @@ def test_bytes_of_an_unknown_workload_have_to_be_given(harness, model_path: Path
     asked = ["offload", model_path, "-w", "s/small/w3", "--here", "device0", "--devices-file", devices_file]
     ran = harness(*asked)
     assert (ran.code, "no suite here has s/small/w3" in ran.err) == (2, True)
+
+
+def test_whoever_reaches_a_device_adds_to_its_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load, a round trip, and a push that is long enough; nothing of it is needed."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    device = Device(transport="local", name="near", cache=str(tmp_path / "cache"), engines=["wasmtime-j"])
+    session = reach(device, print).session
+    session.push({hashlib.sha256(data).hexdigest(): partial(bytes, data) for data in (b"x" * 99_000, b"few")})
+    session.close()
+    found = read_history(tmp_path / "state" / "harness" / "links.jsonl")
+    assert {one.device for one in found} == {"near"}
+    assert [one.cores for one in found if one.load_1m is not None] == [float(os.cpu_count() or 0)]
+    assert [one.push_bytes for one in found if one.push_ns] == [99_000]
+    assert len([one for one in found if one.rtt_ns]) == 1
+    (tmp_path / "state" / "harness" / "links.jsonl").unlink()
+    (tmp_path / "state" / "harness").rmdir()
+    (tmp_path / "state" / "harness").touch()  # no room for it
+    session = reach(device, print).session
+    session.close()
+
+
+def test_what_a_device_says_of_itself_is_not_believed() -> None:
+    notes = Notes("near")
+    notes.add(load_1m=-3.0, cores=4.0)
+    notes.add(load_1m=0.5, cores=0.0)
+    notes.add(load_1m=0.5, cores=4.0)
+    assert [(one.load_1m, one.cores) for one in notes.take()] == [(0.5, 4.0)]
+    assert notes.take() == []

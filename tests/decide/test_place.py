@@ -202,11 +202,25 @@ def write_asked(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
 def test_a_question_is_read_alike_from_every_kind_of_file(suffix: str, tmp_path: Path) -> None:
-    assert read_demands(write_asked(tmp_path / f"asked{suffix}", ROWS)) == [
+    told: list[str] = []
+    assert read_demands(write_asked(tmp_path / f"asked{suffix}", ROWS), told.append) == [
         Demand("s/small/w3", 50e6, 2),
         Demand("s/small/w4", 100.0),
         Demand("s/small/w5", 500e6, 1, ("device1",), 2.0),
     ]
+    assert told == []
+
+
+def test_a_column_that_means_nothing_is_told_and_a_row_that_is_too_long_refused(
+    harness, model_path: Path, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked.csv"
+    asked.write_text("workload,deadline_ms,devices\ns/small/w3,500,device1\n")
+    ran = harness("place", model_path, asked)
+    assert (ran.code, f"{asked}: not used: devices; the columns are workload, " in ran.err) == (0, True)
+    asked.write_text("workload,deadline_ms\ns/small/w3,500\ns/small/w4,1,500\n")
+    ran = harness("place", model_path, asked)
+    assert (ran.code, "row 2 has more cells than there are columns; correct it." in ran.err) == (2, True)
 
 
 def test_a_placement_says_where_everybody_lives_and_why_somebody_does_not(

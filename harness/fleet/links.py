@@ -1,12 +1,16 @@
 """What was seen of devices and the links to them: load, round trips and pushes, a JSON line each in a small history.
 
-No daemon watches: `harness offload` adds what its probe sees, and datasets already hold the load around each job.
+No daemon watches: `harness offload` adds what its probe sees, and commands that reach devices anyway what they see on
+the way. Datasets hold the load around each job as well.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +22,8 @@ from harness.files import home
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 APART_NS = 10_000_000_000  # a one-minute load says nothing new before that
+TIMED_BYTES = 64 << 10  # a push of less is mostly its round trip
+MOST_NOTES = 100  # of one session, the last ones
 MOST_SAMPLES = 20_000  # of a device, the last ones
 
 
@@ -74,6 +80,35 @@ def append_history(path: Path, samples: Sequence[Sample]) -> None:
     lines = b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples)
     with open(path, "ab", buffering=0) as file:
         file.write(lines)
+
+
+class Notes:
+    """What one session sees of its device on the way."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._samples: deque[Sample] = deque(maxlen=MOST_NOTES)
+
+    def add(self, **what: float | None) -> None:
+        """Fields of a sample; those that make no sense, since a device sent them, are passed over."""
+        with contextlib.suppress(msgspec.ValidationError):
+            told = {"device": self._device, "unix_ns": time.time_ns()} | what
+            self._samples.append(msgspec.convert(told, Sample))
+
+    def pushed(self, size: int, taken_ns: int) -> None:
+        if size >= TIMED_BYTES:
+            self.add(push_bytes=size, push_ns=taken_ns)
+
+    def take(self) -> list[Sample]:
+        """All so far, which are then no longer here."""
+        samples = list(self._samples)
+        self._samples.clear()
+        return samples
+
+    def remember(self) -> None:
+        """Add them to this user's history, where that can be written: nothing that was done depends on it."""
+        with contextlib.suppress(OSError):
+            append_history(default_history(), self.take())
 
 
 def from_dataset(root: Path) -> list[Sample]:
