@@ -55,33 +55,35 @@ class Parts:
         return np.stack(found) if found else np.zeros((0, len(queries)))
 
 
+def fit_from_nothing(sweeps: Sweeps, rows: Observations, kernels: tuple[Array, Array]) -> Equation:
+    """What these rows say, baseline, behaviour and all, solved in tables that know nothing yet."""
+    baseline = Baseline.fit(rows, *sweeps.shape)
+    solve_stages(sweeps, Rows.of(rows, *sweeps.shape), baseline, kernels)
+    return sweeps.equation(baseline)
+
+
 def left_out_fits(
     rows: Observations, sweeps: Sweeps, baseline: Baseline, kernels: tuple[Array, Array], settings: Settings,
     tell: Callable[[], None], *, anew: bool,
 ) -> tuple[list[Equation], NDArray[np.int64]]:  # fmt: skip
     """A fit without each fold, and the fold (N,) of every row.
 
-    `anew` solves each from nothing: baseline, behaviour and all. Otherwise it starts from the tables of all rows and
-    keeps their baseline (see `stages.solve_without`). Folds are worked at side by side; the result is the same on any
-    number of threads.
+    `anew` solves each from nothing. Otherwise it starts from the tables of all rows and keeps their baseline (see
+    `stages.solve_without`). Folds are worked at side by side; the result is the same on any number of threads.
     """
     sparse = len(rows) < SPARSE * sweeps.shape[0] * sweeps.shape[1]
     fold = folds(rows, FOLDS, by=settings.split_by, seed=settings.seed)
-    shape = sweeps.shape
 
     def fit(held: int) -> Equation:
         others = rows[fold != held]
         if not len(others):
             others = rows
-        merged = Rows.of(others, *shape)
         if anew:
-            base = Baseline.fit(others, *shape)
-            twin = Sweeps(shape, sweeps.types, sweeps.slope, sweeps.hyper)
-            solve_stages(twin, merged, base, kernels)
-        else:
-            base, twin = baseline, sweeps.copy()
-            solve_without(twin, twin.start(merged, base), kernels, sparse=sparse)
-        return twin.equation(base)
+            twin = Sweeps(sweeps.shape, sweeps.types, sweeps.slope, sweeps.hyper)
+            return fit_from_nothing(twin, others, kernels)
+        twin = sweeps.copy()
+        solve_without(twin, twin.start(Rows.of(others, *sweeps.shape), baseline), kernels, sparse=sparse)
+        return twin.equation(baseline)
 
     found = []
     with ThreadPoolExecutor(settings.threads) as pool:

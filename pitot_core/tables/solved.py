@@ -24,6 +24,7 @@ from pitot_core.steps import Progress, Step, one_blas_thread
 from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
 from pitot_core.tables.kernels import prior_kernels
 from pitot_core.tables.left_out import FOLDS, Parts, left_out_fits
+from pitot_core.tables.noise import found_noise
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solution import Solution
 from pitot_core.tables.stages import STAGES, solve_stages, solve_with
@@ -61,8 +62,7 @@ class Tables:
         further: Observations | None = None,
     ) -> tuple[Self, LeftOut]:
         """Solve all rows, predict each fifth of them from the others, and then solve again with further rows."""
-        hyper = Hyperparameters()
-        shape = len(features.platforms), len(features.workloads)
+        hyper, shape = Hyperparameters(), (len(features.platforms), len(features.workloads))
         total = sum(STAGES) + FOLDS
         done = 0
 
@@ -77,6 +77,7 @@ class Tables:
             kernels = prior_kernels(features, options, hyper, shape)
             baseline = Baseline.fit(rows, *shape)
             sweeps = Sweeps(shape, options.interference_types, options.negative_slope, hyper)
+            sweeps.hyper = hyper = found_noise(rows, sweeps, kernels, settings)
             residuals = solve_stages(sweeps, Rows.of(rows, *shape), baseline, kernels, tell=tell)
             few = settings.crosses(len(rows), True)
             fits, fold = left_out_fits(rows, sweeps, baseline, kernels, settings, tell, anew=few)

@@ -138,3 +138,19 @@ def test_two_observations_and_then_five_are_seven(tmp_path: Path) -> None:
 def test_bounds_by_quantile_heads_are_refused() -> None:
     with pytest.raises(SettingsError, match="quantile heads"):
         Pitot(bounds="heads")
+
+
+def test_wild_rows_are_smoothed_over_as_far_as_they_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    steady, features = made_up(rows=700, platforms=7, workloads=30, noise=0.0)
+    training, test = steady[:500], steady[500:]
+    noise = 0.3 * np.random.default_rng(0).standard_normal(len(training))
+    wild = Observations.of(
+        training.platform, training.workload, training.co_runners, log_ns=training.log_ns + noise
+    )
+    found = Pitot().fit(wild, features)
+    usual = Pitot().fit(training, features).completion.solution.hyper.noise
+    monkeypatch.setattr("pitot_core.tables.noise.FEW_ROWS", len(wild) + 1)
+    fixed = Pitot().fit(wild, features)
+    measured = np.exp(test.log_ns)
+    assert found.completion.solution.hyper.noise > usual == fixed.completion.solution.hyper.noise
+    assert mape(found.predict(test), measured) < 0.95 * mape(fixed.predict(test), measured)

@@ -1,0 +1,110 @@
+"""How noisy rows are, found from the rows themselves.
+
+The priors were tuned on one collection. Another lab's rows may be wilder. What that asks of the solver is one number:
+the variance of a row, against which the amplitudes of the tables stand. It is raised in steps of four and judged on
+rows that the tables had not seen; the lowest is taken whose mean error there is not above the least by more than a
+standard error. Below the usual value it is never better, however steady rows are: it is also what keeps the tables from
+bending to single ones.
+
+Large tables are represented by every so many of their platforms and workloads, with all rows of those, so that there is
+as much to smooth over and the search costs less than a second.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitot_core.observations import Observations
+from pitot_core.settings import Settings
+from pitot_core.splits import folds
+from pitot_core.tables.hyperparameters import Hyperparameters
+from pitot_core.tables.left_out import FOLDS, fit_from_nothing
+from pitot_core.tables.sweeps import Sweeps
+
+Array = NDArray[Any]
+STEP = 4.0
+STEPS = (0, 1), (2, 3)  # the second two only where a row of four times the usual variance is better
+MOST_COUNTS = 1.0  # ln units: a row that is further off says no more about noise
+FEW_ROWS = 60  # below which a fold tells nothing
+HELD_OUT = ((1000, 3), (5000, 2))  # below so many rows, so many of five folds; above, one tells enough
+MOST_PLATFORMS, MOST_WORKLOADS = 24, 250  # that are tried
+
+
+def found_noise(
+    rows: Observations, sweeps: Sweeps, kernels: tuple[Array, Array], settings: Settings
+) -> Hyperparameters:
+    """The hyperparameters of `sweeps`, which stay as they are, with the noise that serves rows not seen best.
+
+    The same rows give the same answer on any number of threads.
+    """
+    usual = sweeps.hyper
+    rows, kernels = _represented(rows, sweeps.shape, kernels)
+    shape = len(kernels[0]), len(kernels[1])
+    fold = folds(rows, FOLDS, by=settings.split_by, seed=settings.seed)
+    held = next((count for below, count in HELD_OUT if len(rows) < below), 1)
+    parted = [(rows[fold != one], rows[(fold == one) & rows.measured]) for one in range(held)]
+    tried = [(others, mine) for others, mine in parted if others.measured.any() and len(mine)]
+    if len(rows) < FEW_ROWS or not tried:
+        return usual
+
+    def errors(step: int) -> Array:
+        """|log C* − log Ĉ| of all rows held out."""
+        off = []
+        for others, mine in tried:
+            twin = Sweeps(shape, sweeps.types, sweeps.slope, noisier(usual, step))
+            fit = fit_from_nothing(twin, others, kernels)
+            off.append(np.minimum(np.abs(mine.log_ns - fit(mine)), MOST_COUNTS))
+        return np.concatenate(off)
+
+    with ThreadPoolExecutor(settings.threads) as pool:
+        off = list(pool.map(errors, STEPS[0]))
+        if off[1].mean() < off[0].mean():
+            off += pool.map(errors, STEPS[1])
+    return noisier(usual, _lowest_good(np.stack(off)))
+
+
+def _lowest_good(off: Array) -> int:
+    """Of errors (steps, n) of the same rows, the first step that is as good as the best by one standard error."""
+    more = off - off[np.argmin(off.mean(axis=1))]
+    error = more.std(axis=1) / max(off.shape[1], 1) ** 0.5
+    return int(np.argmax(more.mean(axis=1) <= error))
+
+
+def _represented(
+    rows: Observations, shape: tuple[int, int], kernels: tuple[Array, Array]
+) -> tuple[Observations, tuple[Array, Array]]:
+    """Rows of so many platforms and workloads, numbered among those, and the kernels of those."""
+    kept = [
+        np.arange(0, size, -(-size // most))
+        for size, most in zip(shape, (MOST_PLATFORMS, MOST_WORKLOADS), strict=True)
+    ]
+    if tuple(map(len, kept)) == shape:
+        return rows, kernels
+    platform, workload = (np.full(size + 1, -1) for size in shape)  # the last is for no co-runner
+    platform[kept[0]], workload[kept[1]] = np.arange(len(kept[0])), np.arange(len(kept[1]))
+    inside = (platform[rows.platform] >= 0) & (workload[rows.workload] >= 0)
+    inside &= ((rows.co_runners < 0) | (workload[rows.co_runners] >= 0)).all(axis=1)
+    some = rows[inside]
+    numbered = replace(
+        some,
+        platform=platform[some.platform].astype(np.int32),
+        workload=workload[some.workload].astype(np.int32),
+        co_runners=workload[some.co_runners].astype(np.int32),
+    )
+    return numbered, (kernels[0][np.ix_(kept[0], kept[0])], kernels[1][np.ix_(kept[1], kept[1])])
+
+
+def noisier(hyper: Hyperparameters, steps: int) -> Hyperparameters:
+    """With rows so many steps noisier, and the loss turning absolute as much later."""
+    times = STEP**steps
+    return replace(
+        hyper,
+        noise=hyper.noise * times,
+        noise_beside=hyper.noise_beside * times,
+        scale=hyper.scale * times**0.5,
+    )
