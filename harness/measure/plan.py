@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 from types import MappingProxyType
 
 import msgspec
@@ -47,8 +48,9 @@ def make_plan(
 ) -> Plan:
     """All jobs for the platforms, given as (engine, device), of the workloads that each engine takes.
 
-    Per device: the start-up of each platform, the anchors and the placebos first, then everything else in seeded
-    random order with engines interleaved, so that heat and drift do not look like an engine, then the anchors again.
+    Per device: everything in seeded random order with engines interleaved, so that heat and drift do not look like an
+    engine. In the beginning every other job is a start-up, an anchor or a placebo until each platform had its own, so
+    that a collection of any length has both these and what it is for; in the end the anchors come again.
     ``processors`` tells how many each device has, where there are ``placebos`` that need two.
     """
     maker = JobMaker({w.name: identity(w) for w in (*workloads, startup, *placebos)}, settings)
@@ -85,7 +87,8 @@ def make_plan(
                 last.append(job([anchor], "anchor", 1))
         for part in (first, middle, last):
             random.Random(f"{settings.seed}/{device}").shuffle(part)
-        jobs += first + middle + last
+        by_turns = zip_longest(first, middle)
+        jobs += [one for pair in by_turns for one in pair if one] + last
     unique = {job.id: job for job in jobs}  # a set drawn twice in a round is one job
     return Plan(tuple(unique.values()), settings)
 

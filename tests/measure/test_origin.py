@@ -49,7 +49,7 @@ def test_a_collection_says_where_it_comes_from_and_tells_a_command_how_it_ended(
     assert info.collections[0].command[:3] == ("harness", "collect", "-o")
     environment = json.loads(told.read_text())
     assert environment.pop("HARNESS_SECONDS").isdigit()
-    assert environment == {
+    assert {name: text for name, text in environment.items() if "TEST" not in name} == {
         "HARNESS_DATASET": str(root), "HARNESS_OUTCOME": "complete", "HARNESS_LEFT": "0", "HARNESS_FAILED": "0",
         "HARNESS_MESSAGE": "",
     }  # fmt: skip
