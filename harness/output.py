@@ -193,24 +193,31 @@ def duration(ns: float | None) -> str:
     """Nanoseconds for a person: three digits and a unit."""
     if ns is None or math.isnan(ns):
         return "–"
-    if math.isinf(ns):
-        return "∞"
     if ns < 0:
         return f"−{duration(-ns)}"
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
-        if ns >= size * 0.9995:
-            value = ns / size
-            return (
-                f"{value:.{max(0, 2 - int(math.log10(value)))}f} {unit}"
-                if value < 1000
-                else f"{value:.0f} {unit}"
-            )
-    return f"{ns:.0f} ns"
+    return _three_digits(ns, {"s": 1e9, "ms": 1e6, "µs": 1e3}, "ns")
+
+
+def size(count: float) -> str:
+    """Bytes for a person: three digits and a decimal unit."""
+    return _three_digits(count, {"GB": 1e9, "MB": 1e6, "kB": 1e3}, "bytes")
+
+
+def _three_digits(value: float, units: Mapping[str, float], least: str) -> str:
+    if math.isinf(value):
+        return "∞"
+    for unit, one in units.items():
+        if value >= one * 0.9995:
+            digits = max(0, 2 - int(math.log10(value / one))) if value < 1000 * one else 0
+            return f"{value / one:.{digits}f} {unit}"
+    return f"{value:.0f} {least}"
 
 
 def _words(value: Any, key: str) -> str:
     if value is None:
         return "–"
+    if key.startswith("memory_") and isinstance(value, int | float):
+        return size(value)
     if key.endswith("_ns") and isinstance(value, int | float):
         return duration(value)
     if isinstance(value, bool):

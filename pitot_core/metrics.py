@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,32 +88,32 @@ def binomial_interval(successes: int, trials: int, *, confidence: float = 0.99) 
     if trials == 0:
         return 0.0, 1.0
     tail = (1.0 - confidence) / 2.0
-    low = 0.0 if successes == 0 else _solve(lambda p: 1.0 - _cdf(successes - 1, trials, p), tail)
-    high = 1.0 if successes == trials else 1.0 - _solve(lambda q: _cdf(successes, trials, 1.0 - q), tail)
+    upper = _upper_tail(successes, trials)
+    low = 0.0 if successes == 0 else _solve(upper, tail)
+    more = _upper_tail(successes + 1, trials)
+    high = 1.0 if successes == trials else _solve(more, 1.0 - tail)
     return low, high
 
 
-def _cdf(successes: int, trials: int, p: float) -> float:
-    """P(X ≤ successes) of a binomial, summed in logarithms."""
-    if p <= 0.0:
-        return 1.0
-    if p >= 1.0:
-        return 1.0 if successes >= trials else 0.0
-    k = np.arange(successes + 1)
+def _upper_tail(least: int, trials: int) -> Callable[[float], float]:
+    """P(X ≥ least) of a binomial, for any p; whichever side has fewer terms is summed, in logarithms."""
+    above = 2 * least > trials
+    k = np.arange(least, trials + 1) if above else np.arange(least)
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, trials + 1)))])
-    log_pmf = (
-        log_factorial[trials]
-        - log_factorial[k]
-        - log_factorial[trials - k]
-        + k * math.log(p)
-        + (trials - k) * math.log1p(-p)
-    )
-    return float(min(1.0, np.exp(log_pmf).sum()))
+    log_ways = log_factorial[trials] - log_factorial[k] - log_factorial[trials - k]
+
+    def tail(p: float) -> float:
+        if p <= 0.0 or p >= 1.0:
+            return float(p >= 1.0 or least <= 0)
+        total = float(np.exp(log_ways + k * math.log(p) + (trials - k) * math.log1p(-p)).sum())
+        return total if above else 1.0 - total
+
+    return tail
 
 
-def _solve(increasing, target: float) -> float:  # type: ignore[no-untyped-def]
+def _solve(increasing: Callable[[float], float], target: float) -> float:
     low, high = 0.0, 1.0
-    for _ in range(60):
+    for _ in range(50):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if increasing(middle) < target else (low, middle)
     return 0.5 * (low + high)

@@ -162,6 +162,7 @@ def evaluate(
 @command(
     "harness predict lab.npz -w polybench/small/gemm",
     "harness predict lab.npz -w polybench/small/gemm -d local --with polybench/small/lu --eps 0.05",
+    "harness predict lab.npz -d pi-4 --memory",
     "harness predict lab.npz --batch asked.csv -o answered.parquet",
 )
 def predict(
@@ -199,6 +200,10 @@ def predict(
             "--cold", help="Also what starting anew takes, alone: load or compile, first execution."
         ),
     ] = False,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="Also the most memory its process holds, with a bound."),
+    ] = False,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Also its start-up, work and interference, and what behaves alike."),
@@ -224,6 +229,8 @@ def predict(
         raise UsageError(
             "--cold is for workloads alone, one question at a time; leave out --batch and --with."
         )
+    if memory and batch:
+        raise UsageError("--memory is for one question at a time; leave out --batch.")
     if batch:
         if any((workload, device, engine, platform, beside)):
             raise UsageError("with --batch the rows say what is asked; leave out -w, -d, -e, -p and --with.")
@@ -253,6 +260,11 @@ def predict(
         if explain:
             rows = [row | parts for row, parts in zip(rows, asking.explain(loaded, asked), strict=True)]
             columns += asking.EXPLAIN_COLUMNS
+        if memory:
+            from harness.decide.footprint import MEMORY_COLUMNS, answer_memory
+
+            rows = [row | more for row, more in zip(rows, answer_memory(loaded, asked, eps), strict=True)]
+            columns += MEMORY_COLUMNS
         if cold:
             anew = asking.load_model(need_cold(model))
             rows = [row | more for row, more in zip(rows, asking.answer_cold(anew, asked, eps), strict=True)]

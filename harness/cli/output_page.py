@@ -47,7 +47,16 @@ def tables() -> list[Table]:
     from harness.compare.comparison import HISTOGRAM_COLUMNS, SUITE_COLUMNS, WORKLOAD_COLUMNS
     from harness.compare.trend import TREND_COLUMNS
     from harness.dataset import spreadsheet
-    from harness.decide import offload, place, place_check, place_front, place_run, policy_study, predict
+    from harness.decide import (
+        footprint,
+        offload,
+        place,
+        place_check,
+        place_front,
+        place_run,
+        policy_study,
+        predict,
+    )
     from harness.fleet.inspection import DEVICE_COLUMNS, JSON_COLUMNS
     from harness.learn import more, train
     from harness.learn.evaluation import SUMMARY_COLUMNS
@@ -78,6 +87,7 @@ def tables() -> list[Table]:
         Table("evaluate", SUMMARY_COLUMNS),
         Table("predict", predict.columns(0.05)),
         Table("predict --cold", [*predict.columns(0.05), *predict.COLD_COLUMNS]),
+        Table("predict --memory", [*predict.columns(0.05), *footprint.MEMORY_COLUMNS]),
         Table("predict --explain", [*predict.columns(0.05), *predict.EXPLAIN_COLUMNS]),
         Table("place", place.PLACE_COLUMNS),
         Table("place --pareto", place_front.PARETO_COLUMNS),

@@ -137,8 +137,8 @@ class Dataset:
 
     def wall_contains(self) -> dict[str, str]:
         """What ``wall_ns`` is on each platform: ``instance`` or ``process``."""
-        told = self.platforms().select(["platform", "wall_contains"]).to_pylist()
-        return {row["platform"]: row["wall_contains"] for row in told}
+        fields = [one for one in schema.PLATFORM_FIELDS if one.name in ("platform", "wall_contains")]
+        return {row["platform"]: row["wall_contains"] for row in self._table("platforms", fields).to_pylist()}
 
     def compact(self, device: str = "*") -> None:
         """Turn the journals, or one device's, into one more Parquet part. Safe to kill at any point, and to repeat."""

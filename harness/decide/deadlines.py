@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.decide.demands import Demand
+from harness.decide.room import Room
 from pitot_core import MAX_CO_RUNNERS, Pitot, Queries
 
 Array = NDArray[Any]
@@ -72,7 +73,7 @@ class Deadlines:
 
     ``bound`` compares the bound at ε beside the company with the deadline, ``mean`` the expected time beside it,
     ``alone`` the expected time alone (company ignored), ``share`` asks that the expected times alone, each as a
-    share of its deadline, add up to at most 1.
+    share of its deadline, add up to at most 1. With ``room`` nobody meets a deadline where memory is too small.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class Deadlines:
         places: Places,
         policy: Policy,
         eps: float,
+        room: Room | None = None,
     ) -> None:
+        self.room = room
         self.model, self.demands, self.places, self.policy, self.eps = model, demands, places, policy, eps
         self.workload = np.asarray(workload, np.int32)
         self.deadline_ns = np.array([demand.deadline_ns for demand in demands])
@@ -114,6 +117,8 @@ class Deadlines:
         else:
             ratio = (compared / limit).max(axis=1, initial=0.0)
         meets = (ratio <= 1) & self.allowed[place[:, None], members].all(axis=1)
+        if self.room:
+            meets &= self.room.holds(place, members)
         share = np.minimum(mean / limit, 1).sum(axis=1)
         with np.errstate(divide="ignore"):
             slack = -np.log(ratio)

@@ -13,7 +13,9 @@ from harness.decide.assignment import GOALS, Goal, Placement, assign, copies_of
 from harness.decide.deadlines import MOST, POLICIES, Deadlines, Policy, places_of
 from harness.decide.demands import Demand, check_names
 from harness.decide.predict import WITH, shortage_at
+from harness.decide.room import Room
 from harness.errors import ModelError, UnknownName, UsageError
+from harness.learn.peak_memory import Memory
 from harness.output import Column, duration
 from pitot_core import Pitot, Queries
 
@@ -29,6 +31,12 @@ PLACE_COLUMNS = [
     Column("deadline_ns", "deadline", True, "as asked, ns"),
     Column("slack", "slack", True, "1 − bound / deadline"),
     Column("eps", "ε", True, "how often each bound may be exceeded"),
+    Column(
+        "memory_bytes",
+        "memory",
+        True,
+        "what its process holds at most, bytes; null where nothing is known of it",
+    ),
     Column("reason", "why not", meaning="why it is not hosted, or was not measured"),
 ]
 
@@ -124,7 +132,11 @@ def deadlines_of(model: Pitot, demands: Sequence[Demand], request: Request) -> D
             )
     numbers = {name: number for number, name in enumerate(workloads)}
     which = np.array([numbers[demand.workload] for demand in demands])
-    return Deadlines(model, demands, which, places, request.policy, request.eps)
+    memory, room = Memory.of(model), None
+    if memory:
+        devices = [places.devices[i] for i in places.device.tolist()]
+        room = Room.of(memory, request.eps, places.number, devices, which)
+    return Deadlines(model, demands, which, places, request.policy, request.eps, room)
 
 
 def most_together(model: Pitot, request: Request) -> int:
@@ -173,6 +185,7 @@ def rows_of(deadlines: Deadlines, placement: Placement) -> list[dict[str, Any]]:
                     "deadline_ns": limit,
                     "slack": float(1 - bound[position] / limit),
                     "eps": deadlines.eps,
+                    "memory_bytes": needed_by(deadlines, one.place, number),
                 }
             )
     rows = []
@@ -193,7 +206,14 @@ def for_people(rows: Sequence[dict[str, Any]], columns: Sequence[Column]) -> lis
     left_out = {"device", "engine", "eps"}
     left_out |= set() if any(row["copy"] > 1 for row in rows) else {"copy"}
     left_out |= set() if any(row["reason"] for row in rows) else {"reason"}
+    left_out |= set() if any(row["memory_bytes"] for row in rows) else {"memory_bytes"}
     return [column for column in columns if column.key not in left_out]
+
+
+def needed_by(deadlines: Deadlines, place: int, demand: int) -> float | None:
+    """Bytes that the placement reserved for a demand; None where nothing is known of its memory."""
+    needed = float(deadlines.room.needed[place, demand]) if deadlines.room else 0.0
+    return needed or None
 
 
 def reason_of(deadlines: Deadlines, demand: int) -> str:
@@ -201,6 +221,11 @@ def reason_of(deadlines: Deadlines, demand: int) -> str:
     what = "bound" if deadlines.policy == "bound" else "expected time"
     alone = deadlines.alone_bound_ns if deadlines.policy == "bound" else deadlines.alone_ns
     times = np.where(deadlines.allowed[:, demand], alone[:, demand], np.inf)
+    room = deadlines.room
+    if room and (lacking := room.lacking(np.flatnonzero(deadlines.allowed[:, demand]), demand)):
+        return lacking
+    if room:
+        times = np.where(room.needed[:, demand] <= room.free, times, np.inf)
     fits = times <= deadlines.demands[demand].deadline_ns
     best = int(times.argmin())
     if not np.isfinite(times[best]):

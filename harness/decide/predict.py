@@ -105,7 +105,7 @@ def answer(model: Pitot, asked: Sequence[Question], eps: float) -> list[dict[str
     cannot predict.
     """
     check_eps(eps)
-    queries = _encode(model, asked)
+    queries = encode(model, asked)
     try:
         mean, bound = model.predict(queries), bounds(model, queries, eps)
     except PitotError as error:
@@ -152,7 +152,7 @@ def bounds(model: Pitot, queries: Queries, eps: float) -> NDArray[np.float64]:
 
 def explain(model: Pitot, asked: Sequence[Question]) -> list[dict[str, Any]]:
     """What each prediction is made of, in ns, and the known workloads and platforms that behave most alike."""
-    parts = model.explain(_encode(model, asked))
+    parts = model.explain(encode(model, asked))
     return [
         {
             "startup_ns": float(parts.startup_ns[i]),
@@ -249,7 +249,8 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(v, float) and not np.isfinite(v) else v for key, v in row.items()}
 
 
-def _encode(model: Pitot, asked: Sequence[Question]) -> Queries:
+def encode(model: Pitot, asked: Sequence[Question]) -> Queries:
+    """By the model's numbers. Raises UnknownName, UsageError."""
     workloads, platforms = ({name: i for i, name in enumerate(names)} for names in _names(model))
     beside = np.full((len(asked), MAX_CO_RUNNERS), -1, np.int32)
     for i, question in enumerate(asked):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pitot_core import Pitot
 
 FEWEST, MOST = 5, 400
+SWEEPS = 500  # of t-SNE: 1,000 move nothing any more
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def _layout(profiles: NDArray[Any], names: NDArray[Any], separator: str, seed: i
     perplexity = min(30.0, (len(names) - 1) / 3)
     # For so few points the exact gradient is fast, and needs no threads that wait for each other on a busy machine.
     with threadpool_limits(1):
-        places = TSNE(perplexity=perplexity, init="pca", method="exact", random_state=seed).fit_transform(
-            profiles
-        )
+        places = TSNE(
+            perplexity=perplexity, init="pca", method="exact", max_iter=SWEEPS, random_state=seed
+        ).fit_transform(profiles)
     listed: list[str] = names.tolist()
     return Layout(listed, [name.replace(":", separator, 1).split(separator)[0] for name in listed], places)

@@ -15,6 +15,7 @@ from harness.learn import groups
 from harness.learn.arrays import feature_columns, load_training
 from harness.learn.cold import load_cold
 from harness.learn.heldout import card_entry, hold_out
+from harness.learn.peak_memory import memory_entry
 from harness.learn.support import unsupported
 from harness.output import Column, Form, show
 from pitot_core import Observations, Pitot, PitotError, SettingsError, coverage, mape, margin
@@ -107,6 +108,7 @@ def train(
         "columns": feature_columns(dataset, features),
         "held_out": card_entry(observations, features, parts.test, test_share, seed),
         "accuracy": accuracy,
+        **({} if cold else memory_entry(dataset, features)),
     }
     test = observations[parts.test]
     told = unsupported(model, observations, features, test)

@@ -32,6 +32,7 @@ from harness.report.steadiness import steadiness
 from harness.report.whatif import what_if
 from harness.report.worst import worst
 from pitot_core import Pitot
+from pitot_core.steps import one_blas_thread
 
 STEPS = 10  # number of parts of the page that `write_report` announces
 
@@ -49,6 +50,20 @@ def write_report(
 
     ``said`` is called with a sentence before each of the STEPS parts of the page is made.
     """
+    with one_blas_thread():
+        text = _written(dataset, model, said, since)
+    try:
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(
+            f"the report cannot be written to {path}: {reason}; name another file with -o."
+        ) from error
+
+
+def _written(dataset: Dataset, model: Pitot | None, said: Callable[[str], None], since: Path | None) -> str:
+    """The page's text."""
     said("observations")
     rows = load_rows(dataset)
     said("the model's answers")
@@ -91,15 +106,7 @@ def write_report(
     told = [*named, f"{len(rows):,} observations", dataset.info.source, f"dataset {dataset.info.id[:12]}"]
     if days := when(rows):
         told.insert(2 + len(named), f"measured {days} (UTC)")
-    text = page(f"Dataset {dataset.root.resolve().name}", f"{', '.join(told)}.", sections, maps)
-    try:
-        with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(
-            f"the report cannot be written to {path}: {reason}; name another file with -o."
-        ) from error
+    return page(f"Dataset {dataset.root.resolve().name}", f"{', '.join(told)}.", sections, maps)
 
 
 def _judged(dataset: Dataset, rows: Rows, model: Pitot) -> tuple[Judged | None, str]:

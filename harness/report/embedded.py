@@ -29,7 +29,7 @@ from pitot_core.tables import Tables
 Array = NDArray[Any]
 EPSILONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5)
 STEP = 1e-6  # ln units: a printed time has three digits, of which a millionth hardly ever changes one
-STEP_OF_SPREAD = 2e-6
+STEP_OF_SPREAD = 5e-6  # it is multiplied by how far a bound is away, mostly less than 0.2
 ASKED = 400  # questions by which the page's way is compared with the model's
 AGREE = 1e-9
 NEAREST = 3

@@ -24,6 +24,7 @@ NAMED = 10  # least size of a cell in pixels at which every row and column is la
 DRAWN = 6000  # above this many cells the map is drawn as an image, not as shapes
 ROOM = 24  # most characters of a row's name
 SHARPNESS = 4  # image pixels per cell
+NEAR = 5e-4  # ln units between two steps
 
 
 @dataclass(frozen=True)
@@ -97,19 +98,25 @@ class HeatMap:
         )  # fmt: skip
 
     def data(self) -> dict[str, Any]:
-        """What the page's script reads out of a cell, in compact form: two bytes a cell, and each name once."""
+        """What the page's script reads out of a cell, in compact form: one byte a cell or two, and each name once.
+
+        One is enough for 254 words, and for ratios so near to each other that their three digits are not touched.
+        """
         known = ~np.isnan(self.values)
         low = high = 0.0
         if self.kind == "words":
             stored = np.where(known, np.nan_to_num(self.values) + 1, 0)
+            steps = 254 if len(self.words) < 255 else 65534
         else:
             logs = np.log(self.values, where=known, out=np.zeros(self.values.shape))
             low, high = (float(logs[known].min()), float(logs[known].max())) if known.any() else (0.0, 0.0)
-            stored = np.where(known, 1 + np.round((logs - low) / ((high - low) or 1.0) * 65533), 0)
+            steps = 254 if high - low < 254 * NEAR else 65534
+            stored = np.where(known, 1 + np.round((logs - low) / ((high - low) or 1.0) * (steps - 1)), 0)
+        packed = stored.astype("<u1" if steps < 255 else "<u2")
         return {
             "rows": list(self.rows.names), "columns": list(self.columns.names), "kind": self.kind, "low": low,
             "high": high, "words": list(self.words), "missing": self.missing, "joint": self.joint,
-            "cells": base64.b64encode(stored.astype("<u2").tobytes()).decode(),
+            "steps": steps, "cells": base64.b64encode(packed.tobytes()).decode(),
         }  # fmt: skip
 
     def _row_labels(self, left: float, top: float, high: float) -> Iterator[Html]:

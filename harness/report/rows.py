@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from harness.dataset.peaks import PEAK, peak_kb
 from harness.dataset.store import Dataset
 from pitot_core import MAX_CO_RUNNERS
 
@@ -23,7 +24,7 @@ COLUMNS = (
     "position", "compile_ns", "limit_s", "started_at", "state_before", "state_after", "harness_version", "note",
     "regime", "unsteady", "wall_ns_mean", "wall_ns_median", "wall_ns_p95",
 )  # fmt: skip
-SAMPLES = tuple(f"samples.list.element.{name}" for name in ("wall_ns", "covered", "max_rss_kb"))
+SAMPLES = (*(f"samples.list.element.{name}" for name in ("wall_ns", "covered")), PEAK)
 FEWEST = 5  # with fewer samples no spread is computed
 
 
@@ -132,7 +133,7 @@ def load_rows(dataset: Dataset) -> Rows:
     tables, spreads, peaks = [], [], []
     for part in dataset.parts([*COLUMNS, *SAMPLES]):
         spreads.append(_spread(part["samples"]))
-        peaks.append(_peak(part["samples"]))
+        peaks.append(peak_kb(part["samples"]))
         tables.append(part.select(list(COLUMNS)))
     table = pa.concat_tables(tables)
     planned = dataset.planned()
@@ -219,13 +220,3 @@ def _spread(samples: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     square = np.bincount(row, (wall - mean[row]) ** 2, len(column)) / np.maximum(count - 1, 1)
     spread = np.where(enough & (mean > 0), np.sqrt(square) / np.where(mean > 0, mean, 1.0), np.nan)
     return spread, count
-
-
-def _peak(samples: Any) -> NDArray[np.float64]:
-    """(n,) the largest max_rss_kb of any sample, NaN where none told it."""
-    column = samples.combine_chunks()
-    row, flat = pc.list_parent_indices(column).to_numpy(), pc.list_flatten(column)
-    told = pc.fill_null(pc.struct_field(flat, "max_rss_kb"), 0).to_numpy().astype(np.float64)
-    found = np.zeros(len(column))
-    np.maximum.at(found, row, told)
-    return np.where(found > 0, found, np.nan)

@@ -72,7 +72,7 @@ function duration(ns) { // as harness/output.py writes it
 function cellWords(map, stored) {
   if (stored === 0) return map.missing;
   if (map.kind === "words") return map.words[stored - 1];
-  const value = Math.exp(map.low + (stored - 1) / 65533 * (map.high - map.low));
+  const value = Math.exp(map.low + (stored - 1) / (map.steps - 1) * (map.high - map.low));
   if (map.kind === "memory") return `${Number((value * 1024 / 1e6).toPrecision(3))} MB`;
   return map.kind === "time" ? duration(value) : `${value.toFixed(2)}×`;
 }
@@ -84,8 +84,8 @@ for (const [key, map] of Object.entries(maps)) {
   const cursor = svg.querySelector(".cursor");
   const told = figure.querySelector("output");
   const bytes = Uint8Array.from(atob(map.cells), (letter) => letter.charCodeAt(0));
-  const cells = new Uint16Array(bytes.length / 2);
-  for (let i = 0; i < cells.length; i += 1) cells[i] = bytes[2 * i] | bytes[2 * i + 1] << 8;
+  const wideCells = () => Uint16Array.from({ length: bytes.length / 2 }, (_, i) => bytes[2 * i] | bytes[2 * i + 1] << 8);
+  const cells = map.steps < 255 ? bytes : wideCells();
   const [left, top, wide, high] = ["left", "top", "wide", "high"].map((name) => Number(figure.dataset[name]));
   let row = 0;
   let column = 0;

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+TINY = 1e-30
 RANKS = (0, 2, 4, 8, 12, 16, 20, 24, 32)
 
 
@@ -40,11 +41,11 @@ class Pack:
     def table(self, name: str, values: Array, step: float) -> Array:
         """A table (P, W), each cell to within half a step; gives the table that a page will see."""
         table = np.asarray(values, np.float64)
-        left, sizes, right = np.linalg.svd(table.astype(np.float32), full_matrices=False)
+        left, sizes = _left(table)
         rank = _rank(sizes, table.shape, step)
         root = np.sqrt(sizes[:rank])
         first = (left[:, :rank] * root).astype("<f2")
-        second = (right[:rank].T * root).astype("<f2")
+        second = (table.T @ (left[:, :rank] / np.maximum(root, TINY))).astype("<f2")
         smooth = first.astype(np.float64) @ second.astype(np.float64).T
         whole = np.round((table - smooth) / step).astype(np.int64)
         low = int(whole.min(initial=0))
@@ -64,6 +65,16 @@ class Pack:
     def text(self) -> str:
         """All bytes, compressed, in base64."""
         return base64.b64encode(zlib.compress(b"".join(self._bytes), 9)).decode()
+
+
+def _left(table: Array) -> tuple[Array, Array]:
+    """Left singular vectors and singular values, the largest first, by the eigenvalues of the rows' products.
+
+    A third of the time of a decomposition, for values that are right to the square root of what floats can tell;
+    what they miss is left to the multiples.
+    """
+    square, vectors = np.linalg.eigh(table @ table.T)
+    return vectors[:, ::-1], np.sqrt(np.maximum(square[::-1], 0.0))
 
 
 def _rank(sizes: Array, shape: tuple[int, ...], step: float) -> int:

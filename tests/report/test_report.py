@@ -71,7 +71,7 @@ def maps_of(page: str) -> dict[str, Any]:
 
 
 def cell(one: dict[str, Any], row: str, column: str) -> int:
-    cells = np.frombuffer(base64.b64decode(one["cells"]), "<u2").reshape(
+    cells = np.frombuffer(base64.b64decode(one["cells"]), "<u1" if one["steps"] < 255 else "<u2").reshape(
         len(one["rows"]), len(one["columns"])
     )
     return int(cells[one["rows"].index(row), one["columns"].index(column)])

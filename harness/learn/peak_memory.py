@@ -1,0 +1,218 @@
+"""How much memory a workload takes on a platform: what was measured, and a bound that also holds where nothing was.
+
+An engine's process holds the engine, whatever it runs, and what the workload needs under it, which is nearly the same
+under every engine (its linear memory above all):
+
+    m_ij ≈ a_j + w_i
+
+with medians for both, so that one odd cell moves nothing. Two kinds of cells are told apart. Where a cell was measured,
+the expectation is the most that was ever seen, and the bound is that times what another job of a cell was above all its
+earlier ones. Where it was not, the expectation is the sum above, and the bound is that times what a measured cell was
+above the sum that had not seen it. Both factors are order statistics of such ratios, as in split conformal prediction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from harness.dataset.peaks import KB, PEAK, peak_kb
+from harness.dataset.store import Dataset
+from harness.errors import ModelError
+from pitot_core import Features, Pitot
+from pitot_core.conformal import gamma
+
+Array = NDArray[Any]
+CARD = "memory"  # its place in the card of a model
+SWEEPS = 20
+FOLDS = 5
+FREE_SHARE = 0.05  # a device has as much free memory as before all but this share of its jobs
+DIGITS = 4
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """As it stands in a model: P platforms and W workloads by the model's numbers, memory in kB of 1,024 bytes.
+
+    engine (P,) and own (W,) add up to what is expected, null where nothing was measured; cells are [platform, workload,
+    most that was measured]; again and new are the sorted logarithms of ratios; free is by device.
+    """
+
+    engine: list[float | None]
+    own: list[float | None]
+    cells: list[tuple[int, int, int]]
+    again: list[float]
+    new: list[float]
+    free: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """measured and expected (P, W) bytes, NaN where there is none; free bytes of devices that tell it."""
+
+    measured: Array
+    expected: Array
+    again: Array
+    new: Array
+    free: dict[str, int]
+
+    def bound(self, eps: float) -> Array:
+        """(P, W) bytes that are exceeded with probability ε at most; infinite where nothing can be promised."""
+        known = ~np.isnan(self.measured)
+        factor = np.exp(np.where(known, gamma(self.again, eps), gamma(self.new, eps)))
+        bound = np.maximum(self.expected * factor, self.expected)
+        return np.where(np.isnan(self.expected), np.inf, bound)
+
+    @classmethod
+    def of(cls, model: Pitot) -> Memory | None:
+        """What a model was told of memory; None where it was told nothing. Raises ModelError where that is damaged."""
+        if CARD not in model.card or model.features is None:
+            return None
+        return cls.restored(
+            model.card[CARD], (len(model.features.platform_names), len(model.features.workload_names))
+        )
+
+    @classmethod
+    def restored(cls, entry: Any, shape: tuple[int, int]) -> Memory:
+        """From what `entry_of` gave, for a model of (P, W) platforms and workloads. Raises ModelError."""
+        try:
+            return _restored(msgspec.convert(entry, Kept), shape)
+        except (msgspec.ValidationError, IndexError, ValueError) as error:
+            raise ModelError(
+                f"what the model keeps of memory is damaged ({error}); train it again."
+            ) from error
+
+
+def memory_entry(dataset: Dataset, features: Features) -> dict[str, Any]:
+    """For the card of a model of these platforms and workloads; empty where no device told of memory."""
+    peaks, free = _load(dataset, features)
+    return entry_of(peaks, (len(features.platform_names), len(features.workload_names)), free)
+
+
+def entry_of(peaks: Array, shape: tuple[int, int], free: dict[str, int]) -> dict[str, Any]:
+    """The same from (N, 4) platform, workload, job and peak in kB, and free kB by device."""
+    if not len(peaks):
+        return {}
+    most = np.full(shape, np.nan)
+    np.fmax.at(most, (peaks[:, 0].astype(int), peaks[:, 1].astype(int)), peaks[:, 3])
+    engine, own = fit(most)
+    cells = [(p, w, int(most[p, w])) for p, w in np.argwhere(~np.isnan(most)).tolist()]
+    kept = Kept(
+        _listed(engine), _listed(own), cells, _sorted(_seen_again(peaks)), _sorted(_seen_anew(most)), free
+    )
+    return {CARD: msgspec.to_builtins(kept)}
+
+
+def fit(most: Array) -> tuple[Array, Array]:
+    """Of (P, W) measured cells, NaN where there is none: (P,) engine and (W,) own, none of which is negative."""
+    engine, own = np.zeros(most.shape[0]), np.zeros(most.shape[1])
+    for _ in range(SWEEPS):
+        engine = _median(most - own, axis=1)
+        own = _median(most - engine[:, None], axis=0)
+    shift = np.nanmin(own)  # what every workload needs belongs to the engine
+    return np.maximum(engine + shift, 0), own - shift
+
+
+def _seen_again(peaks: Array) -> Array:
+    """Of each cell with several jobs ln(one of them / the most of the others), that one drawn at random."""
+    order = np.random.default_rng(0).permutation(len(peaks))
+    cell = peaks[order, 0] * (peaks[:, 1].max() + 1) + peaks[order, 1]
+    _, first, number, count = np.unique(cell, return_index=True, return_inverse=True, return_counts=True)
+    others = np.ones(len(peaks), bool)
+    others[first] = False
+    most = np.zeros(len(count))
+    np.maximum.at(most, number[others], peaks[order, 3][others])
+    several = count > 1
+    return np.asarray(np.log(peaks[order, 3][first][several] / most[several]))
+
+
+def _seen_anew(most: Array) -> Array:
+    """Of each cell ln(measured / what is expected by all cells but its fold); those that leave nothing are left out."""
+    cells = np.argwhere(~np.isnan(most))
+    fold = np.random.default_rng(0).permutation(len(cells)) % FOLDS
+    found = []
+    for held in range(FOLDS):
+        rows, columns = cells[fold == held].T
+        others = most.copy()
+        others[rows, columns] = np.nan
+        if np.isnan(others).all():
+            continue
+        engine, own = fit(others)
+        found.append(np.log(most[rows, columns] / np.maximum(engine[rows] + own[columns], 1)))
+    scores = np.concatenate([np.zeros(0), *found])
+    return np.asarray(scores[~np.isnan(scores)])
+
+
+def _load(dataset: Dataset, features: Features) -> tuple[Array, dict[str, int]]:
+    """(N, 4) platform, workload, job and peak in kB of what features name; and the free memory of devices, kB."""
+    names = features.platform_names, features.workload_names
+    found, free = [], dict[str, list[Array]]()
+    for number, part in enumerate(
+        dataset.parts(["job", "platform", "workload", "device", "state_before", PEAK])
+    ):
+        told = pc.struct_field(part["state_before"].combine_chunks(), "free_memory_bytes")
+        for device in part["device"].unique().to_pylist():
+            mine = told.filter(pc.equal(part["device"], device).combine_chunks())
+            free.setdefault(device, []).append(mine.drop_null().to_numpy())
+        platform, workload = (
+            pc.fill_null(pc.index_in(part[kind], pa.array(known, pa.string())), -1).to_numpy()
+            for kind, known in zip(("platform", "workload"), names, strict=True)
+        )
+        job = pc.index_in(part["job"], part["job"].unique()).to_numpy().astype(np.int64) + (number << 32)
+        peak = peak_kb(part["samples"])
+        rows = (platform >= 0) & (workload >= 0) & ~np.isnan(peak)
+        found.append(np.column_stack([platform, workload, job, peak])[rows])
+    least = {
+        device: int(np.quantile(values, FREE_SHARE, method="lower")) // KB
+        for device, parts in free.items()
+        if len(values := np.concatenate(parts))
+    }
+    return np.concatenate([np.zeros((0, 4)), *found]), _limited(dataset, least)
+
+
+def _limited(dataset: Dataset, free: dict[str, int]) -> dict[str, int]:
+    """Not more than the control group of the agent allows."""
+    found = dict(free)
+    for row in dataset.platforms().to_pylist():
+        limit = dict(row["facts"] or []).get("memory_limit_bytes", "")
+        if row["device"] in found and limit.isdecimal():
+            found[row["device"]] = min(found[row["device"]], int(limit) // KB)
+    return found
+
+
+def _restored(kept: Kept, shape: tuple[int, int]) -> Memory:
+    if len(kept.engine) > shape[0] or len(kept.own) > shape[1]:
+        raise ValueError("it names more than the model does")
+    sums = np.full(shape, np.nan)
+    engine, own = (np.array([np.nan if x is None else x for x in side]) for side in (kept.engine, kept.own))
+    sums[: len(engine), : len(own)] = engine[:, None] + own
+    measured = np.full(shape, np.nan)
+    for platform, workload, most in kept.cells:
+        if min(platform, workload) < 0 or most <= 0:
+            raise ValueError("a cell is none")
+        measured[platform, workload] = most
+    expected = np.where(np.isnan(measured), sums, measured)
+    again, new = np.array(kept.again, np.float64), np.array(kept.new, np.float64)
+    free = {device: KB * size for device, size in kept.free.items()}
+    return Memory(KB * measured, KB * expected, again, new, free)
+
+
+def _median(values: Array, axis: int) -> Array:
+    """Medians of what is there; NaN where nothing is."""
+    found = np.full(values.shape[1 - axis], np.nan)
+    some = ~np.isnan(values).all(axis=axis)
+    found[some] = np.nanmedian(values[some] if axis == 1 else values[:, some], axis=axis)
+    return found
+
+
+def _listed(values: Array) -> list[float | None]:
+    return [None if np.isnan(x) else round(x, 1) for x in values.tolist()]
+
+
+def _sorted(scores: Array) -> list[float]:
+    return np.round(np.sort(scores), DIGITS).tolist()  # type: ignore[no-any-return]
