@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +43,7 @@ def read_part(path: Path, columns: Sequence[str], contains: Mapping[str, str]) -
         wanted += _NEEDED_FOR.get(name, _NEEDED_WITH.get(name, ()))
     first = 0
     with _opened(path) as file:
-        if not set(file.schema_arrow.names).issuperset(SHARES.keys() & set(shape.names)):  # an older file
+        if not (SHARES.keys() & set(shape.names)).issubset(file.schema.names):  # an older file
             wanted += [f"samples.list.element.{field}" for field in ("wall_ns", "covered")]
         leaves, threads = list(dict.fromkeys(_leaves(file, wanted))), file.metadata.num_rows > FEW
         for batch in file.iter_batches(BATCH, columns=leaves, use_threads=threads):
@@ -85,8 +84,9 @@ def read_tables(path: Path, fields: Sequence[schema.Field]) -> Iterator[pa.Table
     Raises DatasetError as `read_part` does.
     """
     first, lenient = 0, [fields[0], *(replace(field, null="anywhere") for field in fields[1:])]
+    names = [field.name for field in fields]
     with _opened(path) as file:
-        for batch in file.iter_batches(BATCH, columns=_leaves(file, [field.name for field in fields])):
+        for batch in file.iter_batches(BATCH, columns=names):
             table = pa.Table.from_batches([batch])
             made = []
             for field in fields:
@@ -120,20 +120,19 @@ def _conformed(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType
         ) from problem
 
 
-def _leaves(file: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
-    """The file's own paths of the columns asked for: what stands between name and field differs between writers."""
-    schema, paths = file.schema, defaultdict(list)
-    for i in range(len(schema)):
-        path = schema.column(i).path
-        paths[path.partition(".")[0]].append(path)
-    found = []
+def _leaves(file: pq.ParquetFile, columns: Sequence[str]) -> Iterator[str]:
+    """What to ask the file for: whole columns by name, parts of one by its own paths, which differ between writers."""
     for asked in columns:
-        name, _, rest = asked.partition(".")
-        leaf = rest.rpartition(".")[2]
-        mine = paths[name]
-        chosen = [path for path in mine if not leaf or path.endswith(f".{leaf}")]
-        found += chosen or mine[:1]  # one of them, to know how many there are
-    return found
+        name, nested, field = asked.partition(".")
+        if not nested:
+            yield name
+            continue
+        paths = [file.schema.column(i).path for i in range(len(file.schema))]
+        mine = [path for path in paths if path.startswith(f"{name}.")]
+        leaf = field.rpartition(".")[2]
+        yield from [path for path in mine if path.endswith(f".{leaf}")] or mine[
+            :1
+        ]  # to know how many there are
 
 
 def _filled(

@@ -114,7 +114,7 @@ class JobResult(msgspec.Struct, frozen=True):
     note: Text = ""
 
 
-class Job(msgspec.Struct, frozen=True):
+class Job(msgspec.Struct, frozen=True, gc=False):
     """One measurement on one platform of one to four workloads together; ``id`` is a hash of what defines it.
 
     With ``precision`` it ends as soon as the standard error of each member's mean is no more than this share of it.

@@ -29,7 +29,7 @@ from harness.dataset.described import described
 from harness.dataset.entry_rows import rows
 from harness.dataset.info import Info, Origin, Settings
 from harness.dataset.journal import Journal
-from harness.dataset.parts import read_tables
+from harness.dataset.parts import BATCH, read_tables
 from harness.dataset.records import Job
 from harness.dataset.snapshot import Snapshot
 from harness.errors import DatasetError
@@ -208,7 +208,7 @@ class Dataset:
 
     def _write(self, path: Path, table: pa.Table, fields: Sequence[schema.Field]) -> None:
         with replacing(path) as partial:
-            pq.write_table(described(table, fields), partial, compression="zstd")
+            pq.write_table(described(table, fields), partial, compression="zstd", row_group_size=BATCH)
 
     def _write_info(self) -> None:
         with replacing(self.root / "dataset.json") as partial:

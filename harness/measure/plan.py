@@ -103,18 +103,21 @@ def co_runner_sets(names: Sequence[str], degree: int, seed: str) -> list[tuple[s
         return []
     draw = random.Random(seed)
     rows: list[tuple[str, ...]] = [()] * len(names)
+    steps = [(last, (last + 1).bit_length()) for last in range(len(names) - 1, 0, -1)]
     for _ in range(degree):
         column = draw.sample(list(names), len(names))
         while any(name in row for name, row in zip(column, rows, strict=True)):
-            _shuffle(column, draw.getrandbits)
+            _shuffle(column, steps, draw.getrandbits)
         rows = [(*row, name) for name, row in zip(column, rows, strict=True)]
     return rows
 
 
-def _shuffle(names: list[str], bits: Callable[[int], int]) -> None:
-    """Fisher and Yates, with the draws of Python's own: plans are the same whatever a later Python draws."""
-    for last in range(len(names) - 1, 0, -1):
-        width = (last + 1).bit_length()
+def _shuffle(names: list[str], steps: Sequence[tuple[int, int]], bits: Callable[[int], int]) -> None:
+    """Fisher and Yates, with the draws of Python's own: plans are the same whatever a later Python draws.
+
+    ``steps`` are each place but the first, from the last, and how many bits number the places up to it.
+    """
+    for last, width in steps:
         while (other := bits(width)) > last:
             pass
         names[last], names[other] = names[other], names[last]

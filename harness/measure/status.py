@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def status_rows(dataset: Dataset, said: Callable[[str], None] = lambda text: Non
         where.append(_renumbered(*_coded(on), places))
         jobs.append(hashed(part["job"]))
         asked.update(pc.list_flatten(part["workloads"]).unique().to_pylist())
-    place, ended = np.concatenate(where), np.isin(np.concatenate(jobs), seen.jobs())
+    place, ended = np.concatenate(where), seen.ended(np.concatenate(jobs))
     for jobs_of, here in ((planned, place), (left, place[~ended])):
         jobs_of.update(dict(zip(places, np.bincount(here, minlength=len(places)).tolist(), strict=True)))
     done, timed = seen.done(), seen.timed()
@@ -107,8 +108,7 @@ class _Seen:
                 if count:
                     self.counts[name][told] += count
             if told == "ok":
-                cells = np.sort(platform[rows] << 32 | workload[rows])
-                self._timed.append(cells[np.append(True, cells[1:] != cells[:-1])[: len(cells)]])
+                self._timed.append(_distinct(platform[rows] << 32 | workload[rows]))
         self.unsteady.update(part["platform"].filter(part["unsteady"].is_valid()).to_pylist())
         self._add_tails(part)
         over = np.flatnonzero(status != (statuses.index(UNFIT) if UNFIT in statuses else -1))
@@ -133,21 +133,35 @@ class _Seen:
         found = self._tails.get(platform)
         return float(np.median(np.concatenate(found))) if found else None
 
-    def jobs(self) -> NDArray[np.uint64]:
-        """Hashes of the jobs that ended."""
-        return np.concatenate(self._ended)
+    @cached_property
+    def _jobs(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Sorted hashes of the jobs that ended, each once, and the number of the platform of each."""
+        jobs, first = np.unique(np.concatenate(self._ended), return_index=True)
+        return jobs, np.concatenate(self._on)[first]
+
+    def ended(self, jobs: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """(n,) of jobs given by their hashes: whether each ended."""
+        known, _ = self._jobs
+        if not len(known):
+            return np.zeros(len(jobs), bool)
+        return np.asarray(known[np.minimum(np.searchsorted(known, jobs), len(known) - 1)] == jobs)
 
     def timed(self) -> Counter[str]:
         """How many workloads have a time by platform."""
-        cells = np.unique(np.concatenate(self._timed))
+        cells = _distinct(np.concatenate(self._timed))
         counts = np.bincount(cells >> 32, minlength=len(self._platforms))
         return Counter(dict(zip(self._platforms, counts.tolist(), strict=True)))
 
     def done(self) -> Counter[str]:
         """How many jobs ended by platform."""
-        _, first = np.unique(self.jobs(), return_index=True)
-        counts = np.bincount(np.concatenate(self._on)[first], minlength=len(self._platforms))
+        counts = np.bincount(self._jobs[1], minlength=len(self._platforms))
         return Counter(dict(zip(self._platforms, counts.tolist(), strict=True)))
+
+
+def _distinct(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each of these once, sorted; NumPy's own `unique` hashes them, which takes several times as long."""
+    ordered = np.sort(numbers)
+    return np.asarray(ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]])
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:

@@ -14,31 +14,29 @@ the stack is exhausted is the engine's choice, and a rewritten function may need
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import wasmtime
 
 from harness.errors import HarnessError, ModuleError
-from harness.files import temporary
 from harness.opcodes import traps
 from harness.opcodes.counters import BULK, Instrumented, Stop
 from harness.opcodes.interpreter import interpret_invocation
-from harness.opcodes.invocation import TRAP_EXIT_CODE, Counts, FixedClock, FixedRandom, Invocation
+from harness.opcodes.invocation import TRAP_EXIT_CODE, Counts, Invocation
+from harness.opcodes.native_wasi import input_file, set_wasi, wasi_linker
 from harness.opcodes.pipe import Pipe
 from harness.opcodes.rewriter import TooLarge, instrument
 from harness.opcodes.validity import check_valid, configuration, sentence
+from harness.opcodes.wasi_program import Exit
 
 _FUEL = 1 << 62
-_EFAULT = 21  # WASI error number: a bad address
-_WASI = "wasi_snapshot_preview1"
 _TRAPS = {
     "UNREACHABLE": traps.UNREACHABLE,
     "MEMORY_OUT_OF_BOUNDS": traps.OUT_OF_MEMORY,
@@ -113,17 +111,14 @@ class _Run:
         self.store = wasmtime.Store(self.engine)
         if fuel_check:
             self.store.set_fuel(_FUEL)
-        linker = wasmtime.Linker(self.engine)
-        linker.define_wasi()
-        if invocation.fixed:
-            _fix(linker)
+        linker = wasi_linker(self.engine, fixed=invocation.fixed)
         with (
             input_file(invocation.stdin) as stdin,
             Pipe() as stdout,
             Pipe() as stderr,
         ):
             self.outputs = stdout, stderr
-            _set_wasi(self.store, invocation, stdin, self.outputs)
+            set_wasi(self.store, invocation, stdin, self.outputs)
             self._execute(linker, compiled)
         self.fuel = _FUEL - self.store.get_fuel() if fuel_check else 0
         self.counters = self._read_counters()
@@ -149,8 +144,8 @@ class _Run:
             if params:
                 raise ModuleError(f"the function {entry!r} to run takes {params} parameters, not none")
             self.results = self.exports[entry](self.store)
-        except wasmtime.ExitTrap as error:
-            self.exit_code = error.code
+        except Exit as leave:
+            self.exit_code = leave.code
         except wasmtime.Trap as error:
             self._trapped(error)
         except wasmtime.WasmtimeError as error:
@@ -237,62 +232,3 @@ def _content(memory: Any, store: Any) -> bytes:
 
 def _size(memory: Any, store: Any) -> int:
     return int(memory.data_len(store) if isinstance(memory, wasmtime.Memory) else memory.data_len())
-
-
-@contextlib.contextmanager
-def input_file(given: bytes | Path) -> Iterator[str]:
-    """A file that holds what is given."""
-    if isinstance(given, Path):
-        yield str(given)
-        return
-    with temporary("stdin") as folder:
-        path = folder / "stdin"
-        path.write_bytes(given)
-        yield str(path)
-
-
-def _set_wasi(store: Any, invocation: Invocation, stdin: str, outputs: Sequence[Pipe]) -> None:
-    wasi = wasmtime.WasiConfig()
-    wasi.argv = list(invocation.argv)
-    wasi.env = list(invocation.env.items())
-    wasi.stdin_file = stdin
-    wasi.stdout_file = outputs[0].path
-    wasi.stderr_file = outputs[1].path
-    for guest, host in invocation.preopens.items():
-        wasi.preopen_dir(str(host), guest)
-    store.set_wasi(wasi)
-
-
-def _fix(linker: Any) -> None:
-    """Put the fixed clock and random bytes in place of the engine's."""
-    clock, random = FixedClock(), FixedRandom()
-    i32, i64 = wasmtime.ValType.i32(), wasmtime.ValType.i64()
-
-    def memory_of(caller: Any) -> Any:
-        memory = caller.get("memory")
-        if not isinstance(memory, wasmtime.Memory):
-            raise ModuleError("the module does not run: missing required memory export")
-        return memory
-
-    def write(caller: Any, content: bytes, at: int) -> int:
-        memory = memory_of(caller)
-        at &= 0xFFFFFFFF
-        if at + len(content) > memory.data_len(caller):
-            return _EFAULT
-        memory.write(caller, content, at)
-        return 0
-
-    def clock_time_get(caller: Any, _clock: int, _precision: int, at: int) -> int:
-        return write(caller, clock.read_ns().to_bytes(8, "little"), at)
-
-    def random_get(caller: Any, at: int, size: int) -> int:
-        size &= 0xFFFFFFFF
-        if size > memory_of(caller).data_len(caller):
-            return _EFAULT
-        return write(caller, random.read(size), at)
-
-    linker.allow_shadowing = True
-    clock_type = wasmtime.FuncType([i32, i64, i32], [i32])
-    linker.define_func(_WASI, "clock_time_get", clock_type, clock_time_get, access_caller=True)
-    random_type = wasmtime.FuncType([i32, i32], [i32])
-    linker.define_func(_WASI, "random_get", random_type, random_get, access_caller=True)

@@ -18,6 +18,14 @@ _PROPOSALS = (
     "wasm_wide_arithmetic", "wasm_threads", "shared_memory", "wasm_relaxed_simd",
 )  # fmt: skip
 
+_NOT_SUPPORTED = {  # what the engine says of a proposal that is off
+    "legacy_exceptions": OLDER_EXCEPTIONS,
+    "custom page sizes": "its memory has pages of another size (custom page sizes), which is not supported; "
+    "link it without --page-size",
+    "stack switching": "it switches stacks (continuations), which is not supported; build it without",
+}
+_SWITCHED_OFF = re.compile(r"(must be|not|isn't) enabled|is disabled|without .* enabled")
+
 
 def check_valid(data: bytes) -> None:
     """Raise `ModuleError` with the reason unless `data` is a valid module.
@@ -28,9 +36,15 @@ def check_valid(data: bytes) -> None:
     try:
         wasmtime.Module.validate(_engine(), data)
     except wasmtime.WasmtimeError as error:
-        if "legacy_exceptions" in str(error):
-            raise ModuleError(OLDER_EXCEPTIONS) from None
-        raise ModuleError(f"the module is not valid: {sentence(error)}") from None
+        told = sentence(error)
+        for words, need in _NOT_SUPPORTED.items():
+            if words in told:
+                raise ModuleError(need) from None
+        if _SWITCHED_OFF.search(told):
+            raise ModuleError(
+                f"it uses a proposal that is not supported ({told}); build it without"
+            ) from None
+        raise ModuleError(f"the module is not valid: {told}") from None
 
 
 @functools.cache

@@ -13,9 +13,11 @@ from typing import Any
 
 from harness.errors import ModuleError, UsageError
 from harness.files import cache_directory, temporary
-from harness.opcodes import Counts, cached_count, check_module, count
-from harness.opcodes.native_run import input_file
+from harness.opcodes import Counts, cached_count, count
+from harness.opcodes.native_wasi import input_file, wasi_linker
+from harness.opcodes.requirements import refusal
 from harness.opcodes.validity import configuration
+from harness.opcodes.wasi_program import Exit
 from harness.suites.suite import Workload
 
 
@@ -57,7 +59,8 @@ def program_of_file(
             stdin.open("rb").close()
     except OSError as error:
         raise ModuleError(f"{error.filename} cannot be read: {error.strerror}; name another file.") from error
-    check_module(module, str(path))
+    if why := refusal(module):
+        raise ModuleError(f"{path}: {why}.")
     preopens = {}
     for text in directories:
         guest, equals, host = text.partition("=")
@@ -102,15 +105,14 @@ def plain_wall_ns(program: Program) -> int:
 
     engine = wasmtime.Engine(configuration())
     module = wasmtime.Module(engine, program.module)
-    store, linker, wasi = wasmtime.Store(engine), wasmtime.Linker(engine), wasmtime.WasiConfig()
-    linker.define_wasi()
+    store, linker, wasi = wasmtime.Store(engine), wasi_linker(engine), wasmtime.WasiConfig()
     with input_file(program.stdin) as stdin:
         wasi.argv, wasi.stdin_file, wasi.stdout_file = list(program.argv), stdin, os.devnull
         for guest, host in program.preopens.items():
             wasi.preopen_dir(str(host), guest)
         store.set_wasi(wasi)
         started = time.perf_counter_ns()
-        with contextlib.suppress(wasmtime.ExitTrap, wasmtime.Trap):
+        with contextlib.suppress(Exit, wasmtime.Trap):
             start: Any = linker.instantiate(store, module).exports(store)["_start"]
             start(store)
         return time.perf_counter_ns() - started

@@ -20,6 +20,10 @@ _PAGE = 65536
 _KEPT_STDERR = 4096  # bytes at the end
 
 
+class TooLittleMemory(ModuleError):
+    """A module begins with more linear memory than it is given."""
+
+
 @dataclass(frozen=True)
 class Execution:
     """How an execution ended, what it printed, and its linear memory afterwards."""
@@ -41,12 +45,14 @@ def execute(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int =
     """Run a built module once with its argv, stdin and files. Raises SuiteError where it is not built.
 
     It is stopped after `limit_s` seconds and gets no more than `memory_bytes` of linear memory. Raises ModuleError
-    where it cannot be run at all.
+    where it cannot be run at all, TooLittleMemory where it would need more memory to begin with.
     """
     import wasmtime
 
     from harness.opcodes.native_run import trap_reason
+    from harness.opcodes.native_wasi import wasi_linker
     from harness.opcodes.validity import configuration, sentence
+    from harness.opcodes.wasi_program import Exit
 
     if not workload.module.exists():
         raise not_built(workload)
@@ -83,8 +89,7 @@ def execute(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int =
         store.set_wasi(wasi)
         store.set_limits(memory_size=memory_bytes)
         store.set_epoch_deadline(1)
-        linker = wasmtime.Linker(engine)
-        linker.define_wasi()
+        linker = wasi_linker(engine)
         timer = threading.Timer(limit_s, engine.increment_epoch)
         timer.start()
         exit_code, trap = 0, None
@@ -97,12 +102,14 @@ def execute(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int =
                     "give it a main and build it as one (-mexec-model=command)."
                 )
             start(store)
-        except wasmtime.ExitTrap as e:
-            exit_code = e.code
+        except Exit as leave:
+            exit_code = leave.code
         except wasmtime.Trap as e:
             timed_out = e.trap_code == wasmtime.TrapCode.INTERRUPT
             trap = f"still running after {limit_s:g} s" if timed_out else f"trapped: {trap_reason(e)}"
         except wasmtime.WasmtimeError as e:
+            if "exceeds memory limits" in str(e):
+                raise TooLittleMemory(_needs_memory(workload, memory_bytes)) from None
             raise ModuleError(f"{workload.name} does not run under WASI: {sentence(e)}.") from e
         finally:
             timer.cancel()
@@ -114,7 +121,10 @@ def execute(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int =
 
 def verify(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int = MEMORY_BYTES) -> str | None:
     """None where the module gives what its suite expects, else the reason and what to do, in one sentence."""
-    ran = execute(workload, limit_s=limit_s, memory_bytes=memory_bytes)
+    try:
+        ran = execute(workload, limit_s=limit_s, memory_bytes=memory_bytes)
+    except TooLittleMemory as error:
+        return str(error)
     wrong = _wrong(workload, ran)
     if (
         wrong is None
@@ -124,11 +134,15 @@ def verify(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int = 
     ):
         return wrong
     if _wrong(workload, execute(workload, limit_s=limit_s, memory_bytes=_ALL_MEMORY)) is None:
-        return (
-            f"{workload.name} needs more than {memory_bytes >> 20} MiB of memory; give it more with --memory, "
-            "here and in `harness collect`."
-        )
+        return _needs_memory(workload, memory_bytes)
     return wrong
+
+
+def _needs_memory(workload: Workload, memory_bytes: int) -> str:
+    return (
+        f"{workload.name} needs more than {memory_bytes >> 20} MiB of memory; give it more with --memory, "
+        "here and in `harness collect`."
+    )
 
 
 def _met(ran: Execution, memory_bytes: int) -> bool:

@@ -19,6 +19,10 @@ class InputFile:
     host: Path
 
 
+# Shells and engines use the exit codes above for programs that could not run or were killed.
+LARGEST_EXIT_CODE = 125
+
+
 @dataclass(frozen=True)
 class Expectation:
     """What a correct execution gives; `stdout_sha256` is None where the output is not fixed.

@@ -46,6 +46,7 @@ import msgspec
 from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError
 from harness.suites.suite import (
+    LARGEST_EXIT_CODE,
     Check,
     Expectation,
     InputFile,
@@ -63,8 +64,7 @@ from harness.suites.wrong_entry import spelled, wrong
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _CANNOT = f"cannot be part of a workload's name: letters, digits and . _ + -, {LONGEST_NAME} at most in all"
 _MACRO = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Shells and engines use the exit codes above for programs that could not run or were killed.
-ExitCode = Annotated[int, msgspec.Meta(ge=0, le=125)]
+ExitCode = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_EXIT_CODE)]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.errors import ModuleError, SuiteError
 from harness.files import replacing
 from harness.suites.execute import MEMORY_BYTES, verify
-from harness.suites.suite import Expectation, Recipe, Suite, Workload
+from harness.suites.suite import LARGEST_EXIT_CODE, Expectation, Recipe, Suite, Workload
 
 LIMIT_S = 600.0
 RIGHT = ("as expected", "ran")
@@ -57,6 +57,11 @@ def _judged(
         "ended with exit code" in wrong and workload.expect == Expectation()
     ):  # nobody has said what it should give
         code = wrong.partition("exit code ")[2].partition(",")[0]
+        if int(code) > LARGEST_EXIT_CODE:
+            return (
+                f"{wrong.rstrip('.')}; engines pass on none above {LARGEST_EXIT_CODE}, so make it end with a smaller "
+                "one, or give it in suite.toml what it needs (args, stdin, files)."
+            )
         return (
             f"{wrong.rstrip('.')}; if that is right, write exit_code = {code} for it into suite.toml, "
             "else give it there what it needs (args, stdin, files)."

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,6 +15,7 @@ from harness.dataset import schema
 from harness.dataset.info import Settings
 from harness.dataset.journal import Journal, read_journal
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample, State
+from harness.dataset.snapshot import gathered
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 
@@ -197,3 +199,14 @@ def test_a_directory_with_something_else_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DatasetError, match="exists and is not a dataset"):
         Dataset.create(tmp_path)
+
+
+def test_many_small_tables_become_few_with_the_same_rows() -> None:
+    tables = [pa.table({"n": list(range(first, first + 5))}) for first in range(0, 40, 5)]
+    found = list(gathered(tables, many=12))
+    assert [table["n"].to_pylist() for table in found] == [
+        list(range(15)),
+        list(range(15, 30)),
+        list(range(30, 40)),
+    ]
+    assert list(gathered([], many=12)) == []

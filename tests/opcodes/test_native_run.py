@@ -11,7 +11,7 @@ import pytest
 import wasmtime
 
 from harness.errors import ModuleError, UnknownName
-from harness.opcodes import count, feature_column, features, rewriter
+from harness.opcodes import count, feature_column, features, interpret, rewriter
 from harness.opcodes.appendix import sized
 
 FACTORIAL = """
@@ -88,16 +88,17 @@ def test_a_program_that_aborts_runs_once_so_that_its_files_are_written_once(tmp_
     assert (run.opcodes["br_if"], run.opcodes["unreachable"]) == (3, 1)
 
 
-def test_callers_of_a_program_that_exits_are_counted_up_to_their_calls() -> None:
-    run = count(
-        wasm(
-            """(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-            (memory (export "memory") 1)
-            (func $leave (param i32) (call $exit (local.get 0)) (unreachable))
-            (func (export "_start") (nop) (call $leave (i32.const 3)) (nop) (nop))"""
-        )
+@pytest.mark.parametrize("code", [3, 125, 126, 255, (1 << 32) - 1])
+def test_callers_of_a_program_that_exits_are_counted_up_to_their_calls(code: int) -> None:
+    module = wasm(
+        f"""(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func $leave (param i32) (call $exit (local.get 0)) (unreachable))
+        (func (export "_start") (nop) (call $leave (i32.const {code})) (nop) (nop))"""
     )
-    assert (run.exit_code, run.trap) == (3, None)
+    run = count(module)
+    assert (run.exit_code, run.trap) == (code, None)
+    assert interpret(module).exit_code == code
     assert run.opcodes == {"nop": 1, "i32.const": 1, "call": 2, "local.get": 1}
 
 

@@ -10,7 +10,8 @@ from harness.errors import ModuleError, SuiteError
 from harness.suites.build import build
 from harness.suites.execute import execute, verify
 from harness.suites.ready import build_and_verify
-from harness.suites.suite import Expectation, InputFile, Workload
+from harness.suites.suite import Expectation, InputFile, Recipe, Suite, Workload
+from harness.suites.verified import judge
 from tests.toys import COPY, one_suite, write_suite
 
 
@@ -124,6 +125,19 @@ def test_what_a_program_said_last_is_told_with_its_code_and_the_line_for_suite_t
     )
 
 
+@pytest.mark.parametrize(("code", "told"), [(125, "write exit_code = 125"), (255, "none above 125, so")])
+def test_only_an_exit_code_that_engines_pass_on_may_be_written_into_suite_toml(
+    code: int, told: str, tmp_path: Path
+) -> None:
+    leaves = f"""(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1) (func (export "_start") (call $exit (i32.const {code}))))"""
+    workload = workload_of(tmp_path, leaves)
+    recipe = Recipe(workload.name, workload.module, (), ())
+    found = judge(Suite("toys", "", tmp_path, (workload,), (recipe,)), workload, recipe)
+    assert found.startswith(f"toys/small/it ended with exit code {code}, expected 0; ")
+    assert told in found
+
+
 GROWS = """(module (memory (export "memory") 1)
     (func (export "_start") (if (i32.lt_s (memory.grow (i32.const 100)) (i32.const 0)) (then (unreachable)))))"""
 
@@ -138,3 +152,6 @@ def test_a_program_that_needs_more_memory_is_told_so(tmp_path: Path) -> None:
         tmp_path, '(module (memory (export "memory") 1) (func (export "_start") unreachable))'
     )
     assert verify(traps, memory_bytes=2 << 20) == "toys/small/it trapped: unreachable."
+    large = workload_of(tmp_path, '(module (memory (export "memory") 100) (func (export "_start")))')
+    assert verify(large) is None
+    assert verify(large, memory_bytes=2 << 20) == told

@@ -201,6 +201,14 @@ REFUSED = {
         '(import "wasi_snapshot_preview1" "sched_yield" (func (result i32))) (func (export "_start"))',
         "exports no memory",
     ),
+    "other pages": (
+        '(memory (export "memory") 1 (pagesize 1)) (func (export "_start"))',
+        "without --page-size$",
+    ),
+    "continuations": (
+        '(type $f (func)) (type (cont $f)) (func (export "_start"))',
+        "switches stacks.*without",
+    ),
     "the older exceptions": ('(func (export "_start") try catch_all end)', "--translate-to-exnref"),
 }
 

@@ -113,7 +113,10 @@ class Wasmtime:
         except wasmtime.Trap as trap:
             raise runner.Trap(trap_reason(trap.message)) from trap
         except wasmtime.WasmtimeError as error:
-            raise runner.Fail("cannot run: " + str(error).strip().splitlines()[-1]) from error
+            told = str(error).strip().splitlines()[-1]
+            if "invalid exit status" in told:
+                told = "wasmtime passes on no exit code above 125, and it ended with one"
+            raise runner.Fail("cannot run: " + told) from error
         except KeyError:
             raise runner.Fail("the module exports no _start") from None
         finally:
