@@ -12,7 +12,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
 from harness.errors import UsageError
-from harness.output import Column, Form, show, stderr
+from harness.output import Form, show, stderr
 
 command = group("Predict")
 
@@ -241,8 +241,7 @@ def predict(
             questions.write(output, eps, explain=explain)
             stderr().print(f"{len(questions.queries):,} answered rows are in {output}")
         elif as_json:
-            rows = list(questions.rows(eps, explain=explain))
-            show(rows, [Column(key, key) for key in (rows[0] if rows else {})], Form.json)
+            questions.print_json(sys.stdout, eps, explain=explain)
         else:
             questions.print_csv(sys.stdout, eps, explain=explain)
         told = questions.shortage(eps)

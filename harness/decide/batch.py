@@ -93,20 +93,25 @@ class Batch:
 
     def print_lines(self, file: TextIO, eps: float, *, explain: bool) -> None:
         """As one JSON object a line; a missing bound is null."""
-        check_eps(eps)
-        for table in self._answers(eps, explain):
-            keys = [json.dumps(name) for name in table.column_names]
-            columns = [_texts(table[name]) for name in table.column_names]
-            pattern = (
-                "{" + ", ".join(f"{key.replace('{', '{{').replace('}', '}}')}: {{}}" for key in keys) + "}"
-            )
-            file.writelines(f"{{{pattern[1:-1].format(*row)}}}\n" for row in zip(*columns, strict=True))
+        file.writelines(f"{line}\n" for line in self._objects(eps, explain))
 
-    def rows(self, eps: float, *, explain: bool) -> Iterator[dict[str, Any]]:
-        """Every row as a dict."""
+    def print_json(self, file: TextIO, eps: float, *, explain: bool) -> None:
+        """As one JSON list, an object a line; a missing bound is null."""
+        before = "["
+        for line in self._objects(eps, explain):
+            file.write(f"{before}\n {line}")
+            before = ","
+        file.write("[]\n" if before == "[" else "\n]\n")
+
+    def _objects(self, eps: float, explain: bool) -> Iterator[str]:
+        """Every row as a JSON object."""
         check_eps(eps)
         for table in self._answers(eps, explain):
-            yield from table.to_pylist()
+            keys = [json.dumps(name).replace("{", "{{").replace("}", "}}") for name in table.column_names]
+            pattern = "{{" + ", ".join(f"{key}: {{}}" for key in keys) + "}}"
+            columns = [_texts(table[name].combine_chunks()) for name in table.column_names]
+            for row in zip(*columns, strict=True):
+                yield pattern.format(*row)
 
     def _answers(self, eps: float, explain: bool, *, joined: bool = False) -> Iterator[pa.Table]:
         """Slices of the file with the answers behind its own columns; one empty slice where nothing is asked.
@@ -218,17 +223,23 @@ def _names(table: pa.Table, column: str) -> list[str]:
 
 
 def _texts(column: Any) -> list[str]:
-    """Every value as JSON."""
-    if _is_text(column):
-        coded = column.combine_chunks().dictionary_encode() if isinstance(column, pa.ChunkedArray) else column
-        if isinstance(coded, pa.ChunkedArray):
-            coded = (
-                pa.concat_arrays(coded.chunks)
-                if coded.num_chunks
-                else pa.array([], column.type).dictionary_encode()
-            )
-        words = [json.dumps(word) for word in coded.dictionary.to_pylist()]
+    """Every value as JSON; a number that is not finite as null."""
+    kind = column.type
+    if pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        coded = column if pa.types.is_dictionary(kind) else column.dictionary_encode()
+        words = [json.dumps(word, default=str) for word in coded.dictionary.to_pylist()]
         return ["null" if at is None else words[at] for at in coded.indices.to_pylist()]
+    if pa.types.is_list(kind) and _is_text(column.values):
+        words = _texts(column.flatten())
+        ends = np.cumsum(numbers_of(pc.fill_null(pc.list_value_length(column), 0))).tolist()
+        lists = [f"[{', '.join(words[a:b])}]" for a, b in zip([0, *ends], ends, strict=False)]
+        return [
+            one if there else "null" for one, there in zip(lists, column.is_valid().to_pylist(), strict=True)
+        ]
+    if pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_finite(column), column, None)
+    if len(column) and (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        return json.dumps(column.to_pylist())[1:-1].split(", ")
     return [json.dumps(value, default=str) for value in column.to_pylist()]
 
 

@@ -143,6 +143,8 @@ def test_a_batch_explains_every_row_and_leaves_out_a_bound_that_cannot_be_promis
         [expected] = json.loads(one.out)
         expected.pop("eps", None)
         assert row == expected | {"with": asked["with"]}
+    as_json = harness("predict", model_path, "--batch", tmp_path / "asked.jsonl", "--explain", "--json")
+    assert json.loads(as_json.out) == found
     as_csv = harness("predict", model_path, "--batch", tmp_path / "asked.jsonl", "--explain")
     lines = list(csv.DictReader(io.StringIO(as_csv.out)))
     assert [line["with"] for line in lines] == ["", "s/small/w1", "s/small/w1;s/small/w2"]
@@ -154,6 +156,21 @@ def test_an_empty_batch_is_answered_by_nothing(harness, model_path: Path, tmp_pa
     (tmp_path / "asked.csv").write_text("workload,platform,with\n")
     ran = harness("predict", model_path, "--batch", tmp_path / "asked.csv")
     assert (ran.code, ran.out) == (0, "workload,platform,with,mean_ns,bound_ns\n")
+    assert harness("predict", model_path, "--batch", tmp_path / "asked.csv", "--json").out == "[]\n"
+
+
+def test_columns_of_any_kind_come_back_as_json(harness, model_path: Path, tmp_path: Path) -> None:
+    kept = {
+        "a {brace}": [1, None], "share": [0.1, float("nan")], "yes": [True, None], "tags": [["x", 'y "z"'], None],
+        "when": pa.array([0, None], pa.timestamp("s")), "where": pa.array(["é", None]).dictionary_encode(),
+    }  # fmt: skip
+    asked = {"workload": ["s/small/w1"] * 2, "platform": ["engine0:device1"] * 2} | kept
+    pq.write_table(pa.table(asked), tmp_path / "asked.parquet")
+    first, second = json.loads(
+        harness("predict", model_path, "--batch", tmp_path / "asked.parquet", "--json").out
+    )
+    assert [first[name] for name in kept] == [1, 0.1, True, ["x", 'y "z"'], "1970-01-01 00:00:00", "é"]
+    assert [second[name] for name in kept] == [None] * 6
 
 
 def test_a_bound_that_cannot_be_promised_is_infinite_and_explained(harness, model_path: Path) -> None:
