@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.dataset.store import Dataset
 from harness.report.factors import Factors, Fit, fit
-from harness.report.listing import LONG, Column, counted, sentences, several, table
+from harness.report.listing import Column, counted, sentences, several, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import Rows
 
@@ -33,9 +33,10 @@ def fastest(dataset: Dataset, rows: Rows, found: Fit | None) -> list[Section]:
         "workload) of all times alone stands in for it, and a second one (engine, device) takes engines and devices "
         "apart. Intervals are of 95 %, from drawing the workloads anew: for programs like these, on these devices."
     )
+    parts = ("engine", found.engines), ("device", found.devices)
     body = join(
         sentences(_mixed(dataset, rows), "warnings"),
-        tag("div", _ranked("engine", found.engines), _ranked("device", found.devices), class_="beside"),
+        tag("div", *(_ranked(what, one) for what, one in parts if len(one.order) > 1), class_="beside"),
         _grid(found, rows),
         tag("p", _rests_on(rows, found), class_="note"),
     )
@@ -88,6 +89,8 @@ def _ranked(what: str, one: Factors) -> Html:
 def _grid(found: Fit, rows: Rows) -> Html:
     """Engines down, devices across: each platform's own time over that of the fastest platform."""
     engines, devices = ([one.names[k] for k in one.order] for one in (found.engines, found.devices))
+    if min(len(engines), len(devices)) < 2:
+        return Html("")  # the list of the other kind says it all
     number = {name: p for p, name in enumerate(rows.platforms)}
     one = found.platforms
     body = []
@@ -99,7 +102,7 @@ def _grid(found: Fit, rows: Rows) -> Html:
         body.append(line)
     columns = [Column("engine"), *(Column(device, "ratio") for device in devices)]
     caption = f"Engine and device: time over that of the fastest platform, {one.names[one.fastest]}"
-    return table(columns, body, caption, grid=True) if len(engines) > 1 or len(devices) <= LONG else Html("")
+    return table(columns, body, caption, grid=True)
 
 
 def _rests_on(rows: Rows, found: Fit) -> str:
