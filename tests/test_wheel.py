@@ -119,9 +119,12 @@ def test_from_installing_the_wheel_to_removing_it(installed: Installed, wheel: P
     asked = ["-w", "polybench/mini/gemm", "-e", "wasmtime-j", "--with", "own/add", "--eps", "0.5", "--json"]
     [answer] = json.loads(installed.run("harness", "predict", "model.npz", *asked).stdout)
     assert answer["mean_ns"] > 0
+    (work / "asked.csv").write_text("workload,deadline_ms\npolybench/mini/gemm,60000\nown/add,60000\n")
+    placed = installed.run("harness", "place", "model.npz", "asked.csv", "--eps", "0.5", "--json").stdout
+    assert [row["device"] for row in json.loads(placed)] == ["local", "local"]
     installed.run("harness", "report", "data", "-o", "report.html")
     assert sorted(path.name for path in work.iterdir()) == [
-        "benchmarks", "data", "model.npz", "modules", "report.html",
+        "asked.csv", "benchmarks", "data", "model.npz", "modules", "report.html",
     ]  # fmt: skip
 
     assert installed.files() == before

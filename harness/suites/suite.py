@@ -173,7 +173,8 @@ def defined(macros: Mapping[str, int | str]) -> tuple[str, ...]:
 
 def not_built(workload: Workload) -> SuiteError:
     return SuiteError(
-        f"{workload.name} has no module at {workload.module}; run `harness build {workload.suite}` first."
+        f"{workload.name} has no module at {workload.module}; "
+        f"run `harness build {workload.name.rpartition('/')[0]}` first."
     )
 
 
