@@ -29,7 +29,8 @@ from pitot_core.tables import Tables
 Array = NDArray[Any]
 EPSILONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5)
 STEP = 1e-6  # ln units: a printed time has three digits, of which a millionth hardly ever changes one
-STEP_OF_SPREAD = 5e-6  # it is multiplied by how far a bound is away, mostly less than 0.2
+STEP_OF_PARTS = 4e-6  # what only bounds are made of: they are wide
+STEP_OF_SPREAD = 2e-5  # it is multiplied by how far a bound is away, mostly less than 0.2
 ASKED = 400  # questions by which the page's way is compared with the model's
 AGREE = 1e-9
 NEAREST = 3
@@ -64,10 +65,10 @@ def embedded(model: Pitot) -> Embedded | str:
             main[f"{side}{t}"] = pack.table(f"{side}{t}", tables[t], STEP)
     without = solution.without
     for k in range(len(without)):
-        pack.table(f"F/{k}", without.alone[k] - base.table() - main["F"], STEP)
+        pack.table(f"F/{k}", without.alone[k] - base.table() - main["F"], STEP_OF_PARTS)
         for t in range(len(solution.suffers)):
             for side, tables in (("S", without.suffers), ("G", without.presses)):
-                pack.table(f"{side}{t}/{k}", tables[k][t] - main[f"{side}{t}"], STEP)
+                pack.table(f"{side}{t}/{k}", tables[k][t] - main[f"{side}{t}"], STEP_OF_PARTS)
     pack.exact("deviations", solution.deviations, "<f2")
     for name, values in (("A", spread.alone), ("B", spread.suffers), ("D", spread.presses)):
         pack.table(name, values, STEP_OF_SPREAD)
