@@ -23,7 +23,6 @@ from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console, Group, JustifyMethod, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -92,6 +91,8 @@ def show(
 
 def watching(tables: Callable[[], Sequence[tuple[Sequence[Mapping[str, Any]], Sequence[Column]]]]) -> None:
     """Show tables anew every two seconds, until Ctrl-C."""
+    from rich.live import Live  # not for `--help`, which is to be quick
+
     with (
         contextlib.suppress(KeyboardInterrupt),
         Live(console=Terminal(), auto_refresh=False) as live,

@@ -30,7 +30,7 @@ def run_to_end(
     subprocess.TimeoutExpired, OSError.
     """
     with subprocess.Popen(
-        words, cwd=cwd, env=env, text=True, errors="replace",
+        words, cwd=cwd, env=env, text=True, errors="replace", encoding="utf-8",
         stdin=subprocess.PIPE if told else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True, preexec_fn=_die_with_parent,
     ) as process:  # fmt: skip

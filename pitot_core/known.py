@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.archive import check_shape
-from pitot_core.errors import UnknownEntity
+from pitot_core.errors import ObservationsError, UnknownEntity
 from pitot_core.features import Features
 from pitot_core.observations import Observations, Queries
 
@@ -116,3 +116,19 @@ def _refuse(numbers: NDArray[np.int32], known: Mask, what: str, names: tuple[str
             f"{what} {names[int(unseen[0])]!r}{more} was never observed in training; "
             f"measure it on at least one {'platform' if what == 'workload' else 'workload'} first"
         )
+
+
+def learnable(rows: Observations, side: str, number: int, known: Known, features: Features) -> Observations:
+    """The rows from which one newcomer can be learned: everything else in them is known. Raises ObservationsError."""
+    mine = rows[(rows.workload if side == "workload" else rows.platform) == number]
+    if side == "workload":
+        mine = mine[known.platforms[mine.platform]]
+    else:
+        mine = mine[known.workloads[mine.workload]]
+    mine = mine[((mine.co_runners < 0) | known.workloads[mine.co_runners]).all(axis=1)]
+    if not len(mine):
+        names = features.workload_names if side == "workload" else features.platform_names
+        raise ObservationsError(
+            f"{side} {names[number]!r} has no row beside known workloads on a known platform"
+        )
+    return mine

@@ -127,3 +127,30 @@ def test_a_file_name_means_one_thing() -> None:
 def test_every_room_says_what_it_is_for() -> None:
     for init in (ROOT / "harness").glob("*/__init__.py"):
         assert len(ast.get_docstring(ast.parse(init.read_text())) or "") > 60, init
+
+
+def test_what_is_text_is_utf_8_whatever_the_locale() -> None:
+    """Every file and program that is read or written as text says so; but for what runs on devices, in ASCII."""
+    silent = []
+    for path in python_files():
+        if "runners" in path.parts or path.name == "agent.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and _is_text(node) and "encoding" not in _keywords(node):
+                silent.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert silent == []
+
+
+def _keywords(node: ast.Call) -> dict[str | None, ast.expr]:
+    return {one.arg: one.value for one in node.keywords}
+
+
+def _is_text(node: ast.Call) -> bool:
+    """A file that is opened as text by its name, or a program whose output is."""
+    name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+    if name in ("read_text", "write_text"):
+        return len(node.args) == (name == "write_text")  # one more is the encoding
+    if name in ("run", "Popen", "check_output"):
+        return "text" in _keywords(node)
+    mode = [*node.args[1:2], *(value for key, value in _keywords(node).items() if key == "mode")]
+    return isinstance(node.func, ast.Name) and name == "open" and "b" not in "".join(map(ast.unparse, mode))

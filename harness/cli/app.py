@@ -8,6 +8,7 @@ import os
 import select
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -53,6 +54,7 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
+    pretty_exceptions_enable=False,
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -79,6 +81,8 @@ def main() -> None:
     """The console command ``harness``."""
     global _stdout
     open_streams()
+    if not {"-h", "--help"}.isdisjoint(sys.argv[1:]) or len(sys.argv) == 1:
+        _import_help()
     with contextlib.suppress(
         OSError
     ):  # a second name for it, since rich leads a broken stdout nowhere by itself
@@ -100,6 +104,22 @@ def main() -> None:
         if error.filename and error.errno in WRONG_PLACE:
             _leave(f"{place}{reason}; name another place.", 2)
         _leave(f"{place}{reason}; nothing is half-written, repeat the command when that is mended.", 1)
+
+
+def _import_help() -> None:
+    """Import what draws help, without what it would import for Markdown and tracebacks and ours has not.
+
+    Those are most of its time. Whoever asks for them later gets them whole.
+    """
+    spared = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
+    for module, name in (spared := {m: n for m, n in spared.items() if m not in sys.modules}).items():
+        sys.modules[module] = ModuleType(module)
+        setattr(sys.modules[module], name, type(name, (), {}))
+    try:
+        import typer.rich_utils  # noqa: F401
+    finally:
+        for module in spared:
+            del sys.modules[module]
 
 
 def _flush() -> None:

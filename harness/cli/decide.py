@@ -10,7 +10,16 @@ import typer
 
 from harness.cli import completion
 from harness.cli.app import group
-from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of
+from harness.cli.options import (
+    DEVICES_YAML,
+    AsCsv,
+    AsJson,
+    Benchmarks,
+    Devices,
+    DevicesFile,
+    Engines,
+    form_of,
+)
 from harness.errors import UsageError
 from harness.output import Form, show, stderr
 
@@ -34,14 +43,8 @@ def place(
             help="CSV, Parquet or JSON lines: workload, deadline_ms, and perhaps copies, device (A;B), weight.",
         ),
     ],
-    devices: Annotated[
-        list[str] | None,
-        typer.Option("--device", "-d", help="Only these devices.", autocompletion=completion.devices),
-    ] = None,
-    engines: Annotated[
-        list[str] | None,
-        typer.Option("--engine", "-e", help="Only these engines.", autocompletion=completion.engines),
-    ] = None,
+    devices: Devices = None,
+    engines: Engines = None,
     eps: Annotated[float, typer.Option(help="How often each bound may be exceeded.")] = 0.05,
     most: Annotated[
         int | None,

@@ -14,7 +14,9 @@ from harness.cli.options import (
     AsCsv,
     AsJson,
     Benchmarks,
+    Devices,
     DevicesFile,
+    Engines,
     Memory,
     form_of,
 )
@@ -36,14 +38,8 @@ def collect(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DATASET", help="The dataset to collect into.")
     ],
-    devices: Annotated[
-        list[str] | None,
-        typer.Option("--device", "-d", help="Only these devices.", autocompletion=completion.devices),
-    ] = None,
-    engines: Annotated[
-        list[str] | None,
-        typer.Option("--engine", "-e", help="Only these engines.", autocompletion=completion.engines),
-    ] = None,
+    devices: Devices = None,
+    engines: Engines = None,
     suites: Annotated[
         list[str] | None,
         typer.Option(

@@ -22,6 +22,14 @@ Benchmarks = Annotated[
     Path | None,
     typer.Option("--benchmarks", help="The directory of your own suites.", show_default="benchmarks/"),
 ]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option("--device", "-d", help="Only these devices.", autocompletion=completion.devices),
+]
+Engines = Annotated[
+    list[str] | None,
+    typer.Option("--engine", "-e", help="Only these engines.", autocompletion=completion.engines),
+]
 Memory = Annotated[
     int, typer.Option(metavar="MIB", help="Linear memory a workload may have, MiB.", min=1, max=4096)
 ]

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from harness.dataset.quantiles import SHARES, quantile
+from harness.dataset.quantiles import SHARES, quantile_of
 from harness.dataset.records import ColdSample, Entry, MemberResult, Sample
 
 MATTERS = 0.05  # an unknown part of a time by which it may be wrong
@@ -89,10 +88,8 @@ def _measured(member: MemberResult, limit_ns: int) -> dict[str, Any]:
 
 
 def _quantiles(wall_ns: Sequence[int]) -> dict[str, float | None]:
-    values, row = np.array(wall_ns, np.int64), np.zeros(len(wall_ns), np.int64)
-    return {
-        name: float(quantile(values, row, 1, share)[0]) if wall_ns else None for name, share in SHARES.items()
-    }
+    ordered = sorted(wall_ns)
+    return {name: quantile_of(ordered, share) if wall_ns else None for name, share in SHARES.items()}
 
 
 def with_cut_off(
@@ -122,7 +119,9 @@ def with_cut_off(
 def _counted(sample: Sample) -> dict[str, Any]:
     """A warm-up is never ``covered``, so that who selects by that alone takes what counts."""
     row = msgspec.structs.asdict(sample)
-    return row | {"covered": sample.covered and not sample.warm}
+    if sample.warm:
+        row["covered"] = False
+    return row
 
 
 def _mean(samples: Sequence[ColdSample], part: str) -> float | None:

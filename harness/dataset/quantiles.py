@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,14 @@ def quantile(values: NDArray[Any], row: NDArray[np.int64], rows: int, share: flo
     low, high = (ordered[first[some] + np.minimum(at[some], count[some] - 1)] for at in (below, below + 1))
     found[some] = low + (place - below)[some] * (high - low)
     return found
+
+
+def quantile_of(ordered: Sequence[int], share: float) -> float:
+    """The same of one row, whose values are in rising order; for few values many times as quick."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
+    return low + (place - below) * (high - low)
 
 
 def covered(samples: pa.ChunkedArray) -> tuple[Floats, NDArray[np.int64]]:

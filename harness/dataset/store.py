@@ -80,7 +80,7 @@ class Dataset:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep a second collection out of this dataset. Raises DatasetError where one is running."""
-        with open(self.root / "lock", "a") as file:
+        with open(self.root / "lock", "a", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

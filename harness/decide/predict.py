@@ -200,9 +200,9 @@ def write_batch(path: Path, rows: list[dict[str, Any]]) -> None:
 
             pq.write_table(pa.Table.from_pylist(rows), partial)
         elif path.suffix in (".jsonl", ".ndjson", ".json"):
-            partial.write_text("".join(json.dumps(_finite(row)) + "\n" for row in rows))
+            partial.write_text("".join(json.dumps(_finite(row)) + "\n" for row in rows), encoding="utf-8")
         else:
-            with open(partial, "w", newline="") as file:
+            with open(partial, "w", newline="", encoding="utf-8") as file:
                 write_csv(file, rows)
 
 

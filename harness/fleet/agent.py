@@ -143,7 +143,7 @@ class Unfit(Exception):
 
 def read(path: str) -> Optional[str]:
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().strip()
     except (OSError, UnicodeDecodeError):
         return None
@@ -205,6 +205,12 @@ def facts() -> Message:
             told[name + "_ways"] = number(read(str(folder / "ways_of_associativity")))
     told.update(limits())
     return {key: value for key, value in told.items() if value is not None}
+
+
+def boot() -> str:
+    """What all that runs on one kernel has in common, and nothing else; its identity cannot be told from it."""
+    identity = read("/proc/sys/kernel/random/boot_id") or read("/etc/machine-id") or ""
+    return hashlib.sha256(identity.strip().encode()).hexdigest()[:16] if identity.strip() else ""
 
 
 def cgroups(controller: str) -> List[Path]:
@@ -471,7 +477,7 @@ class Files:
         for old in kept[: max(0, len(kept) - 2 * (MOST_ASIDE - 1))]:
             remove(old)
         os.replace(path, aside / path.name)
-        (aside / path.name).with_suffix(".reason").write_text(reason + "\n")
+        (aside / path.name).with_suffix(".reason").write_text(reason + "\n", encoding="utf-8")
 
 
 def content_of(folder: Path) -> str:
@@ -1395,7 +1401,7 @@ class Agent:
         return readable
 
     def serve(self) -> None:
-        self.say(event="hello", agent=VERSION, pid=os.getpid())
+        self.say(event="hello", agent=VERSION, pid=os.getpid(), boot=boot())
         while not self.controller_gone:
             self.wait(now_ns() + 10**9)
             while self.inbox and not self.controller_gone:

@@ -58,7 +58,7 @@ def artefact(engine: Engine, workload: Workload, machine: str) -> Artefact:
     note = path.with_suffix(".json")
     with _ONE_AT_A_TIME:
         try:
-            known = json.loads(note.read_text())
+            known = json.loads(note.read_text(encoding="utf-8"))
             if known["sha256"] == _sha256(path):
                 return Artefact(path, known["sha256"], known["compile_ns"], cached=True)
         except (OSError, ValueError, KeyError):
@@ -69,7 +69,7 @@ def artefact(engine: Engine, workload: Workload, machine: str) -> Artefact:
             if not fresh.exists():
                 raise NotMade("the compiler left nothing")
             sha256 = _sha256(fresh)
-            fresh_note.write_text(json.dumps({"sha256": sha256, "compile_ns": compile_ns}))
+            fresh_note.write_text(json.dumps({"sha256": sha256, "compile_ns": compile_ns}), encoding="utf-8")
             os.replace(fresh, path)
             os.replace(fresh_note, note)
     return Artefact(path, sha256, compile_ns, cached=False)
@@ -102,7 +102,7 @@ def probe(engine: Engine, machine: str) -> Artefact:
     with temporary("probe") as folder:
         module, source = folder / "empty.wasm", folder / "empty.c"
         module.write_bytes(EMPTY_MODULE)
-        source.write_text("void _start(void) {}\n")
+        source.write_text("void _start(void) {}\n", encoding="utf-8")
         native = Native(folder, (source,), ("-O1",))
         return artefact(engine, Workload("probe/empty", "probe", module, ("empty",), native=native), machine)
 

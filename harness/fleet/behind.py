@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.fleet.boot import command, start
+from harness.fleet.boot import command, for_shell, start
 from harness.fleet.channel import Pipe
 from harness.fleet.transport import LinkLost, Unreachable
 
@@ -20,7 +20,7 @@ class CommandTransport(Pipe):
     def __init__(self, words: Sequence[str], cache: str, python: str, controller: str) -> None:
         given = command(python, cache, controller)
         if Path(words[0]).name in JOINING:
-            given = [shlex.join(given)]
+            given = [for_shell(given)]
         try:
             super().__init__([*words, *given])
         except OSError as error:

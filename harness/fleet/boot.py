@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import harness.fleet.agent
@@ -32,9 +34,11 @@ def say(word, text=""): os.write(1, ("\\nharness-boot %s %s\\n" % (word, text.re
 if sys.version_info < (3, 8):
     say("old", "%d.%d" % sys.version_info[:2]); sys.exit(1)
 root, digest, controller = sys.argv[1:4]
-root = os.path.join(os.path.expanduser("~"), os.path.expanduser(os.path.expandvars(root)))
-if root.startswith("~"):
-    say("place", root + "\tthat user has no home directory"); sys.exit(1)
+root = os.path.expanduser(os.path.expandvars(root))
+for sign, reason in (("~", "no home directory for that user"), ("$", "no such variable")):
+    if root.startswith(sign):
+        say("place", root + "\t" + reason); sys.exit(1)
+root = os.path.join(os.path.expanduser("~"), root)
 path = os.path.join(root, "agent-%s.py" % digest[:16])
 try:
     os.makedirs(root, 0o700, True)
@@ -72,6 +76,12 @@ def command(python: str, cache: str, controller: str) -> list[str]:
     ]  # fmt: skip
 
 
+def for_shell(words: Sequence[str]) -> str:
+    """The words as one line for a shell, which finds ``~/`` before the first of them."""
+    line = shlex.join(words)
+    return f"~/'{line[3:]}" if line.startswith("'~/") else line
+
+
 def start(pipe: Lines) -> None:
     """Wait until the agent runs behind the pipe, and send it where the device lacks it.
 
@@ -79,9 +89,15 @@ def start(pipe: Lines) -> None:
     """
     deadline, noise = time.monotonic() + START_S, b""
     while True:
-        line = pipe.receive(max(0.0, deadline - time.monotonic()))
+        try:
+            line = pipe.receive(max(0.0, deadline - time.monotonic()))
+        except LinkLost as error:
+            raise NotBegun(str(error), noise.decode(errors="replace").strip()) from error
         if line is None:
-            raise LinkLost(f"nothing started there within {START_S:g} s{_first_words(noise)}")
+            raise Unreachable(
+                f"nothing started there within {START_S:g} s{_first_words(noise)}; perhaps its login shell waits for "
+                "an answer: make ~/.bashrc (or that shell's own file) ask for nothing"
+            )
         if not line.startswith(MARK):
             noise += line + b"\n" if line.strip() else b""
             if len(noise) > MOST_NOISE_BYTES:
@@ -107,6 +123,19 @@ def start(pipe: Lines) -> None:
             return
 
 
+class NotBegun(LinkLost):
+    """The channel ended before the agent ran; ``printed`` is what came of it until then."""
+
+    def __init__(self, text: str, printed: str) -> None:
+        self.printed = printed
+        super().__init__(text)
+
+
+def printed(error: LinkLost) -> str:
+    """The last line that a channel printed before it ended without an agent."""
+    return error.printed.rpartition("\n")[2][:300] if isinstance(error, NotBegun) else ""
+
+
 def not_started(code: int, python: str, last: str) -> Unreachable:
     """What to say where the account's shell ended with an exit code, and ``last`` on stderr, and started no agent."""
     if code in (126, 127):
@@ -114,9 +143,9 @@ def not_started(code: int, python: str, last: str) -> Unreachable:
             f"{python} does not run there ({last or f'exit code {code}'}); install Python 3.8 or later, or name where "
             "it is with `python:`"
         )
+    what = "look for an `exit` in ~/.bashrc there" if code == 0 else "let that account run commands"
     return Unreachable(
-        f"its login shell ended with exit code {code} and started nothing{': ' + last if last else ''}; let that "
-        "account run commands"
+        f"its login shell ended with exit code {code} and started nothing{': ' + last if last else ''}; {what}"
     )
 
 

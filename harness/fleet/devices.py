@@ -52,19 +52,19 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def connect(self, controller: str) -> Transport:
         """Start an agent there. Raises LinkLost, and Unreachable where trying again will not help."""
         if self.transport == "local":
-            root = os.path.expanduser(self.cache)
-            if root.startswith("~"):
-                raise Unreachable(
-                    f"{self.cache} is no place: this user has no home directory; set `cache:` or the variable HOME"
-                )
+            root = os.path.expanduser(os.path.expandvars(self.cache))
+            if root.startswith(("~", "$")):
+                lacks = "no home directory for that user" if root[0] == "~" else "no such variable"
+                raise Unreachable(f"{self.cache} is no place ({lacks}); set `cache:` or the variable HOME")
             return LocalTransport(Path(root), controller, self.python or sys.executable)
         python = self.python or "python3"
         if self.transport == "command":
             from harness.fleet.behind import CommandTransport
 
             return CommandTransport(self.command or [], self.cache, python, controller)
+        from harness.fleet.address import Address
         from harness.fleet.openssh import OpenSshTransport, available
-        from harness.fleet.ssh import Address, SshTransport
+        from harness.fleet.ssh import SshTransport
 
         address = Address(self.host or self.name, self.port, self.user, self.key, self.known_hosts, self.jump)
         ssh = None if self.client == "paramiko" else available()

@@ -113,7 +113,13 @@ def inspect(reached: Reached) -> Inspection:
             for name, why in reached.absent.items()
             if name in ENGINES
         },
-        warnings=warnings(reached.facts, state, reached.device),
+        warnings=[
+            *(
+                f"{name} is the same machine: leave one out, or give each `cpus:` of its own"
+                for name in reached.shares
+            ),
+            *warnings(reached.facts, state, reached.device),
+        ],
     )
 
 

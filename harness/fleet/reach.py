@@ -14,7 +14,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ class Reached:
     facts: dict[str, Any]
     versions: dict[str, str]
     absent: dict[str, str]
+    shares: list[str] = field(default_factory=list)  # other devices that are the same machine
 
     @property
     def processors(self) -> int:
@@ -97,7 +98,7 @@ def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) ->
     except Exception as error:
         if session:
             session.close()
-        raise DeviceError(device.name, _defect(error)) from error
+        raise DeviceError(device.name, defect(error)) from error
 
 
 def _connected(device: Device) -> Transport:
@@ -112,7 +113,7 @@ def _connected(device: Device) -> Transport:
     raise AssertionError
 
 
-def _defect(error: Exception) -> str:
+def defect(error: Exception) -> str:
     """What to say of an error that nobody expected; one device's ends nothing but its own part of a command."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="harness-", suffix=".txt", delete=False, encoding="utf-8"
@@ -193,7 +194,30 @@ def reach_all(
         if isinstance(answer, Reached) and answer.device.name in twins:
             answer.session.close()
             answers[number] = OneDevice(answer.device.name, twins[answer.device.name])
+    for told in same_machine([a for a in answers if isinstance(a, Reached)]):
+        said(told)
     return [a for a in answers if isinstance(a, Reached)], [a for a in answers if isinstance(a, DeviceError)]
+
+
+def same_machine(reached: Sequence[Reached]) -> list[str]:
+    """A sentence for each machine that several devices are, unless each has processors of its own."""
+    machines: dict[str, list[Reached]] = {}
+    for one in reached:
+        if one.session.boot:
+            machines.setdefault(one.session.boot, []).append(one)
+    told = []
+    for many in machines.values():
+        pinned = [cpu for one in many for cpu in one.device.cpus or ()]
+        if len(many) < 2 or (all(one.device.cpus for one in many) and len(set(pinned)) == len(pinned)):
+            continue
+        names = [one.device.name for one in many]
+        for one in many:
+            one.shares = [name for name in names if name != one.device.name]
+        told.append(
+            f"{', '.join(names[:-1])} and {names[-1]} are one machine: what runs as one disturbs what is measured as "
+            "another; leave out all but one, or give each `cpus:` of its own"
+        )
+    return told
 
 
 def allow_open_files(devices: int) -> None:

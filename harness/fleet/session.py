@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
@@ -35,6 +34,7 @@ class _Event(msgspec.Struct):
     agent: int = 0
     pid: int = 0
     holder: Name = ""
+    boot: Name = ""
     sha256: Name = ""
     job: Name = ""
     digests: list[Name] = []
@@ -72,6 +72,7 @@ class Session:
         self._has: set[str] = set()
         self._cancelled = False
         self.notes = Notes(device)
+        self.boot = ""  # the same of all agents on one running machine; empty where it does not tell
         self.heard = time.time()  # when the device last said anything, seconds since 1970
         try:
             self._greet(time.monotonic() + wait_s, wait_s, on_busy)
@@ -88,6 +89,7 @@ class Session:
                 raise DeviceError(self._device, f"it is held by {event.holder}; waited {wait_s:g} s for it")
             if on_busy:
                 on_busy(event.holder)
+        self.boot = event.boot
         if event.agent != AGENT_VERSION:
             raise DeviceError(
                 self._device, f"its agent speaks version {event.agent}, this harness {AGENT_VERSION}"
@@ -231,7 +233,7 @@ class Session:
         return event
 
     def _send(self, **message: Any) -> None:
-        self._transport.send(json.dumps(message).encode())
+        self._transport.send(msgspec.json.encode(message))
 
     def _next_while_working(self, deadline: float) -> _Event:
         """The next event but `alive`; pings meanwhile, so that a dead link is noticed whatever the job's length."""

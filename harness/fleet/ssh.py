@@ -4,78 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import re
-import shlex
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
-from harness.fleet.boot import command, not_started, start
+from harness.fleet.address import Address
+from harness.fleet.boot import command, for_shell, not_started, printed, start
 from harness.fleet.channel import Lines
-from harness.fleet.transport import LinkLost, Unreachable, gate, user
+from harness.fleet.ssh_refusals import (
+    changed,
+    fingerprint,
+    no_address,
+    nobody_there,
+    not_let_in,
+    place_of,
+    silent,
+    too_many_keys,
+    unknown,
+)
+from harness.fleet.transport import LinkLost, Unreachable, gate
 
 CONNECT_S = 15.0
 WRITE_S = 30.0
 KEEPALIVE_S = 5
 CHUNK = 1 << 16
+MOST_HOPS = 8
 LAST_WORDS_BYTES = 4096
-# Keywords of ssh_config that `Address.resolved` does not follow, and that decide whether a device is reached.
-IGNORED = {word.lower(): word for word in (
-    "Include", "ProxyCommand", "UserKnownHostsFile", "GlobalKnownHostsFile", "HostKeyAlias", "IdentityAgent",
-    "CertificateFile", "CanonicalizeHostname", "HostKeyAlgorithms", "KexAlgorithms", "Ciphers",
-)}  # fmt: skip
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what it has to say is in its exceptions
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a device is and how to get in; what is None is looked up in ~/.ssh/config as `ssh` does."""
-
-    host: str
-    port: int | None = None
-    user: str | None = None
-    key: str | None = None
-    known_hosts: str | None = None
-    jump: str | None = None
-
-    def resolved(self) -> dict[str, Any]:
-        """hostname, port, user, keys and jump host after ssh_config."""
-        found = self._configured()
-        jump = self.jump or found.get("proxyjump")
-        return {
-            "hostname": found.get("hostname", self.host),
-            "port": self.port or int(found.get("port", 22)),
-            "user": self.user or found.get("user") or user(),
-            "keys": [self.key] if self.key else found.get("identityfile", []),
-            "jump": None if jump in (None, "none") else jump,
-        }
-
-    def _configured(self) -> dict[str, Any]:
-        """What ssh_config says of the host, as far as paramiko reads it. Raises Unreachable."""
-        path = Path("~/.ssh/config").expanduser()
-        if not path.exists():
-            return {}
-        try:
-            return dict(paramiko.SSHConfig.from_path(str(path)).lookup(self.host))
-        except (paramiko.SSHException, KeyError, ValueError, OSError) as error:
-            raise Unreachable(
-                f"paramiko does not read ~/.ssh/config ({type(error).__name__}: {error}); install OpenSSH's client, or "
-                "give host, port, user and key in devices.yaml"
-            ) from error
-
-    def ignored(self) -> list[str]:
-        """The keywords in ssh_config that decide how the host is reached and are not followed here."""
-        path = Path("~/.ssh/config").expanduser()
-        words = {key for key in self._configured() if key in IGNORED}
-        if path.exists() and re.search(r"^\s*Include\b", path.read_text(errors="replace"), re.I | re.M):
-            words.add("include")
-        return sorted(IGNORED[word] for word in words)
 
 
 class SshTransport(Lines):
@@ -87,12 +45,14 @@ class SshTransport(Lines):
         self._last_words = bytearray()
         self._channel: paramiko.Channel | None = None
         try:
-            with gate(address.jump or f"{address.host}:{address.port}"):
-                transport = self._connect(address, hops=3).get_transport()
+            where = address.resolved()
+            first = where["jumps"][0].resolved() if where["jumps"] else where
+            with gate(f"{first['hostname']}:{first['port']}"):
+                transport = self._connect(address).get_transport()
                 if transport is None:
                     raise LinkLost("the connection ended while it was made")
                 self._channel = transport.open_session(timeout=CONNECT_S)
-                self._channel.exec_command(shlex.join(command(python, cache, controller)))
+                self._channel.exec_command(for_shell(command(python, cache, controller)))
                 start(self)
         except (OSError, EOFError, paramiko.SSHException) as error:
             self.close()
@@ -102,7 +62,7 @@ class SshTransport(Lines):
             self.close()
             if code is None:
                 raise
-            raise not_started(code, python, self._last_line()) from error
+            raise not_started(code, python, self._last_line() or printed(error)) from error
         except Unreachable:
             self.close()
             raise
@@ -147,40 +107,45 @@ class SshTransport(Lines):
             with contextlib.suppress(Exception):
                 client.close()
 
-    def _connect(self, address: Address, hops: int) -> paramiko.SSHClient:
-        """A client for the address, through its jump host where it has one."""
+    def _connect(
+        self, address: Address, through: paramiko.Transport | None = None, most: int = MOST_HOPS
+    ) -> paramiko.SSHClient:
+        """A client for the address, through a transport where one is given, else through its own jump hosts."""
+        if not most:
+            raise Unreachable(
+                f"{address.host} is behind more than {MOST_HOPS} jump hosts, or the way leads in a circle"
+            )
         where = address.resolved()
+        for hop in [] if through else where["jumps"]:
+            through = self._connect(hop, through, most - 1).get_transport()
+            if through is None:
+                raise LinkLost(f"the connection to {hop.host} ended")
         sock = None
-        if where["jump"]:
-            if not hops:
-                raise Unreachable(f"{address.host} is behind more than three jump hosts")
-            user, _, host = where["jump"].rpartition("@")
-            name, _, port = host.partition(":")
-            hop = Address(name, int(port) if port else None, user or None, address.key, address.known_hosts)
-            outer = self._connect(hop, hops - 1).get_transport()
-            if outer is None:
-                raise LinkLost(f"the connection to {where['jump']} ended")
+        if through:
             target = (where["hostname"], where["port"])
-            sock = outer.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=CONNECT_S)
+            sock = through.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=CONNECT_S)
         client = paramiko.SSHClient()
         self._clients.append(client)
-        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        client.set_missing_host_key_policy(Refuse())
         files = [Path(address.known_hosts or "~/.ssh/known_hosts").expanduser()]
         keys = _known_hosts(files if address.known_hosts else [*files, Path("/etc/ssh/ssh_known_hosts")])
         client.get_host_keys().update(keys)
-        client.connect(
-            where["hostname"],
-            where["port"],
-            where["user"],
-            key_filename=[os.path.expanduser(key) for key in where["keys"]] or None,  # type: ignore[arg-type]
-            look_for_keys=not address.key,
-            allow_agent=not address.key,
-            timeout=CONNECT_S,
-            banner_timeout=CONNECT_S,
-            auth_timeout=CONNECT_S,
-            channel_timeout=CONNECT_S,
-            sock=sock,
-        )
+        try:
+            client.connect(
+                where["hostname"],
+                where["port"],
+                where["user"],
+                key_filename=where["keys"] or None,
+                look_for_keys=not address.key,
+                allow_agent=not address.key,
+                timeout=CONNECT_S,
+                banner_timeout=CONNECT_S,
+                auth_timeout=CONNECT_S,
+                channel_timeout=CONNECT_S,
+                sock=sock,
+            )
+        except (OSError, EOFError, paramiko.SSHException) as error:  # of this host, which may be on the way
+            raise _explained(error, address) from error
         transport = client.get_transport()
         if transport is not None:
             transport.set_keepalive(KEEPALIVE_S)
@@ -206,6 +171,21 @@ class SshTransport(Lines):
         return f"the link was lost{f' ({error})' if error and str(error) else ''}"
 
 
+class UnknownHost(paramiko.SSHException):
+    """A host whose key is in no file of known hosts; ``shown`` is the key that it has."""
+
+    def __init__(self, host: str, shown: str) -> None:
+        self.shown = shown
+        super().__init__(f"{host} is not in known_hosts")
+
+
+class Refuse(paramiko.MissingHostKeyPolicy):
+    """Refuses a host whose key is not known, and tells what it has shown."""
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        raise UnknownHost(hostname, fingerprint(key.get_name(), key.asbytes()))
+
+
 def _known_hosts(paths: Sequence[Path]) -> paramiko.HostKeys:
     """The keys in files of known hosts; a line that cannot be read is no other line's trouble.
 
@@ -213,7 +193,10 @@ def _known_hosts(paths: Sequence[Path]) -> paramiko.HostKeys:
     """
     entries, revoked, keys = [], set(), paramiko.HostKeys()
     for line in (
-        line for path in paths if path.exists() for line in path.read_text(errors="replace").splitlines()
+        line
+        for path in paths
+        if path.exists()
+        for line in path.read_text(errors="replace", encoding="utf-8").splitlines()
     ):
         marker, _, rest = line.strip().partition(" ")
         with contextlib.suppress(InvalidHostKey, paramiko.SSHException, ValueError):
@@ -243,27 +226,21 @@ def _explained(error: BaseException, address: Address) -> Exception:
 def _told(error: BaseException, address: Address) -> Exception:
     """The same in words: what can be mended by the user is Unreachable, the rest LinkLost."""
     where = address.resolved()
-    place = f"[{where['hostname']}]:{where['port']}" if where["port"] != 22 else where["hostname"]
-    known = address.known_hosts or "~/.ssh/known_hosts"
+    host, port, known = where["hostname"], where["port"], address.known_hosts or "~/.ssh/known_hosts"
+    place = place_of(host, port)
     if isinstance(error, paramiko.BadHostKeyException):
-        return Unreachable(
-            f"{place} shows another host key than {known} has for it: somebody may be in between. If the machine was "
-            f"really set up anew, forget the old key with: ssh-keygen -R '{place}' -f {known}"
-        )
+        shown, kept = (fingerprint(key.get_name(), key.asbytes()) for key in (error.key, error.expected_key))
+        return changed(place, shown, known, kept)
     if isinstance(error, paramiko.AuthenticationException):
-        who = f"{where['user']}@{where['hostname']}"
-        return Unreachable(
-            f"it refuses to let in {who}; add your key there with: ssh-copy-id -p {where['port']} {who}"
-        )
-    if isinstance(error, paramiko.SSHException) and "not found in known_hosts" in str(error):
-        return Unreachable(
-            f"{place} is not in {known}; compare its fingerprint, then add it with: "
-            f"ssh-keyscan -p {where['port']} {where['hostname']} >> {known}"
-        )
+        return not_let_in(where["user"], host, port, where["keys"])
+    if str(error) == "No existing session":  # paramiko's words for a server that hung up meanwhile
+        return too_many_keys(where["user"], host)
+    if isinstance(error, UnknownHost):
+        return unknown(host, port, known, error.shown)
     if isinstance(error, socket.gaierror):
-        return Unreachable(f"no address for {where['hostname']}; correct `host:` or ~/.ssh/config")
+        return no_address(host)
     if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
-        return LinkLost(f"nothing answers at {where['hostname']} port {where['port']}")
+        return nobody_there(host, port)
     if isinstance(error, TimeoutError):
-        return LinkLost(f"{place} did not answer within {CONNECT_S:g} s")
+        return silent(place, CONNECT_S)
     return LinkLost(f"no SSH connection to {place}: {str(error) or type(error).__name__}")

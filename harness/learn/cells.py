@@ -162,7 +162,7 @@ class Results:
         self.path, self.fingerprint = path, fingerprint
         self.rows: dict[str, list[dict[str, Any]]] = {}
         if path.exists():
-            for line in path.read_text().splitlines():
+            for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     found = json.loads(line)
                 except ValueError:
@@ -173,7 +173,7 @@ class Results:
 
     def add(self, cell: Cell, rows: list[dict[str, Any]]) -> None:
         self.rows[cell.key] = rows
-        with open(self.path, "a") as file:
+        with open(self.path, "a", encoding="utf-8") as file:
             line = json.dumps({"dataset": self.fingerprint, "cell": cell.key, "rows": rows})
             file.write(f"\n{line}\n" if _cut_short(self.path) else f"{line}\n")
 

@@ -176,7 +176,7 @@ def _lines(rows: Sequence[Sequence[Any]]) -> str:
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    with replacing(path) as partial, open(partial, "w", newline="") as file:
+    with replacing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, keys)
         writer.writeheader()
         writer.writerows(rows)

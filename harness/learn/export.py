@@ -76,8 +76,8 @@ def export_published(dataset: Dataset, folder: str | Path) -> dict[int, int]:
             for kind, table in (("platform", platforms), ("workload", workloads)):
                 arrays |= {
                     f"d_{kind}": table.values,
-                    f"n_{kind}": np.array(table.names),
-                    f"f_{kind}": np.array(table.columns),
+                    f"n_{kind}": np.array(table.names, np.str_),
+                    f"f_{kind}": np.array(table.columns, np.str_),
                 }
         elif not len(rows):
             continue

@@ -7,6 +7,10 @@ import time
 from harness.dataset.records import Job, JobResult, MemberResult, State
 
 
+class Unfit(Exception):
+    """The device was not fit to give a job's result; the text is the cause."""
+
+
 def measured(member: MemberResult) -> bool:
     """Whether it has a mean."""
     return any(sample.covered and not sample.warm for sample in member.samples) or member.more_count > 0

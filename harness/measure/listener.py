@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Protocol
 
 from rich.console import Console
 
-from harness.dataset.records import Entry
+from harness.dataset.records import Entry, Job
 from harness.measure.pace import Pace
 from harness.output import duration, visible
 from harness.progress import Bar, bar
@@ -66,3 +66,10 @@ class CollectionProgress:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+
+class Order(Protocol):
+    """Puts the job that a device is to do next in front. Called from the workers' threads."""
+
+    def next(self, device: str, left: deque[Job]) -> None: ...
+    def finished(self, entry: Entry) -> None: ...

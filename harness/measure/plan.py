@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
@@ -32,6 +32,14 @@ class Plan:
     def hours(self) -> float:
         """An estimate: a tenth of a second per member to start, then the co-run's window, or the limit alone."""
         return sum(0.1 * job.degree + self._longest_s(job) for job in self.jobs) / 3600
+
+    def left(self, done: Container[str]) -> dict[str, list[Job]]:
+        """What each device has still to do, in the plan's order; a device whose jobs are done is not named."""
+        found: dict[str, list[Job]] = {}
+        for job in self.jobs:
+            if job.id not in done:
+                found.setdefault(job.device, []).append(job)
+        return found
 
     def _longest_s(self, job: Job) -> float:
         return job.co_run_s if job.degree > 1 or job.purpose == "placebo" else job.limit_s

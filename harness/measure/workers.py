@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -18,15 +18,15 @@ from harness.dataset.records import Entry, Job, JobResult, MemberResult, State
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
 from harness.engines.maker import NotMade, NotMadeNow
-from harness.errors import DeviceError
+from harness.errors import DeviceError, HarnessError
 from harness.fleet.artefacts import given
 from harness.fleet.payload import Payload
-from harness.fleet.reach import Reached, reach
+from harness.fleet.reach import Reached, defect, reach
 from harness.fleet.session import Refused, Session
 from harness.fleet.transport import LinkLost
-from harness.measure.endings import measured, refused
+from harness.measure.endings import Unfit, measured, refused
 from harness.measure.job_spec import job_spec, longest_s
-from harness.measure.listener import Listener
+from harness.measure.listener import Listener, Order
 from harness.measure.notice import Activity, Notice
 from harness.measure.plan import Plan
 from harness.measure.stop import Stop
@@ -47,17 +47,6 @@ class Outcome:
     set_aside: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
     enough: bool = False  # is known: what is left need not be done
-
-
-class Order(Protocol):
-    """Puts the job that a device is to do next in front. Called from the workers' threads."""
-
-    def next(self, device: str, left: deque[Job]) -> None: ...
-    def finished(self, entry: Entry) -> None: ...
-
-
-class Unfit(Exception):
-    """The device was not fit to give a job's result; the text is the cause."""
 
 
 class Worker:
@@ -97,9 +86,15 @@ class Worker:
     def work(self) -> None:
         try:
             self._work()
-        except Exception as error:  # a full disk or a defect: raised again in the main thread
+        except (
+            OSError,
+            HarnessError,
+        ) as error:  # such as a full disk: nobody's alone, raised in the main thread
             self.crash = error
             self.stop.asked.set()
+        except Exception as error:
+            self.set_aside = defect(error)
+            self._said(self.set_aside)
         finally:
             self.journal.close()
             self._hang_up()
@@ -273,13 +268,16 @@ def collect(
     """
     dataset.compact()
     done, ended = dataset.finished(but=retry), dataset.attempts()
-    listener.planned(len(plan.jobs), Counter(job.device for job in plan.jobs if job.id not in done))
+    left = plan.left(done)
+    listener.planned(len(plan.jobs), {device: len(jobs) for device, jobs in left.items()})
     needed = {row["workload"]: row["memory_bytes"] for row in dataset.workloads().to_pylist()}
     payloads = {workload.name: Payload(workload, needed.get(workload.name)) for workload in workloads}
-    workers = []
-    for device in reached:
-        jobs = [job for job in plan.jobs if job.device == device.device.name and job.id not in done]
-        workers.append(Worker(dataset, plan.settings, device, payloads, jobs, listener, stop, ended, order))
+    workers = [
+        Worker(
+            dataset, plan.settings, one, payloads, left.get(one.device.name, ()), listener, stop, ended, order
+        )
+        for one in reached
+    ]
     notice = Notice(dataset.root, [worker.activity for worker in workers])
     threads = [threading.Thread(target=worker.work, name=worker.device.name) for worker in workers]
     for thread in threads:

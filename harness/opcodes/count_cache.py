@@ -86,7 +86,7 @@ def _hash_file(path: Path) -> str:
 
 
 def _read(path: Path) -> Counts:
-    found = json.loads(path.read_text())
+    found = json.loads(path.read_text(encoding="utf-8"))
     opcodes = {str(name): int(times) for name, times in found["opcodes"].items()}
     return Counts(
         opcodes=opcodes,
@@ -109,4 +109,4 @@ def _write(path: Path, counts: Counts) -> None:
         if name not in ("stdout", "stderr", "results", "total")
     }
     with replacing(path) as partial:
-        partial.write_text(json.dumps(kept))
+        partial.write_text(json.dumps(kept), encoding="utf-8")

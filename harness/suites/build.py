@@ -265,10 +265,10 @@ def hash_if_there(path: Path) -> str | None:
 
 
 def _write_stamp(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _true(path: Path, wanted: object) -> bool:
     with contextlib.suppress(OSError, ValueError):
-        return bool(json.loads(path.read_text()) == wanted)
+        return bool(json.loads(path.read_text(encoding="utf-8")) == wanted)
     return False

@@ -22,7 +22,7 @@ def ensure_sources(source: Source, directory: Path, say: Callable[[str], None]) 
     Raises SuiteError where they cannot be fetched or are not those the suite names.
     """
     marker = directory / "sha256"
-    if marker.exists() and marker.read_text() == source.sha256:
+    if marker.exists() and marker.read_text(encoding="utf-8") == source.sha256:
         return
     archive = cache_directory("sources") / f"{source.sha256}.tar.gz"
     if not archive.exists() or _sha256(archive) != source.sha256:
@@ -37,7 +37,7 @@ def ensure_sources(source: Source, directory: Path, say: Callable[[str], None]) 
             tar.extractall(fresh)
         for new, old in source.copy.items():
             shutil.copyfile(fresh / source.path / old, fresh / source.path / new)
-        (fresh / "sha256").write_text(source.sha256)
+        (fresh / "sha256").write_text(source.sha256, encoding="utf-8")
         os.replace(fresh, directory)
 
 
@@ -45,7 +45,7 @@ def _fetch(source: Source, archive: Path) -> None:
     """By pip, from wherever it is told to look; it checks the hash before it runs anything of the package."""
     with temporary("fetch") as folder:
         wanted = folder / "requirements.txt"
-        wanted.write_text(f"{source.sdist} --hash=sha256:{source.sha256}\n")
+        wanted.write_text(f"{source.sdist} --hash=sha256:{source.sha256}\n", encoding="utf-8")
         command = [
             sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
             "--no-binary", ":all:", "--require-hashes", "--dest", str(folder), "--requirement", str(wanted),

@@ -89,7 +89,7 @@ def _identity(workload: Workload, recipe: Recipe) -> str:
 
 def _read(path: Path) -> dict[str, str]:
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(found, dict):
             return found
     return {}
@@ -97,4 +97,6 @@ def _read(path: Path) -> dict[str, str]:
 
 def _remember(path: Path, name: str, key: str) -> None:
     with _LOCK, replacing(path) as partial:
-        partial.write_text(json.dumps(_read(path) | {name: key}, indent=0, sort_keys=True) + "\n")
+        partial.write_text(
+            json.dumps(_read(path) | {name: key}, indent=0, sort_keys=True) + "\n", encoding="utf-8"
+        )

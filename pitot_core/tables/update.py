@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from pitot_core.baseline import Baseline
 from pitot_core.completion import LeftOut
-from pitot_core.errors import ObservationsError
 from pitot_core.features import Features
-from pitot_core.known import Known
+from pitot_core.known import Known, learnable
 from pitot_core.observations import Observations, joined
 from pitot_core.steps import one_blas_thread
 from pitot_core.tables.arrivals import Newcomer, Side, other_kernels
@@ -45,7 +44,7 @@ def updated(
         for side in ("platform", "workload"):
             numbers = arrived.platform if side == "platform" else arrived.workload
             for new in np.setdiff1d(numbers, np.flatnonzero(known.of_side(side))):
-                mine = _usable(arrived, side, int(new), known, features)
+                mine = learnable(arrived, side, int(new), known, features)
                 learner = _side(tables, side, known, since_fit, kernels)
                 tables = _placed(tables, side, int(new), learner.learn(int(new), mine))
                 known = known.with_newcomer(side, int(new))
@@ -176,19 +175,3 @@ def _rehearsed(tables: Solution, learner: Side, n_rows: int, known: Known, rows:
         left.append(mine[n_rows:])
         predicted.append(again.log_ns(rows[mine[n_rows:]]))
     return LeftOut(rows[np.concatenate(left)], np.concatenate(predicted))
-
-
-def _usable(rows: Observations, side: str, number: int, known: Known, features: Features) -> Observations:
-    """The rows from which one newcomer can be learned: everything else in them is known."""
-    mine = rows[(rows.workload if side == "workload" else rows.platform) == number]
-    if side == "workload":
-        mine = mine[known.platforms[mine.platform]]
-    else:
-        mine = mine[known.workloads[mine.workload]]
-    mine = mine[((mine.co_runners < 0) | known.workloads[mine.co_runners]).all(axis=1)]
-    if not len(mine):
-        names = features.workload_names if side == "workload" else features.platform_names
-        raise ObservationsError(
-            f"{side} {names[number]!r} has no row beside known workloads on a known platform"
-        )
-    return mine

@@ -13,7 +13,7 @@ from pitot_core.baseline import Baseline
 from pitot_core.completion import LeftOut, State
 from pitot_core.errors import ModelFileError, ObservationsError
 from pitot_core.features import Features, Scaler
-from pitot_core.known import Known
+from pitot_core.known import Known, learnable
 from pitot_core.observations import Observations, Queries
 from pitot_core.settings import Settings
 from pitot_core.splits import folds
@@ -149,7 +149,7 @@ class Towers:
         for side, numbers in newcomers.items():
             x = x_w if side == "workload" else x_p
             for number in numbers.tolist():
-                mine = _usable(rows, side, number, known, features)
+                mine = learnable(rows, side, number, known, features)
                 before = point
                 point = with_newcomer(before, side, number, mine, x, known.trained(side))
                 if heads is not None:
@@ -243,19 +243,3 @@ def _left_out(task: Task, trained: Trained, options: TowerOptions) -> tuple[Arra
     rows = np.flatnonzero(held.any(axis=0))
     member = held[:, rows].argmax(axis=0)
     return rows, member, trained.predictions[member, rows]
-
-
-def _usable(rows: Observations, side: str, number: int, known: Known, features: Features) -> Observations:
-    """The rows from which one newcomer can be learned: everything else in them is known."""
-    mine = rows[(rows.workload if side == "workload" else rows.platform) == number]
-    if side == "workload":
-        mine = mine[known.platforms[mine.platform]]
-    else:
-        mine = mine[known.workloads[mine.workload]]
-    mine = mine[((mine.co_runners < 0) | known.workloads[mine.co_runners]).all(axis=1)]
-    if not len(mine):
-        names = features.workload_names if side == "workload" else features.platform_names
-        raise ObservationsError(
-            f"{side} {names[number]!r} has no row beside known workloads on a known platform"
-        )
-    return mine

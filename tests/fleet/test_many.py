@@ -83,6 +83,8 @@ def test_the_broken_devices_have_their_reasons_and_the_others_measure(
     rows = Dataset.open(tmp_path / "data").observations(["device", "workload", "status"]).to_pylist()
     assert Counter((row["device"], row["status"]) for row in rows) == {(name, "ok"): 2 for name in good}
     assert said.count("it is left out of this collection") == len(BROKEN)
+    names = ", ".join(good[:-1])
+    assert f"{names} and {good[-1]} are one machine: what runs as one disturbs what is measured" in said
 
 
 @pytest.mark.skipif(not (HAVE_SSHD and shutil.which("ssh")), reason=WHY_NOT)

@@ -16,11 +16,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DeviceError
+from harness.fleet import boot
+from harness.fleet.address import Address, hops
+from harness.fleet.channel import Lines
 from harness.fleet.devices import Device
 from harness.fleet.openssh import OpenSshTransport
 from harness.fleet.reach import reach
 from harness.fleet.session import Session
-from harness.fleet.ssh import Address
+from harness.fleet.ssh import SshTransport
 from harness.fleet.transport import LinkLost, Unreachable
 from tests.cluster import HAVE_SSHD, WHY_NOT, Server, free_port, make_key
 
@@ -40,7 +43,9 @@ class Lab:
 
     def server(self, name: str, extra: str = "") -> Server:
         if name not in self.servers:
-            self.servers[name] = Server(self.root, name, self.key, extra=extra)
+            port = free_port()
+            extra = extra.replace("PORT", str(port))
+            self.servers[name] = Server(self.root, name, self.key, port=port, extra=extra)
             self.servers[name].start()
         return self.servers[name]
 
@@ -96,6 +101,9 @@ CONFIGURATIONS = {
     "a remote command": "  RemoteCommand echo no\n",
     "ports are forwarded": "  LocalForward {free} localhost:1\n",
     "a match": "Match host 127.0.0.1\n  ServerAliveInterval 60\n",
+    "what would spoil the channel": "  ForkAfterAuthentication yes\n  StdinNull yes\n  SessionType none\n"
+    "  LogLevel QUIET\n  VisualHostKey yes\n  IgnoreUnknown UseKeychain\n  UseKeychain yes\n",
+    "a key named by a variable": "  IdentityFile ${{HOME}}/.ssh/absent\n",
 }
 
 
@@ -125,30 +133,124 @@ def test_a_host_key_is_looked_up_under_its_alias(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "jump", ["{user}@127.0.0.1:{port}", "ssh://{user}@127.0.0.1:{port}", "first,second", "first"]
-)
+    "jump",
+    [
+        "{user}@127.0.0.1:{port}", "ssh://{user}@127.0.0.1:{port}", "{user}@[::1]:{port}", "first,second", "first",
+        "around",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("said_in", ["config", "devices.yaml"])
 def test_jump_hosts_are_passed_through(jump: str, said_in: str, lab: Lab) -> None:
-    behind, first = lab.server("plain"), lab.server("first")
+    behind, first = lab.server("plain"), lab.server("first", IPV6)
     filled = jump.format(user=ME, port=first.port)
     hops = "".join(
         lab.entry(first).replace("Host lab", f"Host {name}").replace("\n  Host", "\n  Host")
         for name in ("first", "second")
     )
+    # `around` is behind `first`, as only its own entry says; open files are no use to our proxy commands.
+    hops += lab.entry(first, "  ProxyJump first\n").replace("Host lab", "Host around")
     inside = f"  ProxyJump {filled}\n" if said_in == "config" else ""
-    lab.write(lab.entry(behind, inside) + hops, behind.known_host() + first.known_host())
+    known = first.known_host() + first.known_host().replace("127.0.0.1", "::1")
+    lab.write(lab.entry(behind, f"{inside}  ProxyUseFdpass yes\n") + hops, behind.known_host() + known)
     given = {} if said_in == "config" else {"jump": filled}
     assert lab.reach(behind, **given)
 
 
-def test_an_unknown_jump_host_is_refused_whatever_the_configuration_says(lab: Lab) -> None:
-    behind, first = lab.server("plain"), lab.server("first")
+@pytest.mark.parametrize("jump", ["first", "around"])
+def test_an_unknown_jump_host_is_refused_whatever_the_configuration_says(jump: str, lab: Lab) -> None:
+    behind, first, second = lab.server("plain"), lab.server("first", IPV6), lab.server("no-file-transfer")
     hop = lab.entry(first, "  StrictHostKeyChecking no\n").replace("Host lab", "Host first")
-    lab.write(lab.entry(behind, "  ProxyJump first\n") + hop, behind.known_host())
-    with pytest.raises(
-        Unreachable, match=r"or of a host on the way there, is not in .*; connect once by hand"
-    ):
+    hop += lab.entry(second, "  ProxyJump first\n").replace("Host lab", "Host around")
+    lab.write(lab.entry(behind, f"  ProxyJump {jump}\n") + hop, behind.known_host() + second.known_host())
+    with pytest.raises(Unreachable) as told:
         lab.reach(behind)
+    assert str(told.value) == (
+        f"the host key of [127.0.0.1]:{first.port}, a host on the way there, is not in {lab.home}/.ssh/known_hosts; "
+        "connect once by hand with: ssh lab"
+    )
+
+
+def test_a_way_that_leads_in_a_circle_is_refused(lab: Lab) -> None:
+    server = lab.server("plain")
+    circle = lab.entry(server, "  ProxyJump second\n").replace("Host lab", "Host first")
+    circle += lab.entry(server, "  ProxyJump first\n").replace("Host lab", "Host second")
+    lab.write(lab.entry(server, "  ProxyJump first\n") + circle, server.known_host())
+    with pytest.raises(Unreachable, match="has more than 8 jump hosts, or leads in a circle"):
+        lab.reach(server)
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ("", "127.0.0.1:{port}"), ("  ProxyJump a,b\n", "10.0.0.1:7"), ("  ProxyJump c\n", "10.0.0.1:7"),
+        ("  ProxyCommand ssh -W %h:%p a\n", "ssh -W %h:%p a"),
+    ],
+)  # fmt: skip
+def test_connections_are_counted_at_the_server_that_is_met_first(
+    more: str, place: str, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = lab.server("plain")
+    lab.write(
+        lab.entry(server, more) + "Host a\n  HostName 10.0.0.1\n  Port 7\nHost c\n  ProxyJump a\n",
+        server.known_host(),
+    )
+    places = []
+
+    def counted(found: str) -> None:
+        places.append(found)
+        raise Unreachable("seen")
+
+    monkeypatch.setattr("harness.fleet.openssh.gate", counted)
+    with pytest.raises(Unreachable, match="seen"):
+        lab.reach(server)
+    assert places == [place.format(port=server.port)]
+
+
+@pytest.mark.parametrize(
+    ("jump", "found"),
+    [
+        ("none", []), ("", []), ("a", [("a", None, None)]), ("u@a:22,b", [("a", 22, "u"), ("b", None, None)]),
+        ("ssh://u@[::1]:2311", [("::1", 2311, "u")]), ("[fe80::1]", [("fe80::1", None, None)]),
+    ],
+)  # fmt: skip
+def test_jump_hosts_are_read_as_ssh_writes_them(
+    jump: str, found: list[tuple[str, int | None, str | None]]
+) -> None:
+    behind = Address("x", key="k", known_hosts="f")
+    assert hops(jump, behind) == [Address(host, port, user, "k", "f") for host, port, user in found]
+    for wrong in ("-oProxyCommand=touch x", "a:b", "u@", "a,,b", "[::1"):
+        with pytest.raises(Unreachable, match="is not a jump host"):
+            hops(wrong, behind)
+
+
+@pytest.mark.parametrize("host", ["{user}@127.0.0.1", "ssh://{user}@127.0.0.1:{port}"])
+@pytest.mark.parametrize("client", ["openssh", "paramiko"])
+def test_a_host_may_say_user_and_port_itself(host: str, client: str, lab: Lab) -> None:
+    server = lab.server("plain")
+    lab.write("", server.known_host())
+    port = None if "port" in host else server.port
+    where = Address(host.format(user=ME, port=server.port), port, key=str(lab.key))
+    if client == "paramiko":
+        assert where.resolved() | {"keys": 0} == {
+            "hostname": "127.0.0.1", "port": server.port, "user": ME, "keys": 0, "jumps": [],
+        }  # fmt: skip
+    else:
+        assert lab.reach(server, where.host, port=port, key=str(lab.key))
+
+
+def test_paramiko_passes_through_jump_hosts_that_have_their_own(lab: Lab) -> None:
+    behind, first = lab.server("plain"), lab.server("first", IPV6)
+    missing = f"  IdentityFile {lab.home}/absent\n  IdentityFile ${{HOME}}/absent\n"
+    hop = lab.entry(first).replace("Host lab", "Host first")
+    around = lab.entry(first, "  ProxyJump first\n").replace("Host lab", "Host around")
+    lab.write(
+        lab.entry(behind, "  ProxyJump around\n" + missing) + hop + around,
+        behind.known_host() + first.known_host(),
+    )
+    Session(SshTransport(Address("lab"), str(behind.cache), sys.executable, "tests"), "lab").close()
+    lab.write(lab.entry(behind, "  RevokedHostKeys /dev/null\n"), behind.known_host())
+    with pytest.raises(Unreachable, match="names RevokedHostKeys, which paramiko does not follow; install"):
+        SshTransport(Address("lab"), str(behind.cache), sys.executable, "tests")
 
 
 @pytest.mark.parametrize("how", ["agent", "public key and agent", "missing file and agent"])
@@ -176,6 +278,7 @@ def test_keys_that_an_agent_holds_are_used(how: str, lab: Lab, tmp_path: Path) -
         agent.wait()
 
 
+IPV6 = "ListenAddress [::1]:PORT\n"
 SERVERS = {
     "no file transfer": "Subsystem nothing /bin/false\n",
     "one session": "MaxSessions 1\n",
@@ -249,8 +352,58 @@ def unknown(lab: Lab, server: Server) -> str:
     )
 
 
+def by_another_name(lab: Lab, server: Server) -> str:
+    lab.write(lab.entry(server, "  HostKeyAlias the-one\n  StrictHostKeyChecking no\n"), server.known_host())
+    return (
+        f"[127.0.0.1]:{server.port} (the-one) is not in {lab.home}/.ssh/known_hosts (StrictHostKeyChecking no is not "
+        f"followed); it shows ssh-ed25519 {fingerprint(server)}; compare its fingerprint, then add it with: "
+        f"ssh-keyscan -p {server.port} 127.0.0.1 | sed 's/^[^ ]*/the-one/' >> {lab.home}/.ssh/known_hosts"
+    )
+
+
+def kept_nowhere(lab: Lab, server: Server) -> str:
+    lab.write(lab.entry(server).replace(f"{lab.home}/.ssh/known_hosts", "/dev/null"), server.known_host())
+    return (
+        f"[127.0.0.1]:{server.port} is not in /dev/null; it shows ssh-ed25519 {fingerprint(server)}; compare its "
+        f"fingerprint, then add it with: ssh-keyscan -p {server.port} 127.0.0.1 >> ~/.ssh/known_hosts, and name that "
+        "file with `known_hosts:`"
+    )
+
+
+def open_to_all(lab: Lab, server: Server) -> str:
+    key = Path(shutil.copy(lab.key, lab.root / "open"))
+    key.chmod(0o644)
+    entry = lab.entry(server).replace(str(lab.key), str(key)) + "  IdentitiesOnly yes\n"
+    lab.write(entry, server.known_host())
+    return f"ssh does not use the key {key}, since others may read it; mend that with: chmod 600 {key}"
+
+
+def too_many(lab: Lab, server: Server) -> str:
+    few = lab.server("few-tries", "MaxAuthTries 1\n")
+    keys = [lab.root / f"other{number}" for number in range(2)]
+    entry = lab.entry(few).replace(
+        "IdentityFile", f"IdentityFile {keys[0]}\n  IdentityFile {keys[1]}\n  IdentityFile"
+    )
+    lab.write(entry, few.known_host())
+    for key in keys:
+        make_key(key)
+    return (
+        f"127.0.0.1 ended the connection while keys of {ME} were tried, perhaps because it lets few be tried; name the "
+        "right one with `key:`"
+    )
+
+
+def gateway_gone(lab: Lab, server: Server) -> str:
+    port = free_port()
+    lab.write(lab.entry(server, f"  ProxyJump 127.0.0.1:{port}\n"), server.known_host())
+    return (
+        f"no SSH connection to [127.0.0.1]:{server.port}: ssh: connect to host 127.0.0.1 port {port}: "
+        "Connection refused"
+    )
+
+
 def changed(lab: Lab, server: Server) -> str:
-    other = lab.server("first")
+    other = lab.server("first", IPV6)
     lab.write(lab.entry(server), other.known_host(server.port))
     return (
         f"[127.0.0.1]:{server.port} shows another host key ({fingerprint(server)}) than "
@@ -297,8 +450,13 @@ def no_address(lab: Lab, server: Server) -> str:
 
 
 @pytest.mark.parametrize(
-    "case", [unknown, changed, locked, stranger, nobody, no_address], ids=lambda c: c.__name__
-)
+    "case",
+    [
+        unknown, by_another_name, kept_nowhere, changed, locked, stranger, open_to_all, too_many, nobody, no_address,
+        gateway_gone,
+    ],
+    ids=lambda c: c.__name__,
+)  # fmt: skip
 def test_what_ssh_refuses_is_told_in_one_sentence(case: Callable[[Lab, Server], str], lab: Lab) -> None:
     server = lab.server("plain")
     sentence = case(lab, server)
@@ -316,10 +474,39 @@ def test_a_configuration_that_ssh_does_not_accept_is_told(lab: Lab) -> None:
 
 
 def test_an_account_without_a_shell_is_told(lab: Lab) -> None:
-    server = lab.server("false", "ForceCommand /bin/false\n")
-    lab.write(lab.entry(server), server.known_host())
-    with pytest.raises(Unreachable, match="its login shell ended with exit code 1 and started nothing; let"):
-        lab.reach(server)
+    for shell, told in {
+        "/bin/false": "exit code 1 and started nothing; let that account run commands",
+        "echo Not available.; exit 3": "exit code 3 and started nothing: Not available.; let that account run commands",
+        "true": "exit code 0 and started nothing; look for an `exit` in ~/.bashrc there",
+    }.items():
+        server = lab.server(re.sub(r"\W", "-", shell), f"ForceCommand {shell}\n")
+        lab.write(lab.entry(server), server.known_host())
+        with pytest.raises(Unreachable) as error:
+            lab.reach(server)
+        assert str(error.value) == f"its login shell ended with {told}"
+
+
+class Asking(Lines):
+    """A channel on which a login shell asks something, and nothing else comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer += b"proxy password?\n"
+
+    def send_bytes(self, content: bytes) -> None:
+        raise AssertionError("nobody answers it")
+
+    def _piece(self, within_s: float) -> bytes | None:
+        return None
+
+
+def test_a_shell_that_waits_for_an_answer_is_told() -> None:
+    with pytest.raises(Unreachable) as error:
+        boot.start(Asking())
+    assert str(error.value) == (
+        "nothing started there within 60 s; it said first: 'proxy password?'; perhaps its login shell waits for an "
+        "answer: make ~/.bashrc (or that shell's own file) ask for nothing"
+    )
 
 
 def test_pythons_that_do_not_do_are_told(lab: Lab) -> None:
@@ -340,7 +527,6 @@ def test_a_place_for_the_cache_is_taken_as_a_shell_there_takes_it(lab: Lab) -> N
     server = lab.server("plain")
     lab.write(lab.entry(server), server.known_host())
     for cache in (
-        "$HARNESS_NOWHERE/x",
         "~/harness-test-cache",
         f"~{ME}/harness-test-cache",
         "harness-test-cache",
@@ -350,9 +536,18 @@ def test_a_place_for_the_cache_is_taken_as_a_shell_there_takes_it(lab: Lab) -> N
     own = Path(os.path.expanduser(f"~{ME}"))
     assert (own / "harness-test-cache" / "store").is_dir()
     shutil.rmtree(own / "harness-test-cache")
-    shutil.rmtree(own / "$HARNESS_NOWHERE", ignore_errors=True)
-    with pytest.raises(Unreachable, match=r"cannot write to /proc/harness there \(.*\); name a directory"):
-        OpenSshTransport(SSH, Address("lab"), "/proc/harness", sys.executable, "tests")
+    for nowhere, why in {
+        "/proc/harness": ".*",
+        "$HARNESS_NOWHERE/x": "no such variable",
+        "~no-such-user/x": "no home directory for that user",
+    }.items():
+        with pytest.raises(
+            Unreachable, match=rf"cannot write to {re.escape(nowhere)} there \({why}\); name a directory"
+        ):
+            OpenSshTransport(SSH, Address("lab"), nowhere, sys.executable, "tests")
+        if nowhere[0] != "/":
+            with pytest.raises(Unreachable, match=f"is no place \\({why}\\)"):
+                Device(transport="local", name="here", cache=nowhere).connect("tests")
 
 
 def test_what_reaches_the_remote_shell_is_quoted(lab: Lab, tmp_path: Path) -> None:
@@ -361,6 +556,7 @@ def test_what_reaches_the_remote_shell_is_quoted(lab: Lab, tmp_path: Path) -> No
     trap = f"{server.cache}/a b'; touch {tmp_path}/escaped; '"
     Session(OpenSshTransport(SSH, Address("lab"), trap, sys.executable, "c'; touch x; '"), "lab").close()
     assert not (tmp_path / "escaped").exists()
+    assert boot.for_shell(["~/my env/python", "~/x"]) == "~/'my env/python' '~/x'"
     with pytest.raises(Unreachable, match="is not the name of a host"):
         OpenSshTransport(SSH, Address("-oProxyCommand=touch x"), "x", "python3", "tests")
 

@@ -52,6 +52,37 @@ def collect_scripts(
     return {row["workload"]: row for row in rows}, outcome
 
 
+class Defective:
+    """An order of jobs that fails, in a way nobody foresaw, for one device."""
+
+    def next(self, device: str, left: object) -> None:
+        if device == "b":
+            raise KeyError("canonicaldomains")
+
+    def finished(self, entry: object) -> None:
+        pass
+
+
+def test_a_defect_in_one_devices_worker_is_its_reason_and_the_others_go_on(tmp_path: Path) -> None:
+    workloads = make_workloads_of(tmp_path, [{}, {}])
+    plan = make_plan([("fake", "a"), ("fake", "b")], workloads[1:], workloads[0], SETTINGS)
+    devices = [
+        reach(Device(transport="local", name=name, cache=str(tmp_path / name), engines=["fake"]), print)
+        for name in "ab"
+    ]
+    dataset, log = Dataset.create(tmp_path / "data"), Log()
+    with dataset.locked():
+        dataset.begin(SETTINGS, "test", plan.jobs)
+        outcome = collect(dataset, plan, devices, workloads, log, Stop(), order=Defective())
+    assert {row["device"] for row in dataset.observations(["device"]).to_pylist()} == {"a"}
+    reason = outcome.set_aside.pop("b")
+    assert (outcome.set_aside, outcome.left) == ({}, sum(job.device == "b" for job in plan.jobs))
+    told, _, report = reason.partition("; please report it with ")
+    assert told == "a defect of harness (KeyError: 'canonicaldomains')"
+    assert "Traceback" in Path(report).read_text()
+    Path(report).unlink()
+
+
 def make_workloads_of(folder: Path, scripts: Sequence[dict[str, object]]) -> list[Workload]:
     workloads = []
     for number, script in enumerate(scripts):
