@@ -37,18 +37,23 @@ def home() -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; when that is done it is synced and takes the place of ``path`` at once."""
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A temporary path to write to; when that is done it is synced and takes the place of ``path`` at once.
+
+    What is not ``durable`` does not wait for the disk: a crash of the machine may leave it empty.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
     with _partial(path) as partial:
         try:
             yield partial
-            sync(partial)
+            if durable:
+                sync(partial)
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-    sync(path.parent)
+    if durable:
+        sync(path.parent)
 
 
 @contextlib.contextmanager

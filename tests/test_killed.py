@@ -37,8 +37,11 @@ def killer() -> Iterator[Killer]:
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory, model_path: Path) -> Path:
-    """What commands start from: published files, a dataset, a suite of one source, modules to import."""
+def given(tmp_path_factory: pytest.TempPathFactory, model_path: Path, killer: Killer) -> Path:
+    """What commands start from: published files, a dataset, a suite of one source, modules to import.
+
+    For the long form also a model that a command trained, and the dataset that it was trained on.
+    """
     place = tmp_path_factory.mktemp("given")
     write_all(place / "npz", rows=60)
     import_published(place / "npz", place / "imported")
@@ -50,6 +53,13 @@ def given(tmp_path_factory: pytest.TempPathFactory, model_path: Path) -> Path:
     shutil.copy(model_path, place / "known.npz")
     asked = "workload,platform,with\ns/small/w1,engine0:device0,s/small/w2\n"
     (place / "asked.csv").write_text(asked)
+    (place / "wanted.csv").write_text("workload,deadline_ms\ns/small/w1,60000\ns/small/w2,60000\n")
+    (place / "devices.yaml").write_text("devices:\n  here: {transport: local, engines: [wasmtime-j]}\n")
+    if EVERY_CALL:
+        write_all(place / "many", rows=300)
+        import_published(place / "many", place / "large")
+        taught = killer.run(place, ("train", "large", "--test-share", "0.4", "-o", "taught.npz"))
+        assert taught.code == 0, taught.said
     return place
 
 
@@ -58,10 +68,14 @@ def imported(directory: str) -> None:
 
 
 def outcome(place: Path) -> object:
-    """All files but caches; a dataset by its rows, since its identity is drawn anew."""
+    """All files but caches; a dataset by its rows, since its identity is drawn anew, and without measured times."""
     files, rows = {}, {}
     for path in place.rglob("dataset.json"):
         dataset = Dataset.open(path.parent)
+        if path.parent.name == "measured":
+            found = dataset.observations(["job", "workload", "status"]).to_pylist()
+            rows["measured"] = sorted(list(row.values()) for row in found)
+            continue
         rows[path.parent.name] = [
             table.to_pylist() for table in (dataset.observations(), dataset.platforms(), dataset.workloads())
         ]
@@ -85,6 +99,46 @@ def outcome(place: Path) -> object:
         pytest.param(("report", "data", "-o", "new.html"), id="report"),
         pytest.param(
             ("predict", "known.npz", "--batch", "asked.csv", "-o", "new.parquet"), id="predict --batch"
+        ),
+        pytest.param(("place", "known.npz", "wanted.csv", "-o", "new.csv"), id="place"),
+        pytest.param(
+            ("place", "known.npz", "wanted.csv", "-o", "new.csv", "--picture", "new.png"),
+            id="place --picture",
+            marks=LONG,
+        ),
+        pytest.param(("update", "taught.npz", "large", "--all", "-o", "new.npz"), id="update", marks=LONG),
+        pytest.param(
+            ("simulate", "taught.npz", "--check", "large", "-e", "e0", "--jobs", "20", "-o", "new.csv"),
+            id="simulate",
+            marks=LONG,
+        ),
+        pytest.param(
+            ("evaluate", "imported", "--shares", "50", "--replicates", "1", "-m", "log-linear", "--no-plots"),
+            id="evaluate",
+            marks=LONG,
+        ),
+        pytest.param(
+            (
+                "collect",
+                "-o",
+                "measured",
+                "-s",
+                "there",
+                "-e",
+                "wasmtime-j",
+                "--repeats",
+                "2",
+                "--limit",
+                "0.2",
+                "--degrees",
+                "2",
+                "--anchors",
+                "0",
+                "--placebos",
+                "0",
+            ),
+            id="collect with an agent",
+            marks=LONG,
         ),
         pytest.param(("build", "toys"), id="build"),
         pytest.param(("!tests.test_killed:imported", "one"), id="what build --import does to a new suite"),

@@ -6,11 +6,12 @@ writes it any more.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+
+from harness.files import replacing
 
 STALE_S = 15.0  # a collection that has not written for so long is over, or its machine stands still
 State = Literal["measuring", "waiting", "set aside", "ended"]
@@ -37,13 +38,8 @@ class Now(msgspec.Struct, frozen=True):
 
 def write_now(root: Path, now: Now) -> None:
     """Raises OSError; whoever collects goes on without it."""
-    path = root / "now.json"
-    partial = path.with_name(f".now.{os.getpid()}.json")
-    try:
+    with replacing(root / "now.json", durable=False) as partial:
         partial.write_bytes(msgspec.json.encode(now))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_now(root: Path) -> Now | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +13,7 @@ from harness.engines import ENGINES
 from harness.engines.features import FEATURES, feature_module
 from harness.engines.maker import NotMade
 from harness.errors import DeviceError
+from harness.files import temporary
 from harness.fleet.artefacts import given
 from harness.fleet.devices import Device
 from harness.fleet.payload import Payload
@@ -51,10 +50,10 @@ def check_features(devices: Sequence[Device], console: Console) -> list[dict[str
         console.print(str(error))
     rows = []
     try:
-        with tempfile.TemporaryDirectory(prefix="harness-features-") as folder:
+        with temporary("features") as folder:
             modules = {}
             for name in FEATURES:
-                modules[name] = Path(folder, f"{name}.wasm")
+                modules[name] = folder / f"{name}.wasm"
                 modules[name].write_bytes(feature_module(name))
             workloads = {n: Workload(f"features/{n}", "features", path, (n,)) for n, path in modules.items()}
             asked = [(one, engine) for one in reached for engine in one.versions]
