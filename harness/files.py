@@ -86,6 +86,11 @@ def scratch(folder: Path, name: str) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def real(path: Path) -> Path:
+    """The path without links, as `Path.resolve`, but that links in a circle stay as they are and raise nothing."""
+    return Path(os.path.realpath(path))
+
+
 def temporary(what: str) -> contextlib.AbstractContextManager[Path]:
     """A directory where the system keeps temporary ones, gone in the end; those of dead processes are swept."""
     return scratch(Path(tempfile.gettempdir()), f"harness-{what}")

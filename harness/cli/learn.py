@@ -12,6 +12,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
 from harness.errors import UsageError
+from harness.files import real
 from harness.output import Form, show, stderr
 
 command = group("Predict")
@@ -47,9 +48,9 @@ def train(
 
     form, console = form_of(as_json, as_csv), stderr()
     opened = Dataset.open(dataset)
-    if not output.resolve().parent.is_dir():
+    if not real(output).parent.is_dir():
         raise UsageError(
-            f"there is no directory {output.resolve().parent} to write the model to; make it, or name another with -o."
+            f"there is no directory {real(output).parent} to write the model to; make it, or name another with -o."
         )
     if told := told_of_mixed(opened):
         console.print(told, soft_wrap=True)
@@ -101,9 +102,9 @@ def update(
 
     form = form_of(as_json, as_csv)
     trained, opened = load_model(model), Dataset.open(dataset)
-    if not output.resolve().parent.is_dir():
+    if not real(output).parent.is_dir():
         raise UsageError(
-            f"there is no directory {output.resolve().parent} to write the model to; make it, or name another with -o."
+            f"there is no directory {real(output).parent} to write the model to; make it, or name another with -o."
         )
     learned = learn_more(trained, opened, everything=everything)
     learned.model.save(output)

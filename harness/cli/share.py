@@ -12,6 +12,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import DatasetPath
 from harness.errors import UsageError
+from harness.files import real
 from harness.output import stderr
 
 command = group("Share")
@@ -43,7 +44,7 @@ def import_(
     from harness.dataset.published import import_published, imported
     from harness.dataset.store import refuse_taken
 
-    root = output or Path("datasets") / folder.resolve().name
+    root = output or Path("datasets") / real(folder).name
     if manifest and not fetch:
         raise UsageError("--manifest says what to download; give --fetch too.")
     if not imported(root):

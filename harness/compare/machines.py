@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.compare.pairing import Side, place_of
-from harness.errors import UsageError
+from harness.errors import DatasetError, UsageError
 
 FACTS = (
     "machine", "vendor", "model_name", "family", "model", "stepping", "implementer", "part", "cores",
@@ -51,6 +51,10 @@ def engine_differences(a: Side, b: Side, meant: frozenset[str]) -> list[str]:
 def _by_device(side: Side) -> dict[str, Mapping[str, Any]]:
     """The facts of each observed device; for imported data its features, without those of the engine."""
     found: dict[str, Mapping[str, Any]] = {}
+    if lacking := sorted(side.observed - side.platforms.keys()):
+        raise DatasetError(
+            f"{side.title}: platforms.parquet does not tell of {lacking[0]}; restore it from a copy."
+        )
     for row in (side.platforms[name] for name in sorted(side.observed)):
         facts, features = dict(row["facts"] or []), dict(row["features"] or [])
         told = {key: facts[key] for key in FACTS if key in facts}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from pitot_core.buffers import arrow_names, arrow_numbers, numbers_of
 
 AT_ONCE = 1 << 16
 NAMED = ("workload", "platform", "with", "co_runners")
+NOTHING = pa.table({name: pa.array([], pa.string()) for name in ("workload", "platform")})
 LINES = (".jsonl", ".ndjson", ".json")
 
 
@@ -35,6 +37,8 @@ class Batch:
         self.path, self.model = path, model
         try:
             self.asked = _read(path)
+            if twice := [name for name, n in Counter(self.asked.column_names).items() if n > 1]:
+                raise ValueError(f"column {twice[0]!r} is there twice")
         except FileNotFoundError:
             raise UsageError(
                 f"no file {path}; name one with the columns workload, platform and with."
@@ -195,11 +199,11 @@ def _read(path: Path) -> pa.Table:
     if path.suffix in LINES:
         import pyarrow.json
 
-        return pyarrow.json.read_json(path) if path.stat().st_size else pa.table({})
+        return pyarrow.json.read_json(path) if path.stat().st_size else NOTHING
     import pyarrow.csv
 
     if not path.stat().st_size:
-        return pa.table({})
+        return NOTHING
     text = dict.fromkeys(NAMED, pa.string())
     return pyarrow.csv.read_csv(
         path,

@@ -219,7 +219,7 @@ def read_rows(path: Path, columns: str) -> list[dict[str, Any]]:
         return _read_rows(path)
     except FileNotFoundError:
         raise UsageError(f"no file {path}; name one with the columns {columns}.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error, RecursionError) as error:
         raise UsageError(
             f"{path} cannot be read as {path.suffix.lstrip('.') or 'CSV'}: {error}; correct it."
         ) from error

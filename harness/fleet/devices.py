@@ -109,6 +109,8 @@ def load_devices(
         line = f", line {mark.line + 1}" if mark else ""
         problem = " ".join(str(error.problem or error.context or error).split())
         raise DevicesError(f"{path}{line}: not valid YAML: {problem}; correct that line.") from error
+    except RecursionError:
+        raise DevicesError(f"{path}: not valid YAML for this: it is nested too deeply; correct it.") from None
     except YAMLError as error:
         raise DevicesError(f"{path}: not valid YAML: {' '.join(str(error).split())}; correct it.") from error
     try:

@@ -25,7 +25,7 @@ class Layout:
 
 
 def layouts(model: Pitot, seed: int = 0) -> tuple[Layout | None, Layout | None]:
-    """Of workloads and of platforms, by t-SNE; None where there are fewer than five.
+    """Of workloads and of platforms, by t-SNE; None where there are fewer than five, or their profiles do not differ.
 
     The profile of a workload is its predicted log time on every platform, minus the mean (and the other way round for
     a platform): unlike embeddings, profiles can be compared between models. Of very many names only every k-th is used.
@@ -47,8 +47,8 @@ def _layout(profiles: NDArray[Any], names: NDArray[Any], separator: str, seed: i
 
     every = -(-len(names) // MOST)
     profiles, names = profiles[::every], names[::every]
-    if len(names) < FEWEST:
-        return None
+    if len(names) < FEWEST or min(profiles.shape) < 2 or not np.ptp(profiles, axis=0).any():
+        return None  # as on a single platform, where there is nothing that they could be unlike in
     perplexity = min(30.0, (len(names) - 1) / 3)
     # For so few points the exact gradient is fast, and needs no threads that wait for each other on a busy machine.
     with threadpool_limits(1):

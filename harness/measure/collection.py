@@ -231,7 +231,7 @@ def measure(
 
     before = {which: signal.signal(which, interrupted) for which in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with CollectionProgress(console) as progress:
+        with CollectionProgress(console, budget_s) as progress:
             if adviser:
                 with Adaptive(dataset, plan, adviser, until, stop, progress) as order:
                     outcome = collect(dataset, plan, reached, workloads, progress, stop, retry, order)

@@ -29,8 +29,8 @@ class Listener(Protocol):
 class CollectionProgress:
     """A collection's listener: the bar, what devices say, and the failures by reason."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, budget_s: float | None = None) -> None:
+        self._console, self._budget_s = console, budget_s
         self._stack = contextlib.ExitStack()
         self._bar: Bar | None = None
         self._pace: Pace | None = None
@@ -40,7 +40,7 @@ class CollectionProgress:
         self._console.print(text)
 
     def planned(self, jobs: int, left: Mapping[str, int]) -> None:
-        self._pace = Pace(left)
+        self._pace = Pace(left, self._budget_s)
         already_done = jobs - sum(left.values())
         if already_done:
             self.said(f"{already_done:,} of {jobs:,} jobs are already in the dataset")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -10,12 +11,13 @@ from collections.abc import Mapping
 class Pace:
     """Each device's time per job so far; orders are random, so that the jobs to come are like those before.
 
-    ``left`` are the jobs still to do by device.
+    ``left`` are the jobs still to do by device; after ``budget_s`` none is begun.
     """
 
-    def __init__(self, left: Mapping[str, int]) -> None:
+    def __init__(self, left: Mapping[str, int], budget_s: float | None = None) -> None:
         self._left = Counter(left)
         self._started = time.monotonic()
+        self._ends = self._started + (math.inf if budget_s is None else budget_s)
         self._done: Counter[str] = Counter()
         self._last: dict[str, float] = {}
 
@@ -31,4 +33,4 @@ class Pace:
             (last - self._started) / self._done[device] * max(self._left[device], 0) - (now - last)
             for device, last in list(self._last.items())
         ]
-        return max(0.0, *told) if told else None
+        return max(0.0, min(max(told), self._ends - now)) if told else None

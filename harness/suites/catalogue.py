@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.errors import SuiteError, UnknownName
-from harness.files import cache_directory
+from harness.files import cache_directory, real
 from harness.suites.suite import Suite, Workload
 from harness.suites.suite_file import read_suite
 
@@ -23,7 +23,7 @@ def load_suites(root: str | Path | None = None) -> dict[str, Suite]:
     shipped one without being the same, and where a root that was named has no suite.
     """
     place = OWN if root is None else Path(root)
-    if place.resolve() == shipped_root():
+    if real(place) == shipped_root():
         return shipped()
     found, own = shipped(), suites_in(place)
     if root is not None and not own:
@@ -62,7 +62,7 @@ def suites_in(root: Path) -> dict[str, Suite]:
     What a suite makes goes into its own `build/`, but never into an installed package: what its suites make goes to
     the user's cache, in a directory for this version of harness.
     """
-    root = root.resolve()
+    root = real(root)
     cache = cache_directory("suites") / __version__ if _installed(root) else None
     return {
         path.parent.name: read_suite(path, cache and cache / path.parent.name)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError
-from harness.files import making, sweep
+from harness.files import making, real, sweep
 from harness.opcodes import refusal
 from harness.suites.benchmark_list import lists_in, read_list
 from harness.suites.catalogue import OWN, shipped
@@ -70,9 +70,9 @@ def import_modules(
     modules are gone are named to `say`. Raises SuiteError where there is no file to import or the suite exists and
     was not imported.
     """
-    directory = directory.resolve()
+    directory = real(directory)
     name = _plain(directory.name if name is None else name)
-    target = (OWN if root is None else root).resolve() / name
+    target = real(OWN if root is None else root) / name
     suite_file = target / "suite.toml"
     if name in shipped() and target != shipped()[name].root:
         raise SuiteError(f"harness ships a suite {name}; choose another name with --as.")

@@ -79,3 +79,14 @@ def test_the_device_that_needs_longest_says_how_long_it_takes(monkeypatch: pytes
     assert told.left_s() == pytest.approx(9 * 30)
     now[0] = 40.0
     assert told.left_s() == pytest.approx(9 * 30 - 10)
+
+
+def test_no_longer_is_told_than_a_collection_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    told = Pace({"local": 100}, budget_s=60)
+    now[0] = 10.0
+    told.finished("local")
+    assert told.left_s() == 50
+    now[0] = 61.0
+    assert told.left_s() == 0

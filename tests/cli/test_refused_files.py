@@ -1,0 +1,48 @@
+"""Files that a stranger may hand to a command: each is refused in one sentence, or is no question at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.decide.batch import _read
+from harness.decide.predict import read_rows
+from harness.errors import DevicesError, SuiteError, UsageError
+from harness.fleet.devices import load_devices
+from harness.learn.layout import _layout
+from harness.suites.catalogue import load_suites
+from harness.suites.imported import import_modules
+
+
+def test_links_in_a_circle_hold_nothing(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(SuiteError, match="name the directory"):
+        load_suites(tmp_path / "loop")
+    with pytest.raises(SuiteError, match=r"there is no \.wasm file"):
+        import_modules(tmp_path / "loop", "mine")
+
+
+@pytest.mark.parametrize("name", ["asked.csv", "asked.jsonl", "asked"])
+def test_an_empty_batch_asks_nothing(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    read = _read(tmp_path / name)
+    assert (read.column_names, len(read)) == (["workload", "platform"], 0)
+
+
+def test_what_is_too_deep_or_too_long_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.jsonl").write_text("[" * 100_000)
+    (tmp_path / "long.csv").write_text("workload\n" + "x" * 200_000 + "\n")
+    for name in ("deep.jsonl", "long.csv"):
+        with pytest.raises(UsageError, match="cannot be read as"):
+            read_rows(tmp_path / name, "workload")
+    (tmp_path / "deep.yaml").write_text("[" * 500)
+    with pytest.raises(DevicesError, match="nested too deeply"):
+        load_devices(tmp_path / "deep.yaml")
+
+
+def test_profiles_that_do_not_differ_have_no_map() -> None:
+    names = np.array([f"s/small/w{k}" for k in range(6)])
+    assert _layout(np.zeros((6, 1)), names, "/", 0) is None  # a single platform: none is unlike another
+    assert _layout(np.ones((6, 4)), names, "/", 0) is None
