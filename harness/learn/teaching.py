@@ -202,16 +202,31 @@ def measured_next(
 ) -> tuple[list[dict[str, Any]], float]:
     """The table of what to measure next of these jobs, and how many seconds all of them are expected to take.
 
-    Before anything is measured these are the jobs to do `first`, and each may take to its limits.
+    Of platforms and workloads that the dataset does not describe yet nothing is expected: their jobs come as in
+    `first`, which touches each, and may take to their limits. Half of the table is left to the others.
     """
-    if not jobs:
-        return [], 0.0
-    if dataset is not None:
+    known = described(dataset, jobs) if dataset else []
+    rows, seconds = [], 0.0
+    if dataset and known:
         try:
-            advice = advise(dataset, jobs, judged=False)
-            return next_rows(jobs, advice), float(advice.seconds.sum())
+            advice = advise(dataset, known, judged=False)
+            rows, seconds = next_rows(known, advice), float(advice.seconds.sum())
         except DatasetError:
-            pass  # nothing yet that can be learned from
+            known = []  # nothing yet that can be learned from
+    told = {job.id for job in known}
     empty = dict.fromkeys(("deviation", "nats", "seconds", "gain"))
-    rows = [{"platform": job.platform, "workloads": " ".join(job.workloads)} | empty for job in first[:ROWS]]
-    return rows, sum(expected_s(job, job.limit_s) for job in jobs)
+    new = [
+        {"platform": job.platform, "workloads": " ".join(job.workloads)} | empty
+        for job in first
+        if job.id not in told
+    ]
+    new = new[: max(ROWS // 2, ROWS - len(rows))]
+    seconds += sum(expected_s(job, job.limit_s) for job in jobs if job.id not in told)
+    return [*new, *rows[: ROWS - len(new)]], seconds
+
+
+def described(dataset: Dataset, jobs: Sequence[Job]) -> list[Job]:
+    """Those of the jobs whose platform and workloads have a row in the dataset, and so features."""
+    platforms = set(dataset.platforms()["platform"].to_pylist())
+    workloads = set(dataset.workloads()["workload"].to_pylist())
+    return [job for job in jobs if job.platform in platforms and workloads.issuperset(job.workloads)]

@@ -96,3 +96,15 @@ def test_before_anything_is_measured_the_design_is_shown(tmp_path: Path) -> None
     assert seconds > 60
     with pytest.raises(DatasetError):
         advise(Dataset.create(tmp_path / "empty"), first)
+
+
+def test_what_the_dataset_does_not_describe_comes_first_and_the_rest_by_what_it_teaches(data: Dataset) -> None:
+    _, features = load_training(data)
+    known = [job(i, name, "s0/small/w0") for i, name in enumerate(features.platform_names)]
+    new = [job(100, "new:d", "s0/small/w0"), job(101, features.platform_names[0], "new/small/w")]
+    only_known, its_seconds = measured_next(data, known, known)
+    rows, seconds = measured_next(data, [*known, *new], [*new, *known])
+    assert [row["platform"] for row in rows[:2]] == ["new:d", features.platform_names[0]]
+    assert [row["nats"] for row in rows[:2]] == [None, None]
+    assert rows[2:] == only_known[: len(rows) - 2]
+    assert seconds == pytest.approx(its_seconds + sum(expected_s(one, one.limit_s) for one in new))
