@@ -47,6 +47,7 @@ def status_rows(dataset: Dataset, said: Callable[[str], None] = lambda text: Non
     seen = dataset.snapshot().counted(COLUMNS, _Seen)
     if old := seen.regimes.told():
         said(old)
+    pa.default_memory_pool().release_unused()  # before the plan takes as much again
     planned, left, asked = Counter[str](), Counter[str](), set[str]()
     jobs, places, where = [], dict[str, int](), []
     for part in dataset.planned_parts(["job", "device", "engine", "workloads"]):
