@@ -98,7 +98,9 @@ def test_before_anything_is_measured_the_design_is_shown(tmp_path: Path) -> None
         advise(Dataset.create(tmp_path / "empty"), first)
 
 
-def test_what_the_dataset_does_not_describe_comes_first_and_the_rest_by_what_it_teaches(data: Dataset) -> None:
+def test_what_the_dataset_does_not_describe_comes_first_and_the_rest_by_what_it_teaches(
+    data: Dataset,
+) -> None:
     _, features = load_training(data)
     known = [job(i, name, "s0/small/w0") for i, name in enumerate(features.platform_names)]
     new = [job(100, "new:d", "s0/small/w0"), job(101, features.platform_names[0], "new/small/w")]
