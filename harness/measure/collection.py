@@ -215,7 +215,7 @@ def measure(
     wait for them: what a device has then finished it hands over to the next collection.
     """
     stop = Stop(most_jobs)
-    timer = threading.Timer(budget_s or 0, stop.asked.set)
+    timer = threading.Timer(min(budget_s or 0, threading.TIMEOUT_MAX), stop.asked.set)
     if budget_s:
         timer.start()
 
