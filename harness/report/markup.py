@@ -1,9 +1,14 @@
-"""HTML from nested calls, in which every text is escaped where it is put."""
+"""HTML from nested calls, in which every text is escaped where it is put.
+
+What acts on a terminal or turns the direction of text is put as its escape too: pages are read with ``less`` as well.
+"""
 
 from __future__ import annotations
 
 import html
 from dataclasses import dataclass
+
+from harness.output import visible
 
 
 class Html(str):
@@ -28,7 +33,7 @@ def tag(name: str, /, *children: Child, **attributes: Child | bool) -> Html:
         if value is True:
             told.append(f" {attribute}")
         elif value is not None and value is not False:
-            told.append(f' {attribute}="{html.escape(str(value))}"')
+            told.append(f' {attribute}="{html.escape(visible(str(value)))}"')
     opened = f"<{name}{''.join(told)}>"
     return Html(opened if name in ("input", "meta", "br") else f"{opened}{join(*children)}</{name}>")
 
@@ -59,4 +64,4 @@ class Section:
 
 
 def _safe(child: Child) -> str:
-    return child if isinstance(child, Html) else html.escape(str(child))
+    return child if isinstance(child, Html) else html.escape(visible(str(child)))
