@@ -42,6 +42,11 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
     What is not ``durable`` does not wait for the disk: a crash of the machine may leave it empty.
     """
+    if (
+        path.is_char_device() or path.is_fifo()
+    ):  # such as /dev/null: written to as it is, nothing may take its place
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
     with _partial(path) as partial:

@@ -109,3 +109,11 @@ def test_a_user_without_a_home_directory_is_told_what_to_set(
     assert "~" not in agent.search_path(tmp_path)  # the agent runs without one
     monkeypatch.setenv("HOME", str(tmp_path))
     assert files.cache_directory("counts") == tmp_path / ".cache/harness/counts"
+
+
+def test_nothing_takes_the_place_of_a_pipe_or_device(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with files.replacing(pipe) as place:
+        assert place == pipe
+    assert pipe.is_fifo()
