@@ -36,15 +36,17 @@ def home() -> Path:
         raise FileNotFoundError(errno.ENOENT, told, "~") from None
 
 
+OF_THE_SYSTEM = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A temporary path to write to; when that is done it is synced and takes the place of ``path`` at once.
 
     What is not ``durable`` does not wait for the disk: a crash of the machine may leave it empty.
     """
-    if (
-        path.is_char_device() or path.is_fifo()
-    ):  # such as /dev/null: written to as it is, nothing may take its place
+    # Such as /dev/null, and what /dev/stdout leads to: written to as it is, nothing may take its place.
+    if path.is_char_device() or path.is_fifo() or (path.is_symlink() and path.parent in OF_THE_SYSTEM):
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -111,9 +111,14 @@ def test_a_user_without_a_home_directory_is_told_what_to_set(
     assert files.cache_directory("counts") == tmp_path / ".cache/harness/counts"
 
 
-def test_nothing_takes_the_place_of_a_pipe_or_device(tmp_path: Path) -> None:
+def test_nothing_takes_the_place_of_a_pipe_or_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with files.replacing(pipe) as place:
         assert place == pipe
     assert pipe.is_fifo()
+    (tmp_path / "stdout").symlink_to(tmp_path / "log")  # as /dev/stdout leads to a file, at times
+    monkeypatch.setattr(files, "OF_THE_SYSTEM", (tmp_path,))
+    with files.replacing(tmp_path / "stdout") as place:
+        assert place == tmp_path / "stdout"
+    assert (tmp_path / "stdout").is_symlink()

@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.dataset import schema
@@ -60,7 +61,7 @@ class Dataset:
         path = root / "dataset.json"
         try:
             info = msgspec.json.decode(path.read_bytes(), type=Info)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise DatasetError(
                 f"{root} is not a dataset (no dataset.json in it); make one with `harness collect -o {root}`."
             ) from None
@@ -198,7 +199,14 @@ class Dataset:
         self._write(self.root / f"{name}.parquet", pa.Table.from_pylist(list(by_key.values()), shape), fields)
 
     def _table(self, name: str, fields: Sequence[schema.Field]) -> pa.Table:
-        return pa.concat_tables(self._tables(name, fields))
+        table = pa.concat_tables(self._tables(name, fields))
+        counts = pc.value_counts(table[name[:-1]]).to_pylist() if name[:-1] in table.column_names else []
+        if wrong := [one["values"] for one in counts if one["counts"] > 1 or one["values"] is None]:
+            raise DatasetError(
+                f"{self.root / name}.parquet is no table of {name}: it has more than one row of {wrong[0]!r}; "
+                "restore it from a copy."
+            )
+        return table
 
     def _tables(self, name: str, fields: Sequence[schema.Field]) -> Iterator[pa.Table]:
         path = self.root / f"{name}.parquet"

@@ -157,7 +157,7 @@ def warnings(facts: dict[str, Any], state: State, device: Device) -> list[str]:
     if facts.get("on_battery"):
         told.append("it runs on its battery, which lowers the clock: plug it in")
     if facts.get("nice", 0) > 0:
-        told.append(f"the agent runs at lower priority (nice {facts['nice']}): start it at 0")
+        told.append(f"the agent runs at lower priority (nice {facts['nice']:g}): start it at 0")
     if facts.get("memory_bytes", GIB) < GIB // 2:
         told.append(
             f"it has little memory ({facts['memory_bytes'] / GIB:.2f} GiB): leave out the larger suites"

@@ -195,6 +195,19 @@ def test_a_damaged_part_is_named(dataset: Dataset) -> None:
         dataset.observations()
 
 
+def test_another_table_in_the_place_of_one_is_told(tmp_path: Path) -> None:
+    dataset = Dataset.create(tmp_path / "data")
+    for number in range(2):
+        with dataset.journal("local") as journal:
+            journal.append(entry(number))
+    dataset.compact()
+    [part] = (dataset.root / "observations").iterdir()
+    for name in ("workloads", "platforms"):
+        (dataset.root / f"{name}.parquet").write_bytes(part.read_bytes())
+        with pytest.raises(DatasetError, match=f"{name}.parquet is no table of {name}: it has more than one"):
+            getattr(dataset, name)()
+
+
 def test_a_directory_with_something_else_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DatasetError, match="exists and is not a dataset"):
