@@ -32,6 +32,7 @@ def _dataset(root: Path, rows: Observations, features: Features) -> Path:
                     "job": f"j{rows.job[i]}",
                     "purpose": "measure",
                     "platform": features.platform_names[rows.platform[i]],
+                    "device": features.platform_names[rows.platform[i]].partition(":")[2],
                     "workload": features.workload_names[rows.workload[i]],
                     "co_runners": [features.workload_names[k] for k in rows.co_runners[i] if k >= 0],
                     "n_co_runners": int(rows.n_co_runners[i]),

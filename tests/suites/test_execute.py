@@ -53,9 +53,9 @@ def test_an_input_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_module_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
     workload = Workload("toys/small/it", "toys", tmp_path / "it.wasm", ("it",))
-    with pytest.raises(SuiteError, match="run `harness build toys` first"):
+    with pytest.raises(SuiteError, match="run `harness build toys/small` first"):
         verify(workload)
-    with pytest.raises(SuiteError, match="run `harness build toys` first"):
+    with pytest.raises(SuiteError, match="run `harness build toys/small` first"):
         _ = workload.module_sha256
 
 
