@@ -247,7 +247,11 @@ def _largest_component(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if not len(platform):
         return np.zeros(n_platforms, bool)
     size = n_platforms + n_workloads
-    graph = coo_array((np.ones(len(platform)), (platform, n_platforms + workload)), shape=(size, size))
+    ends = (
+        platform.astype(np.int32),
+        (n_platforms + workload).astype(np.int32),
+    )  # as older versions of SciPy want them
+    graph = coo_array((np.ones(len(platform)), ends), shape=(size, size))
     _, label = connected_components(graph, directed=False)
     count = np.bincount(label[platform], minlength=size)
     return np.asarray((label[:n_platforms] == np.argmax(count)) & known.any(axis=1))
