@@ -68,7 +68,7 @@ def _gist(found: Fit) -> str:
         told.append(f"{what} {one.names[first]}; {takes}")
     cells, platforms = int(found.used.sum()), int(found.compared.sum())
     over = f"from {cells:,} times alone of {np.count_nonzero(found.used.any(axis=0)):,} workloads"
-    return f"{'. '.join([*told, over])} on {several(platforms, 'platform')}."
+    return f"{', '.join(['. '.join(told), over] if told else [over])} on {several(platforms, 'platform')}."
 
 
 def _ratio(one: Factors, k: int) -> str:
