@@ -96,7 +96,10 @@ for (const [key, map] of Object.entries(maps)) {
     const right = Math.max(4, Math.min(x - box.width / 2, innerWidth - box.width - 4));
     told.style.transform = `translate(${right}px, ${y > box.height + 60 ? y - box.height - 28 : y + 28}px)`;
   };
-  const leave = () => told.classList.remove("near");
+  const leave = () => {
+    told.classList.remove("near");
+    told.style.transform = "";
+  };
   const show = () => {
     cursor.setAttribute("x", left + column * wide);
     cursor.setAttribute("y", top + row * high);
