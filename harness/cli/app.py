@@ -111,8 +111,9 @@ def _import_help() -> None:
 
     Those are most of its time. Whoever asks for them later gets them whole.
     """
-    spared = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
-    for module, name in (spared := {m: n for m, n in spared.items() if m not in sys.modules}).items():
+    unused = {"rich.markdown": "Markdown", "rich.traceback": "Traceback"}
+    spared = {module: name for module, name in unused.items() if module not in sys.modules}
+    for module, name in spared.items():
         sys.modules[module] = ModuleType(module)
         setattr(sys.modules[module], name, type(name, (), {}))
     try:

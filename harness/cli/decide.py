@@ -135,10 +135,8 @@ def place(
             "--check alone places nothing; add --violations, or leave out -o, --picture and --run."
         )
     request = placing.Request.of(devices or [], engines or [], eps, most, goal, policy, seconds, seed)
-    loaded, demands = (
-        load_model(model),
-        read_demands(asked, partial(console.print, markup=False, soft_wrap=True)),
-    )
+    loaded = load_model(model)
+    demands = read_demands(asked, partial(console.print, markup=False, soft_wrap=True))
     if pareto:
         with bar(console, "placing", len(front.PARETO_EPS)) as progress:
             rows = front.pareto(loaded, demands, request, progress.advance)

@@ -48,10 +48,7 @@ def train(
 
     form, console = form_of(as_json, as_csv), stderr()
     opened = Dataset.open(dataset)
-    if not real(output).parent.is_dir():
-        raise UsageError(
-            f"there is no directory {real(output).parent} to write the model to; make it, or name another with -o."
-        )
+    _check_place(output)
     if told := told_of_mixed(opened):
         console.print(told, soft_wrap=True)
     targets = {output: False, cold_path(output): True} if cold else {output: False}
@@ -102,10 +99,7 @@ def update(
 
     form = form_of(as_json, as_csv)
     trained, opened = load_model(model), Dataset.open(dataset)
-    if not real(output).parent.is_dir():
-        raise UsageError(
-            f"there is no directory {real(output).parent} to write the model to; make it, or name another with -o."
-        )
+    _check_place(output)
     learned = learn_more(trained, opened, everything=everything)
     learned.model.save(output)
     show(learned.rows, LEARNED_COLUMNS, form)
@@ -273,3 +267,12 @@ def predict(
         told = asking.shortage(loaded, asked, eps)
     if told:
         stderr().print(told, soft_wrap=True)
+
+
+def _check_place(output: Path) -> None:
+    """Before hours of work: raises UsageError where a model cannot be written for want of its directory."""
+    folder = real(output).parent
+    if not folder.is_dir():
+        raise UsageError(
+            f"there is no directory {folder} to write the model to; make it, or name another with -o."
+        )

@@ -130,9 +130,8 @@ def _leaves(file: pq.ParquetFile, columns: Sequence[str]) -> Iterator[str]:
         paths = [file.schema.column(i).path for i in range(len(file.schema))]
         mine = [path for path in paths if path.startswith(f"{name}.")]
         leaf = field.rpartition(".")[2]
-        yield from [path for path in mine if path.endswith(f".{leaf}")] or mine[
-            :1
-        ]  # to know how many there are
+        wanted = [path for path in mine if path.endswith(f".{leaf}")]
+        yield from wanted or mine[:1]  # one of them, to know how many there are
 
 
 def _filled(

@@ -12,6 +12,10 @@ import paramiko
 
 from harness.fleet.transport import Unreachable, user
 
+# Of both ways to connect.
+CONNECT_S = 15
+KEEPALIVE_S = 5
+MOST_HOPS = 8  # jump hosts on the way; more lead in a circle
 # Keywords of ssh_config that `Address.resolved` does not follow, and that decide whether a device is reached.
 IGNORED = {word.lower(): word for word in (
     "Include", "ProxyCommand", "UserKnownHostsFile", "GlobalKnownHostsFile", "HostKeyAlias", "IdentityAgent",

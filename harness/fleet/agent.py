@@ -209,8 +209,8 @@ def facts() -> Message:
 
 def boot() -> str:
     """What all that runs on one kernel has in common, and nothing else; its identity cannot be told from it."""
-    identity = read("/proc/sys/kernel/random/boot_id") or read("/etc/machine-id") or ""
-    return hashlib.sha256(identity.strip().encode()).hexdigest()[:16] if identity.strip() else ""
+    identity = read("/proc/sys/kernel/random/boot_id") or read("/etc/machine-id")
+    return hashlib.sha256(identity.encode()).hexdigest()[:16] if identity else ""
 
 
 def cgroups(controller: str) -> List[Path]:
@@ -1138,9 +1138,11 @@ def cause(failure: Optional[Failure], spec: Message, job: Message) -> Optional[F
     something else or ends with another exit code.
     """
     needed = spec.get("memory_bytes")
-    if not failure or not needed or needed <= job["memory_bytes"]:
+    if not failure or not needed:
         return failure
     given = job["memory_bytes"]
+    if needed <= given:
+        return failure
     # Some hand on what the kernel said, which otherwise is the device's trouble.
     asked = failure.status == "device_unfit" and re.search(
         r"annot allocate memory|os error 12\b", failure.reason

@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 
-from harness.fleet.address import Address, hops
+from harness.fleet.address import CONNECT_S, Address, hops
 from harness.fleet.boot import command, for_shell, not_started, printed, start
 from harness.fleet.channel import Pipe
 from harness.fleet.ssh_refusals import (
@@ -27,7 +27,7 @@ from harness.fleet.ssh_refusals import (
     too_many_keys,
     unknown,
 )
-from harness.fleet.ssh_words import CONNECT_S, by, through, way
+from harness.fleet.ssh_words import by, through, way
 from harness.fleet.transport import LinkLost, Unreachable, gate
 
 FAILED = 255  # what ssh ends with where the connection itself failed

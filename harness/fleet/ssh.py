@@ -11,7 +11,7 @@ from pathlib import Path
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
-from harness.fleet.address import Address
+from harness.fleet.address import CONNECT_S, KEEPALIVE_S, MOST_HOPS, Address
 from harness.fleet.boot import command, for_shell, not_started, printed, start
 from harness.fleet.channel import Lines
 from harness.fleet.ssh_refusals import (
@@ -27,11 +27,8 @@ from harness.fleet.ssh_refusals import (
 )
 from harness.fleet.transport import LinkLost, Unreachable, gate
 
-CONNECT_S = 15.0
 WRITE_S = 30.0
-KEEPALIVE_S = 5
 CHUNK = 1 << 16
-MOST_HOPS = 8
 LAST_WORDS_BYTES = 4096
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what it has to say is in its exceptions
 

@@ -16,12 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.fleet.address import Address, hops
+from harness.fleet.address import CONNECT_S, KEEPALIVE_S, MOST_HOPS, Address, hops
 from harness.fleet.transport import LinkLost, Unreachable
 from harness.processes import run_to_end
 
-CONNECT_S = 15
-KEEPALIVE_S = 5
 # Refuse unknown hosts, ask nobody, share no connection, forward nothing, and say why where it fails.
 HELD = (
     "BatchMode=yes", "StrictHostKeyChecking=yes", f"ConnectTimeout={CONNECT_S}", f"ServerAliveInterval={KEEPALIVE_S}",
@@ -31,7 +29,6 @@ HELD = (
 )  # fmt: skip
 # The same of what older ssh do not know, and would stumble over: they are held where ``ssh -G`` tells them.
 HELD_WHERE_KNOWN = {"forkafterauthentication": "no", "stdinnull": "no", "sessiontype": "default"}
-MOST_HOPS = 8  # jump hosts on the way; more lead in a circle
 
 
 @dataclass(frozen=True)

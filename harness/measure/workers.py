@@ -86,10 +86,8 @@ class Worker:
     def work(self) -> None:
         try:
             self._work()
-        except (
-            OSError,
-            HarnessError,
-        ) as error:  # such as a full disk: nobody's alone, raised in the main thread
+        except (OSError, HarnessError) as error:
+            # Such as a full disk: nobody's alone, raised in the main thread.
             self.crash = error
             self.stop.asked.set()
         except Exception as error:

@@ -247,10 +247,8 @@ def _largest_component(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if not len(platform):
         return np.zeros(n_platforms, bool)
     size = n_platforms + n_workloads
-    ends = (
-        platform.astype(np.int32),
-        (n_platforms + workload).astype(np.int32),
-    )  # as older versions of SciPy want them
+    # Older versions of SciPy find components by indices of 32 bits alone.
+    ends = platform.astype(np.int32), (n_platforms + workload).astype(np.int32)
     graph = coo_array((np.ones(len(platform)), ends), shape=(size, size))
     _, label = connected_components(graph, directed=False)
     count = np.bincount(label[platform], minlength=size)
