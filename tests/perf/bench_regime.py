@@ -231,11 +231,11 @@ def bare(bench: Bench, engines: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def placebo(bench: Bench, engines: Sequence[str], kernels: int = 30) -> list[dict[str, Any]]:
-    """PolyBench MINI kernels alone and beside a sleeper, next to each other in time, in either order, and alone again."""
+    """PolyBench MINI kernels alone, beside a sleeper and alone again, next to each other in time."""
     names = sorted(name for name in bench.workloads if name.startswith("polybench/mini/"))[:kernels]
     rows = []
     for engine in bench.have(engines):
-        ratios, long, again = [], [], []
+        ratios, long, repeated = [], [], []
         for number, name in enumerate(random.Random(0).sample(names, len(names))):
             jobs = [(name,), (name, SLEEPER), (name,)]
             took = [mean_ns(bench.run(engine, *job)[0]) for job in jobs]
@@ -243,10 +243,10 @@ def placebo(bench: Bench, engines: Sequence[str], kernels: int = 30) -> list[dic
             ratios.append(took[1] / alone)
             if alone > 0.1 * MS:
                 long.append(took[1] / alone)
-                again.append(other / alone)
+                repeated.append(other / alone)
         low, high = np.quantile(long or [np.nan], [0.1, 0.9])
         # What this machine does to a ratio of two equal jobs: no method can be closer to 1.
-        floor = np.quantile(again or [np.nan], [0.1, 0.9])
+        floor = np.quantile(repeated or [np.nan], [0.1, 0.9])
         rows.append(
             {"engine": engine, "pairs": len(ratios), "median": f"{np.median(ratios):.3f}",
              "gmean": f"{np.exp(np.log(ratios).mean()):.3f}", "p10": f"{low:.3f}", "p90": f"{high:.3f}",
