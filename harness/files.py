@@ -136,6 +136,10 @@ def _partial(path: Path) -> Iterator[Path]:
     _writing.add(partial.name)
     try:
         yield partial
+    except OSError as error:
+        if error.filename is None:  # as where a disk is full
+            error.filename = str(path)
+        raise
     finally:
         _writing.discard(partial.name)
 

@@ -9,6 +9,7 @@ reasonably hold. Whatever is wrong with a file ends in one ArchiveError.
 from __future__ import annotations
 
 import glob
+import io
 import math
 import os
 import re
@@ -91,17 +92,21 @@ def read(path: Path, names: list[str] | None = None) -> dict[str, Array]:
 
 
 def write(path: Path, arrays: Mapping[str, Array]) -> None:
-    """One .npz by way of a hidden draft beside it; a crash leaves the old file whole, and the next call sweeps."""
+    """One .npz by way of a hidden draft beside it; a crash leaves the old file whole, and the next call sweeps.
+
+    A device or a pipe, such as /dev/null, is written to as it is, and of a link what it leads to is written.
+    """
+    if path.exists() and not path.is_file():
+        whole = io.BytesIO()
+        _pack(whole, arrays)
+        path.write_bytes(whole.getvalue())
+        return
+    path = Path(os.path.realpath(path))
     draft = path.with_name(f".{path.name}.{threading.get_ident()}.{HOST}-{os.getpid()}.partial")
     _sweep(path)
     try:
         with open(draft, "wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, array in arrays.items():
-                    entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same arrays give the same bytes
-                    entry.compress_type = zipfile.ZIP_DEFLATED
-                    with archive.open(entry, "w", force_zip64=True) as stream:
-                        np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
+            _pack(file, arrays)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
@@ -112,6 +117,15 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
         os.fsync(folder)  # the name is on disk too
     finally:
         os.close(folder)
+
+
+def _pack(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980: the same arrays give the same bytes
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
 
 
 def check_shape(name: str, array: Array, shape: tuple[int | None, ...]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from pitot_core.observations import Observations, Queries
 
 Mask = NDArray[np.bool_]
 SIDES = ("workload", "platform")
+ARRAYS = ("seen_workloads", "seen_platforms", "new_workloads", "new_platforms")
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,17 @@ class Known:
         found.platforms[rows.platform] = True
         return found
 
-    def check(self, n_platforms: int, n_workloads: int) -> None:
-        """Raise ModelFileError where masks from a file do not fit the tables."""
-        for prefix, workloads, platforms in (
-            ("seen", self.workloads, self.platforms), ("new", self.new_workloads, self.new_platforms)
-        ):  # fmt: skip
-            check_shape(f"{prefix}_workloads", workloads, (n_workloads,))
-            check_shape(f"{prefix}_platforms", platforms, (n_platforms,))
+    def arrays(self) -> dict[str, Mask]:
+        """For a file, by the names of ARRAYS."""
+        masks = self.workloads, self.platforms, self.new_workloads, self.new_platforms
+        return dict(zip(ARRAYS, masks, strict=True))
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, Any], n_platforms: int, n_workloads: int) -> Self:
+        """From what `arrays` gave. Raises ModelFileError where masks do not fit the tables, KeyError."""
+        for name in ARRAYS:
+            check_shape(name, arrays[name], (n_workloads if name.endswith("workloads") else n_platforms,))
+        return cls(*(arrays[name] for name in ARRAYS))
 
     def of_side(self, side: str) -> Mask:
         return self.workloads if side == "workload" else self.platforms

@@ -23,7 +23,8 @@ from pitot_core.estimator import Estimator
 from pitot_core.explanation import Explanation, explain
 from pitot_core.features import Features
 from pitot_core.known import SIDES, Known
-from pitot_core.observations import Observations, Queries, fingerprint, joined
+from pitot_core.observations import Observations, Queries, joined
+from pitot_core.remembered import Remembered, fingerprint, row_arrays, rows_of
 from pitot_core.settings import Settings, made_of, one_of
 from pitot_core.splits import split
 from pitot_core.steps import Progress, one_blas_thread
@@ -33,10 +34,9 @@ from pitot_core.towers import TowerOptions, Towers
 Array = NDArray[Any]
 Asked = Queries | Any  # Queries, or what `Queries.named` takes
 COMPLETIONS: dict[str, type[Completion]] = {"tables": Tables, "towers": Towers}
-ROWS = ("platform", "workload", "co_runners", "log_ns", "job")
 DTYPES = bounds_state.DTYPES | {
     "seen_*": "b1", "new_*": "b1", "calibration_platform": "i4", "calibration_workload": "i4",
-    "calibration_co_runners": "i4", "calibration_job": "i8",
+    "calibration_co_runners": "i4", "calibration_job": "i8", "remembered": "u8",
 }  # fmt: skip
 
 
@@ -51,6 +51,7 @@ class Pitot(Estimator):
     completion         the fitted point model (see `completion.Completion`)
     bounds             spread and calibration
     known              what was observed
+    remembered         which rows it learned, so that `update` learns none twice
     calibration_rows   kept for `update`
     rows_used          a count by role, "training" and "calibration"
     fingerprint        SHA-256 of the rows it learned from
@@ -67,7 +68,7 @@ class Pitot(Estimator):
         self.features: Features | None = None
         self.completion: Completion | None = None
         self.bounds: Bounds | None = None
-        self.known = Known.none()
+        self.known, self.remembered = Known.none(), Remembered.of()
         self.calibration_rows: Observations | None = None
         self.rows_used: dict[str, int] = {}
         self.fingerprint = ""
@@ -90,8 +91,7 @@ class Pitot(Estimator):
 
         Calibration rows choose nothing: they are taken off first (`calibration_share`, by job) unless given. With
         tables, predictions learn from them too, once bounds are made without. Where some rows were `chosen`, it is all
-        the others that calibrate. Where rows are few
-        (`Settings.calibration`) none are taken off, and bounds come from cross-validation (CV+).
+        the others that calibrate. Where rows are few (`Settings.calibration`) none are taken off: see `cross`.
         Raises ObservationsError when there is nothing to train on, UnknownEntity for rows outside the tables.
         """
         settings = self.settings
@@ -113,11 +113,13 @@ class Pitot(Estimator):
             if calibration.censored is not None:  # a bound can only be judged by times that are known
                 observations = joined(observations, calibration[calibration.censored])
                 calibration = calibration[calibration.measured]
+        shown = Remembered.of(observations, *([] if calibration is None else [calibration]))
         observations = kind.usable(observations, self.options)
         completion, left_out = kind.fit(observations, features, settings, self.options, progress, calibration)
         with one_blas_thread():
             self.bounds = Bounds.fit(completion, left_out, calibration, features, settings)
-        self.features, self.completion, self.known = features, completion, Known.of(observations, features)
+        self.features, self.completion, self.remembered = features, completion, shown
+        self.known = Known.of(observations, features)
         self.calibration_rows = left_out.rows if calibration is None else calibration
         self.rows_used = {"training": len(observations), "calibration": len(self.calibration_rows)}
         self.fingerprint = fingerprint(observations, self.calibration_rows)
@@ -126,6 +128,7 @@ class Pitot(Estimator):
     def update(self, observations: Observations, features: Features | None = None) -> Self:
         """Learn workloads and platforms that no training row had, from a handful of observations of each.
 
+        Rows that it learned before, in training or in an update, are left out; where none is left nothing changes.
         `features` are needed where the newcomers are not in the model's own tables: those tables with rows added
         at the end. Bounds of newcomers come from calibration rows of known ones, predicted as though they were as
         new. Raises NotFitted, FeaturesError where the tables do not begin with the model's own, and what the
@@ -136,12 +139,16 @@ class Pitot(Estimator):
         features.check_longer(old)
         features.check(observations)
         more = len(features.workloads) - len(old.workloads), len(features.platforms) - len(old.platforms)
+        observations = observations[~self.remembered(observations)]
+        if not len(observations):
+            return self
         known = self.known.grown(*more)
         assert self.calibration_rows is not None
         self.completion, self.known, rehearsed = completion.updated(
             observations, features, known, self.calibration_rows
         )
         self.bounds, self.features = bounds.with_newcomers(rehearsed, features), features
+        self.remembered = self.remembered.with_rows(observations)
         return self
 
     def predict(self, queries: Asked) -> NDArray[np.float64]:
@@ -199,9 +206,8 @@ class Pitot(Estimator):
 
     def knows(self, queries: Asked) -> NDArray[np.bool_]:
         """(M,) whether everything a query names was observed in training; what only ran beside others was not."""
-        return self.known(
-            queries if isinstance(queries, Queries) else Queries.named(queries, self._fitted()[2])
-        )
+        found = queries if isinstance(queries, Queries) else Queries.named(queries, self._fitted()[2])
+        return self.known(found)
 
     @property
     def seen_workloads(self) -> NDArray[np.bool_]:
@@ -239,17 +245,14 @@ class Pitot(Estimator):
         parts = {"completion": completion.state(), "bounds": bounds_state.state(bounds)}
         arrays = {name: array for part in parts.values() for name, array in part.arrays.items()}
         arrays |= {"feature_workloads": features.workloads, "feature_platforms": features.platforms}
-        arrays |= {"seen_workloads": self.known.workloads, "seen_platforms": self.known.platforms}
-        arrays |= {"new_workloads": self.known.new_workloads, "new_platforms": self.known.new_platforms}
-        arrays |= {f"calibration_{name}": getattr(rows, name) for name in ROWS}
+        arrays |= (
+            self.known.arrays() | row_arrays(rows, "calibration") | {"remembered": self.remembered.packed()}
+        )
         header = {name: part.header for name, part in parts.items()} | {
-            "settings": self.get_params(),
-            "workload_names": features.workload_names,
-            "platform_names": features.platform_names,
-            "rows_used": self.rows_used,
-            "fingerprint": self.fingerprint,
-            "card": self.card,
-        }
+            "settings": self.get_params(), "workload_names": features.workload_names,
+            "platform_names": features.platform_names, "rows_used": self.rows_used,
+            "fingerprint": self.fingerprint, "card": self.card,
+        }  # fmt: skip
         modelfile.save(Path(path), header, arrays, DTYPES | completion.DTYPES)
 
     @classmethod
@@ -274,13 +277,11 @@ class Pitot(Estimator):
         kind = COMPLETIONS[self.method]
         completion = kind.restored(state, features, self.settings, self.options)
         self.bounds = bounds_state.restored(State(header["bounds"], arrays), completion, features)
-        self.known = Known(
-            *(arrays[f"{when}_{side}s"] for when in ("seen", "new") for side in ("workload", "platform"))
-        )
-        self.known.check(*sizes)
+        self.known = Known.restored(arrays, *sizes)
         if any(self.known.new_of_side(side).any() and side not in self.bounds.newcomers for side in SIDES):
             raise ModelFileError("the model has newcomers without bounds of their own")
-        self.calibration_rows = Observations(*(arrays[f"calibration_{name}"] for name in ROWS))
+        self.calibration_rows = rows_of(arrays, "calibration")
+        self.remembered = Remembered.unpacked(arrays.get("remembered", np.zeros(0, np.uint64)))
         features.check(self.calibration_rows)
         self.features, self.completion = features, completion
         self.rows_used = {str(role): int(count) for role, count in header["rows_used"].items()}

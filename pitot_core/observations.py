@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -239,15 +238,6 @@ def joined(*parts: Observations) -> Observations:
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     censored, chosen = (~np.concatenate([getattr(p, name) for p in parts]) for name in ("measured", "fair"))
     return Observations(**columns, censored=censored, chosen=chosen)
-
-
-def fingerprint(*parts: Observations) -> str:
-    """SHA-256 of rows, in hexadecimal: the same for the same rows in the same order."""
-    digest = hashlib.sha256()
-    for rows in parts:
-        for array in (rows.platform, rows.workload, rows.co_runners, rows.log_ns):
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def jobs_of(platform: NDArray[Any], workload: NDArray[Any], co_runners: NDArray[Any]) -> NDArray[np.int64]:

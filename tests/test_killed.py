@@ -28,6 +28,7 @@ LONG = pytest.mark.skipif(
     "HARNESS_KILLS" not in os.environ, reason="HARNESS_KILLS=all asks for the long form"
 )
 EVERY_CALL = os.environ.get("HARNESS_KILLS") == "all"
+pytestmark = pytest.mark.timeout(7200 if EVERY_CALL else 300)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +68,11 @@ def imported(directory: str) -> None:
     import_modules(Path(directory), "mine" if directory == "one" else "there", root=Path("benchmarks"))
 
 
-def outcome(place: Path) -> object:
-    """All files but caches; a dataset by its rows, since its identity is drawn anew, and without measured times."""
+def outcome(place: Path) -> tuple[object, ...]:
+    """All files but caches, and nothing a device should not keep.
+
+    A dataset is told by its rows, since its identity is drawn anew, and without measured times.
+    """
     files, rows = {}, {}
     for path in place.rglob("dataset.json"):
         dataset = Dataset.open(path.parent)
@@ -80,12 +84,17 @@ def outcome(place: Path) -> object:
             table.to_pylist() for table in (dataset.observations(), dataset.platforms(), dataset.workloads())
         ]
     for path in place.rglob("*"):
-        if path.relative_to(place).parts[0] in ("cache", "tmp"):
+        if path.relative_to(place).parts[0] in ("cache", ".cache", "tmp"):
             continue
         inside = any((folder / "dataset.json").exists() for folder in path.parents)
         if path.is_file() and (not inside or path.suffix == ".html"):
             files[str(path.relative_to(place))] = path.read_bytes()
-    return files, rows
+    left = [
+        str(path)
+        for folder in ("scratch", "spool/*")
+        for path in (place / ".cache/harness").glob(folder + "/*")
+    ]
+    return files, rows, left
 
 
 @pytest.mark.parametrize(
@@ -108,6 +117,9 @@ def outcome(place: Path) -> object:
         ),
         pytest.param(("update", "taught.npz", "large", "--all", "-o", "new.npz"), id="update", marks=LONG),
         pytest.param(
+            ("update", "taught.npz", "large", "--all", "-o", "taught.npz"), id="update in place", marks=LONG
+        ),
+        pytest.param(
             ("simulate", "taught.npz", "--check", "large", "-e", "e0", "--jobs", "20", "-o", "new.csv"),
             id="simulate",
             marks=LONG,
@@ -129,7 +141,9 @@ def outcome(place: Path) -> object:
                 "--repeats",
                 "2",
                 "--limit",
-                "0.2",
+                "20",
+                "--co-run",
+                "0.1",
                 "--degrees",
                 "2",
                 "--anchors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -86,7 +87,7 @@ def update(
     everything: Annotated[
         bool,
         typer.Option(
-            "--all", help="Also learn rows of what it was trained on; they must not be those of the training."
+            "--all", help="Also learn further rows of what it was trained on; those learned before are known."
         ),
     ] = False,
     as_json: AsJson = False,
@@ -103,7 +104,7 @@ def update(
     learned = learn_more(trained, opened, everything=everything)
     learned.model.save(output)
     show(learned.rows, LEARNED_COLUMNS, form)
-    stderr().print(f"the updated model is {output}")
+    stderr().print(f"{learned.told}; the updated model is {output}", soft_wrap=True)
 
 
 @command("harness evaluate datasets/published --shares 10,50,90 --jobs 2 -o evaluation")
@@ -270,9 +271,13 @@ def predict(
 
 
 def _check_place(output: Path) -> None:
-    """Before hours of work: raises UsageError where a model cannot be written for want of its directory."""
+    """Before hours of work: raises UsageError where a model cannot be written, for want of a directory or a right."""
     folder = real(output).parent
     if not folder.is_dir():
         raise UsageError(
             f"there is no directory {folder} to write the model to; make it, or name another with -o."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK) and (output.is_file() or not output.exists()):
+        raise UsageError(
+            f"the directory {folder} cannot be written to; name another place for the model with -o."
         )

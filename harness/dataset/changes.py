@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from harness.dataset.journal import read_more
-from harness.dataset.parts import read_part
+from harness.dataset.parts import read_parts
 from harness.dataset.snapshot import files, table_of
 from harness.dataset.store import Dataset
 
@@ -50,7 +50,7 @@ class Changes:
             known[path] = stamp
             if self._parts.get(path) != stamp:
                 contains = contains if contains is not None else self._dataset.wall_contains()
-                yield from read_part(path, self._columns, contains)
+                yield from read_parts([path], self._columns, contains)
         self._parts = known
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +19,11 @@ from harness.dataset.quantiles import SHARES, column_of
 from harness.errors import DatasetError
 
 BATCH = 1 << 17  # rows: what is held in memory of a file
+MANY = 1 << 15  # rows: of less, what each table costs is more than what its rows do
 FEW = 10_000  # rows that one thread reads with less work than several
+PLAIN_BATCH = (
+    1 << 15
+)  # rows of other tables, which are long and narrow: several threads would only take more memory
 _NULLABLE = {field.name for field in schema.OBSERVATION_FIELDS if field.null}
 _NEEDED_FOR: dict[str, tuple[str, ...]] = {  # what fills in that which rows of version 1 do not have
     "regime": ("platform",),
@@ -30,24 +34,62 @@ _NEEDED_FOR: dict[str, tuple[str, ...]] = {  # what fills in that which rows of 
 _NEEDED_WITH = {"time_ns": ("status",), "wall_ns_mean": ("status",)}  # what is needed to judge it
 
 
-def read_part(path: Path, columns: Sequence[str], contains: Mapping[str, str]) -> Iterator[pa.Table]:
-    """The rows of one part, at most BATCH at a time, with columns as the schema says.
+@dataclass(frozen=True)
+class _Read:
+    """Some rows of a file as they are there, from row number ``first`` on."""
+
+    path: Path
+    first: int
+    table: pa.Table
+
+
+def read_parts(
+    paths: Iterable[Path], columns: Sequence[str], contains: Mapping[str, str]
+) -> Iterator[pa.Table]:
+    """The rows of parts one after another, with columns as the schema says: at most BATCH at a time of a large part,
+    and of neighbours that are alike, what makes MANY.
 
     A column is given by name or Parquet path (``samples.list.element.wall_ns``). What version 1 lacks is filled in;
-    ``contains`` says what ``wall_ns`` is on each platform, which decides the regime. Raises DatasetError where the
+    ``contains`` says what ``wall_ns`` is on each platform, which decides the regime. Raises DatasetError where a
     file is damaged, or a column is missing, of a type that cannot be read, or holds a number that cannot be.
     """
     shape = projected(schema.OBSERVATIONS, columns)
     wanted = list(columns)
     for name in shape.names:
         wanted += _NEEDED_FOR.get(name, _NEEDED_WITH.get(name, ()))
+    waiting: list[_Read] = []
+    for path in paths:
+        for one in _read(path, wanted, shape):
+            if waiting and not one.table.schema.equals(waiting[0].table.schema):
+                yield from _together(waiting, shape, contains)
+                waiting = []
+            waiting.append(one)
+            if sum(len(other.table) for other in waiting) >= MANY:
+                yield from _together(waiting, shape, contains)
+                waiting = []
+    if waiting:
+        yield from _together(waiting, shape, contains)
+
+
+def _together(parts: Sequence[_Read], shape: pa.Schema, contains: Mapping[str, str]) -> Iterator[pa.Table]:
+    """Made as ``shape`` at once, which of small ones takes a fraction of the time; one by one to say which is wrong."""
+    if len(parts) > 1:
+        with contextlib.suppress(DatasetError):
+            table = pa.concat_tables([one.table for one in parts]).combine_chunks()
+            yield _as_shape(parts[0].path, table, shape, contains, 0)
+            return
+    for one in parts:
+        yield _as_shape(one.path, one.table, shape, contains, one.first)
+
+
+def _read(path: Path, wanted: list[str], shape: pa.Schema) -> Iterator[_Read]:
     first = 0
     with _opened(path) as file:
         if not (SHARES.keys() & set(shape.names)).issubset(file.schema.names):  # an older file
-            wanted += [f"samples.list.element.{field}" for field in ("wall_ns", "covered")]
+            wanted = wanted + [f"samples.list.element.{field}" for field in ("wall_ns", "covered")]
         leaves, threads = list(dict.fromkeys(_leaves(file, wanted))), file.metadata.num_rows > FEW
         for batch in file.iter_batches(BATCH, columns=leaves, use_threads=threads):
-            yield _as_shape(path, pa.Table.from_batches([batch]), shape, contains, first)
+            yield _Read(path, first, pa.Table.from_batches([batch]))
             first += len(batch)
 
 
@@ -81,12 +123,12 @@ def _as_shape(
 def read_tables(path: Path, fields: Sequence[schema.Field]) -> Iterator[pa.Table]:
     """A file of other rows than observations, whose first column has no gaps, or chosen columns of it, in batches.
 
-    Raises DatasetError as `read_part` does.
+    Raises DatasetError as `read_parts` does.
     """
     first, lenient = 0, [fields[0], *(replace(field, null="anywhere") for field in fields[1:])]
     names = [field.name for field in fields]
     with _opened(path) as file:
-        for batch in file.iter_batches(BATCH, columns=names):
+        for batch in file.iter_batches(PLAIN_BATCH, columns=names, use_threads=False):
             table = pa.Table.from_batches([batch])
             made = []
             for field in fields:

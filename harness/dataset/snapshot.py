@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,10 +17,8 @@ from harness.dataset import ends, schema
 from harness.dataset.conform import conform, projected
 from harness.dataset.entry_rows import rows
 from harness.dataset.journal import read_journal
-from harness.dataset.parts import read_part
+from harness.dataset.parts import read_parts
 from harness.dataset.records import Entry
-
-MANY = 1 << 15  # rows: of less, what each table costs is more than what its rows do
 
 
 class Adds(Protocol):
@@ -56,20 +54,20 @@ class Snapshot:
     def counted(self, columns: Sequence[str], fresh: Callable[[], Counts]) -> Counts:
         """What ``fresh().add(table)`` comes to over the rows that count, read once unless some row is there twice."""
         counts, hashes = fresh(), []
-        for part in gathered(self._everything(list(dict.fromkeys([*columns, *ends.KEY])))):
+        for part in self._everything(list(dict.fromkeys([*columns, *ends.KEY]))):
             hashes.append(ends.keys(part))
             counts.add(part)
         if ends.twice(np.concatenate(hashes)) is None:
             return counts
         counts = fresh()
-        for part in gathered(self.parts(columns)):
+        for part in self.parts(columns):
             counts.add(part)
         return counts
 
     @cached_property
     def kept(self) -> NDArray[np.bool_] | None:
         """Of all rows, the journals' last, which count; None where all do."""
-        hashes = [ends.keys(part) for part in gathered(self._everything(ends.KEY))]
+        hashes = [ends.keys(part) for part in self._everything(ends.KEY)]
         again = ends.twice(np.concatenate(hashes))
         if again is None:
             return None
@@ -102,10 +100,9 @@ class Snapshot:
             return []
         ids = pa.array([entry.job.id for entry in entries], pa.string())
         seen: set[tuple[str, int]] = set()
-        for path in self.paths:
-            for part in read_part(path, ["job", "attempt"], self._contains):
-                mine = part.filter(pc.is_in(part["job"], ids))
-                seen.update(zip(mine["job"].to_pylist(), mine["attempt"].to_pylist(), strict=True))
+        for part in read_parts(self.paths, ["job", "attempt"], self._contains):
+            mine = part.filter(pc.is_in(part["job"], ids))
+            seen.update(zip(mine["job"].to_pylist(), mine["attempt"].to_pylist(), strict=True))
         found = []
         for entry in entries:
             if (entry.job.id, entry.attempt) not in seen:
@@ -123,21 +120,8 @@ class Snapshot:
         return dict(found)
 
     def _everything(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        for path in self.paths:
-            yield from read_part(path, columns, self._contains)
+        yield from read_parts(self.paths, columns, self._contains)
         yield table_of(self.entries, columns)
-
-
-def gathered(tables: Iterable[pa.Table], many: int = MANY) -> Iterator[pa.Table]:
-    """The same rows, of many small tables in a few larger ones: at least ``many`` rows each but the last."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(map(len, waiting)) >= many:
-            yield pa.concat_tables(waiting).combine_chunks()
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def table_of(entries: Sequence[Entry], columns: Sequence[str]) -> pa.Table:

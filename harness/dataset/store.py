@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import pyarrow as pa
@@ -42,6 +43,7 @@ NO_ORIGIN = Origin()
 class Dataset:
     def __init__(self, root: Path, info: Info) -> None:
         self.root, self.info = root, info
+        self._lock: IO[str] | None = None
         self._numbering = threading.Lock()
 
     @classmethod
@@ -88,7 +90,25 @@ class Dataset:
                 raise DatasetError(
                     f"another `harness` is collecting into {self.root}; wait for it."
                 ) from None
-            yield
+            self._lock = file
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    def check_place(self) -> None:
+        """Raises DatasetError where what this collects into was moved or removed since it was locked."""
+        if self._lock is None:
+            return
+        try:
+            there = os.path.samestat(os.stat(self.root / "lock"), os.fstat(self._lock.fileno()))
+        except FileNotFoundError:
+            there = False
+        if not there:
+            raise DatasetError(
+                f"{self.root} was moved or removed while this was collecting into it; repeat the command with its "
+                "new place: what was finished is kept there."
+            )
 
     def begin(
         self, settings: Settings, harness_version: str, jobs: Sequence[Job], origin: Origin = NO_ORIGIN
@@ -143,6 +163,7 @@ class Dataset:
 
     def compact(self, device: str = "*") -> None:
         """Turn the journals, or one device's, into one more Parquet part. Safe to kill at any point, and to repeat."""
+        self.check_place()
         journals = sorted((self.root / "journal").glob(f"{device}.jsonl"))
         entries = self.snapshot().pending(device)
         if entries:

@@ -37,7 +37,8 @@ def card_entry(
 def held_out(model: Pitot, observations: Observations, features: Features) -> Array:
     """Row numbers of what neither trained nor calibrated nor chose anything, in all that `load_training` gave.
 
-    Raises ModelError where the model's card does not tell, or tells of other rows than these.
+    Jobs that an update learned since are left out. Raises ModelError where none is left, and where the model's card
+    does not tell, or tells of other rows than these.
     """
     entry: Any = model.card.get("held_out")
     try:
@@ -55,6 +56,13 @@ def held_out(model: Pitot, observations: Observations, features: Features) -> Ar
         raise ModelError(
             "the model was trained on another dataset, or on this one before it changed, so it is not known which "
             "of these jobs it was shown; train it again with `harness train`."
+        )
+    learned = observations.job[test][model.remembered(observations[test])]
+    test = test[~np.isin(observations.job[test], learned)]
+    if not len(test):
+        raise ModelError(
+            "the model has learned every job that its training had kept for testing (`harness update --all`), so "
+            "nothing is left to judge it by; name the model as it was trained."
         )
     return test
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.dataset.store import Dataset
 from harness.errors import ModelError
@@ -17,22 +18,25 @@ LEARNED_COLUMNS = [
     Column("kind", "kind", meaning="workload or platform"),
     Column("name", "name", meaning="suite/size/name of a workload, engine:device of a platform"),
     Column("rows", "rows", True, "observations of it in the dataset"),
+    Column("learned", "learned now", True, "those of them that the model had not learned before"),
     Column("before", "before", meaning="new, updated before, or trained"),
 ]
 
 
 @dataclass(frozen=True)
 class Learned:
-    """The updated model, and a row per workload and platform that it learned of."""
+    """The updated model, a row per workload and platform that it learned of, and what a person is told of it."""
 
     model: Pitot
     rows: list[dict[str, Any]]
+    told: str
 
 
 def learn_more(model: Pitot, dataset: Dataset, *, everything: bool = False) -> Learned:
     """Update a model from the rows of newcomers; with `everything` also from further rows of what it was trained on.
 
-    Rows that it learned of a newcomer before are recognised and not counted twice; those it was trained on are not.
+    Rows that it learned before, in training or in an update, are recognised and not learned twice; where none is
+    left the model stays as it is.
     Raises DatasetError, and ModelError where nothing is new or the model does not tell what its features are.
     """
     columns = model.card.get("columns")
@@ -56,26 +60,34 @@ def learn_more(model: Pitot, dataset: Dataset, *, everything: bool = False) -> L
             f"{dataset.root} has nothing that the model was not trained on; "
             "collect something new, or learn further rows of what it knows with --all."
         )
+    fresh = ~model.remembered(observations)
     rows = []
     for side, names, numbers in (
         ("workload", features.workload_names, observations.workload),
         ("platform", features.platform_names, observations.platform),
     ):
-        count = np.bincount(numbers, minlength=len(names))
+        count, learned = (np.bincount(numbers[rows], minlength=len(names)) for rows in (slice(None), fresh))
         for number in np.flatnonzero(count):
             before = (
                 "trained" if trained[side][number] else "updated" if known.of_side(side)[number] else "new"
             )
             if everything or before != "trained":
-                row = {"kind": side, "name": names[number], "rows": int(count[number]), "before": before}
-                rows.append(row)
+                row = {"kind": side, "name": names[number], "rows": int(count[number])}
+                rows.append(row | {"learned": int(learned[number]), "before": before})
     try:
         model.update(observations, features)
     except PitotError as error:
         raise ModelError(
             f"{dataset.root} does not tell enough: {str(error).rstrip('.')}; collect more of it."
         ) from error
-    return Learned(model, rows)
+    return Learned(model, rows, _told(fresh))
+
+
+def _told(fresh: NDArray[np.bool_]) -> str:
+    now, before = np.count_nonzero(fresh), np.count_nonzero(~fresh)
+    if not now:
+        return f"all {before:,} observations were learned before: the model stays as it was"
+    return f"{now:,} observations learned" + (f", {before:,} were before" if before else "")
 
 
 def _numbered(observations: Observations, given: Features, have: Features) -> tuple[Observations, Features]:

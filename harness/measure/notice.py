@@ -6,10 +6,11 @@ import contextlib
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from harness.dataset.now import Doing, Now, State, write_now
 from harness.dataset.records import Job
+from harness.dataset.store import Dataset
+from harness.errors import DatasetError
 from harness.fleet.session import Session
 
 EVERY_S = 2.0
@@ -44,13 +45,13 @@ class Activity:
 
 
 class Notice:
-    def __init__(self, root: Path, activities: Sequence[Activity]) -> None:
-        self._root, self._activities = root, activities
+    def __init__(self, dataset: Dataset, activities: Sequence[Activity]) -> None:
+        self._dataset, self._activities = dataset, activities
         self._told: list[tuple[object, ...]] = []
         self._at = 0.0
 
     def put_up(self, *, running: bool = True) -> None:
-        """Write it where that is due. A disk that is full or gone is for those to tell who keep results."""
+        """Write it where that is due. A disk that is full, or a dataset gone, is for those to tell who keep results."""
         now = time.time()
         age = now - self._at
         if running and 0 <= age < AT_ONCE_S:
@@ -59,6 +60,7 @@ class Notice:
         told: list[tuple[object, ...]] = [(one.state, one.since, one.said) for one in doing]
         if running and 0 <= age < EVERY_S and told == self._told:
             return
-        with contextlib.suppress(OSError):
-            write_now(self._root, Now(now, os.getpid(), doing, running))
+        with contextlib.suppress(OSError, DatasetError):
+            self._dataset.check_place()
+            write_now(self._dataset.root, Now(now, os.getpid(), doing, running))
         self._told, self._at = told, now

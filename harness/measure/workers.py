@@ -205,6 +205,7 @@ class Worker:
         result = msgspec.structs.replace(result, members=members)
         entry = Entry(job, result, version, __version__, attempts, attempt)
         self.journal.append(entry)
+        self.dataset.check_place()
         self.left.remove(job)
         self.listener.finished(entry)
         if self.order:
@@ -276,7 +277,7 @@ def collect(
         )
         for one in reached
     ]
-    notice = Notice(dataset.root, [worker.activity for worker in workers])
+    notice = Notice(dataset, [worker.activity for worker in workers])
     threads = [threading.Thread(target=worker.work, name=worker.device.name) for worker in workers]
     for thread in threads:
         thread.start()

@@ -15,13 +15,13 @@ from pitot_core.completion import State
 from pitot_core.errors import ModelFileError
 from pitot_core.features import Features
 from pitot_core.observations import Observations, Queries
+from pitot_core.remembered import row_arrays, rows_of
 from pitot_core.tables.equation import Equation
 from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
 from pitot_core.tables.left_out import Parts
 from pitot_core.tables.sweeps import Sums
 
 Array = NDArray[Any]
-ROWS = ("platform", "workload", "co_runners", "log_ns", "job")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Solution:
             "table_presses": self.presses, "deviations": self.deviations, "sums_precision": self.sums.precision,
             "sums_moment": self.sums.moment, "part_alone": self.without.alone,
             "part_suffers": self.without.suffers, "part_presses": self.without.presses,
-        } | {f"arrived_{name}": getattr(self.arrived, name) for name in ROWS}  # fmt: skip
+        } | row_arrays(self.arrived, "arrived")  # fmt: skip
         return State(header, arrays)
 
     @classmethod
@@ -130,7 +130,7 @@ class Solution:
         check_shape("part_alone", without.alone, (None, *shape))
         for name in ("part_suffers", "part_presses"):
             check_shape(name, arrays[name], (len(without), types, *shape))
-        arrived = Observations(*(arrays[f"arrived_{name}"] for name in ROWS))
+        arrived = rows_of(arrays, "arrived")
         features.check(arrived)
         baseline = Baseline(*(arrays[f"baseline_{part}"] for part in ("startup", "platform", "workload")))
         return cls(

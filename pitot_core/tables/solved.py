@@ -41,7 +41,7 @@ class Tables:
     Options: ClassVar[type[TableOptions]] = TableOptions
     DTYPES: ClassVar[dict[str, str]] = {
         "table_*": "f4", "part_*": "f4", "deviations": "f2", "sums_*": "f4", "arrived_platform": "i4",
-        "arrived_workload": "i4", "arrived_co_runners": "i4", "arrived_job": "i8",
+        "arrived_workload": "i4", "arrived_co_runners": "i4", "arrived_job": "i8", "arrived_censored": "b1",
     }  # fmt: skip
 
     solution: Solution

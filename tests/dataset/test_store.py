@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,6 @@ from harness.dataset import schema
 from harness.dataset.info import Settings
 from harness.dataset.journal import Journal, read_journal
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample, State
-from harness.dataset.snapshot import gathered
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 
@@ -214,12 +214,29 @@ def test_a_directory_with_something_else_is_not_taken(tmp_path: Path) -> None:
         Dataset.create(tmp_path)
 
 
-def test_many_small_tables_become_few_with_the_same_rows() -> None:
-    tables = [pa.table({"n": list(range(first, first + 5))}) for first in range(0, 40, 5)]
-    found = list(gathered(tables, many=12))
-    assert [table["n"].to_pylist() for table in found] == [
-        list(range(15)),
-        list(range(15, 30)),
-        list(range(30, 40)),
-    ]
-    assert list(gathered([], many=12)) == []
+def test_many_small_parts_are_read_as_few_tables_and_each_is_still_judged_by_its_name(
+    dataset: Dataset,
+) -> None:
+    for number in range(6):
+        with dataset.journal("local") as journal:
+            journal.append(entry(number))
+        dataset.compact()
+    assert [len(table) for table in dataset.parts(["job", "n_covered"])] == [6, 0]  # the journals' last
+    path = sorted((dataset.root / "observations").iterdir())[3]
+    found = pq.read_table(path)
+    place = found.column_names.index("n_covered")
+    pq.write_table(found.set_column(place, "n_covered", pa.array([-1], pa.int64())), path)
+    told = re.escape(f"{path}: n_covered is -1 in row 1")
+    with pytest.raises(DatasetError, match=told):
+        dataset.observations(["job", "n_covered"])
+
+
+def test_a_dataset_moved_while_collecting_is_told_and_keeps_its_rows(dataset: Dataset) -> None:
+    with dataset.locked(), dataset.journal("local") as journal:
+        journal.append(entry(1))
+        dataset.check_place()
+        moved = dataset.root.rename(dataset.root.with_name("moved"))
+        with pytest.raises(DatasetError, match="was moved or removed while"):
+            dataset.compact()
+        assert not dataset.root.exists()
+    assert len(Dataset.open(moved).observations(["job"])) == 1

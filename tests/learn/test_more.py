@@ -11,6 +11,9 @@ import pytest
 
 from harness.dataset.schema import OBSERVATIONS
 from harness.dataset.store import Dataset
+from harness.errors import ModelError
+from harness.learn.arrays import load_training
+from harness.learn.heldout import held_out
 from pitot_core import Features, Observations, Pitot, mape
 from tests.conftest import synthetic
 
@@ -60,9 +63,16 @@ def test_a_device_that_comes_later_is_predicted(lab, harness) -> None:
     assert harness("train", before, "-o", place / "m.npz").code == 0
     mine = np.flatnonzero(new & (rows.n_co_runners == 0))
     after = _dataset(place / "after", rows[np.concatenate([np.flatnonzero(~new)[:50], mine[:8]])], features)
-    for _ in range(2):  # the second time knows the rows already
+    learned, files = [], []
+    for _ in range(2):  # the second time as where the first was killed when its file was in place
         ran = harness("update", place / "m.npz", after, "-o", place / "m.npz", "--json")
-        assert (ran.code, json.loads(ran.out)[-1]["name"]) == (0, "engine2:device1"), ran.err
+        last = json.loads(ran.out)[-1]
+        assert (ran.code, last["name"], last["rows"]) == (0, "engine2:device1", 6), ran.err
+        learned.append(last["learned"])
+        files.append((place / "m.npz").read_bytes())
+    assert learned == [6, 0]
+    assert files[0] == files[1]
+    assert "all 6 observations were learned before: the model stays as it was" in " ".join(ran.err.split())
     model = Pitot.load(place / "m.npz")
     assert model.features is not None
     at = model.features.platform_names.index("engine2:device1")
@@ -78,3 +88,20 @@ def test_a_dataset_without_anything_new_is_refused(lab, harness) -> None:
     assert ran.code == 2
     assert "nothing that the model was not trained on" in ran.err
     assert not (place / "again.npz").exists()
+
+
+def test_rows_learned_once_are_not_learned_twice_nor_judge_the_model(lab, harness) -> None:
+    place, rows, features = lab
+    whole = _dataset(place / "whole", rows, features)
+    assert harness("train", whole, "-o", place / "t.npz").code == 0
+    trained = Pitot.load(place / "t.npz")
+    observations, mine = load_training(Dataset.open(whole))
+    kept = held_out(trained, observations, mine)
+    ran = harness("update", place / "t.npz", whole, "--all", "-o", place / "u.npz", "--json")
+    told = f"{len(kept):,} observations learned, {len(observations) - len(kept):,} were before"
+    assert (ran.code, told in " ".join(ran.err.split())) == (0, True), ran.err
+    with pytest.raises(ModelError, match="nothing is left to judge it by"):
+        held_out(Pitot.load(place / "u.npz"), observations, mine)
+    ran = harness("update", place / "u.npz", whole, "--all", "-o", place / "v.npz", "--json")
+    assert {row["learned"] for row in json.loads(ran.out)} == {0}
+    assert (place / "v.npz").read_bytes() == (place / "u.npz").read_bytes()

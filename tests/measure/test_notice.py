@@ -61,7 +61,13 @@ def test_onlookers_see_the_job_of_the_moment_and_the_end(
 
 
 def test_what_cannot_be_written_or_read_is_nothing(tmp_path: Path) -> None:
-    notice.Notice(tmp_path / "gone", []).put_up(running=False)
+    lab = Dataset.create(tmp_path / "lab")
+    with lab.locked():
+        lab.root.rename(tmp_path / "moved")
+        notice.Notice(lab, []).put_up(running=False)
+        assert not lab.root.exists()
+        lab.root.write_text("in the way")
+        notice.Notice(lab, []).put_up(running=False)
     assert read_now(tmp_path) is None
     (tmp_path / "now.json").write_text("{")
     assert read_now(tmp_path) is None

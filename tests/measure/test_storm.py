@@ -20,9 +20,11 @@ from tests.fleet.test_agent import wait_for
 from tests.measure.storm import CRASHES, TRAPS, make_storm_plan, sleeps_s
 from tests.measure.weather import Cluster
 
-pytestmark = pytest.mark.skipif(not HAVE_SSHD, reason=WHY_NOT)
-
 FAULTS = int(os.environ.get("HARNESS_STORM", "30"))
+pytestmark = [
+    pytest.mark.skipif(not HAVE_SSHD, reason=WHY_NOT),
+    pytest.mark.timeout(300 if FAULTS <= 30 else 7200),
+]
 COUNT = 27 if FAULTS > 30 else 12  # workloads
 NAMES = ["one", "two", "three"]
 

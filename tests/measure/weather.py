@@ -113,6 +113,11 @@ class Cluster:
             controller = self.controllers[which]
             assert controller is not None
             assert controller.returncode == 0, self.log(which)[-4000:]
+        for which in (0, 1):  # what came to a spool after the last job is for the same command given again
+            self.start(which)
+            controller = self.controllers[which]
+            assert controller is not None
+            assert controller.wait(240) == 0, self.log(which)[-4000:]
 
     # ------------------------------------------------------------------------------------------ what goes wrong
 

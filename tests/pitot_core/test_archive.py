@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +116,19 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
         archive.write(tmp_path / "x.npz", {"a": np.ones(2), "b": np.array([object()])})
     assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
     assert archive.read(tmp_path / "x.npz")["a"].tolist() == [1.0, 1.0]
+
+
+def test_a_pipe_stays_a_pipe_and_a_link_a_link(tmp_path: Path) -> None:
+    arrays = {"a": np.arange(3)}
+    archive.write(tmp_path / "plain.npz", arrays)
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor() as pool:
+        came = pool.submit((tmp_path / "pipe").read_bytes)
+        archive.write(tmp_path / "pipe", arrays)
+    assert came.result() == (tmp_path / "plain.npz").read_bytes()
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("elsewhere.npz")
+    for _ in range(2):
+        archive.write(tmp_path / "link", arrays)
+        assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "elsewhere.npz").read_bytes() == came.result()

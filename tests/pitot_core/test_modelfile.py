@@ -41,7 +41,7 @@ def test_a_file_holds_the_arrays_of_the_model_and_nothing_else(saved: Path) -> N
         names = {member.filename.removesuffix(".npy") for member in archive.infolist()}
     kinds = {name.split("_")[0].rstrip("0123456789") for name in names}
     assert kinds == {
-        "header", "feature", "seen", "new", "calibration", "pool", "spread",
+        "header", "feature", "seen", "new", "calibration", "pool", "spread", "remembered",
         "platforms", "workloads", "startup", "platform", "workload",
     }  # fmt: skip
     with np.load(saved, allow_pickle=False) as arrays:

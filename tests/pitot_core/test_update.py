@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pitot_core import Features, FeaturesError, Observations, ObservationsError, Pitot, UnknownEntity, mape
+from pitot_core.observations import joined
 from tests.pitot_core.problems import made_up
 
 
@@ -81,8 +83,40 @@ def test_a_newcomer_outside_the_tables_comes_with_its_features(tmp_path: Path) -
 
 def test_an_update_without_anything_new_is_refused(problem: tuple[Observations, Features, Pitot]) -> None:
     rows, _, model = problem
+    known = rows[(rows.workload != 29) & (rows.platform != 15)][:5]
     with pytest.raises(ObservationsError, match="is known"):
-        model.update(rows[(rows.workload != 29) & (rows.platform != 15)][:5])
+        model.update(replace(known, log_ns=known.log_ns + 0.01))
+
+
+@pytest.mark.parametrize("method", ["tables", "towers"])
+def test_what_was_learned_is_not_learned_again(
+    problem: tuple[Observations, Features, Pitot], method: str, tmp_path: Path
+) -> None:
+    rows, features, towers = problem
+    known = rows[(rows.workload != 29) & (rows.platform != 15) & (rows.co_runners != 29).all(axis=1)]
+    trained = Pitot().fit(known[:-50], features) if method == "tables" else towers
+    model = _copy(trained, tmp_path)
+    further = known[-50:] if method == "tables" else known[:0]
+    mine = joined(_alone(rows, "workload")[:6], further, known[:100])
+    model.update(mine).save(tmp_path / "once.npz")
+    assert model.remembered(mine).all()
+    turned = mine[::-1]
+    again = replace(turned, job=turned.job + 1000, log_ns=np.nextafter(turned.log_ns, 0))
+    Pitot.load(tmp_path / "once.npz").update(again).save(tmp_path / "twice.npz")
+    assert (tmp_path / "twice.npz").read_bytes() == (tmp_path / "once.npz").read_bytes()
+
+
+def test_what_a_limit_ended_is_still_only_a_limit_after_the_disk(tmp_path: Path) -> None:
+    """A newcomer's time-outs come first, and its times in a later update of the model as it was saved."""
+    rows, features = made_up(rows=2000, platforms=10, workloads=20)
+    beside = (rows.co_runners == 19).any(axis=1)
+    model = Pitot().fit(rows[(rows.workload != 19) & ~beside], features)
+    mine = rows[(rows.workload == 19) & (rows.n_co_runners == 0)]
+    ended = replace(mine[:4], log_ns=mine.log_ns[:4] - 2.0, censored=np.ones(4, bool))
+    saved = _copy(model.update(joined(ended, mine[4:5])), tmp_path)
+    for one in (model, saved):
+        one.update(mine[5:7])
+    np.testing.assert_array_equal(saved.predict(mine), model.predict(mine))
 
 
 def test_the_parts_of_an_explanation_add_up(problem: tuple[Observations, Features, Pitot]) -> None:
