@@ -29,6 +29,7 @@ test-arm: $(READY)
 storm: $(READY)
 	HARNESS_STORM=200 $(BIN)/python -m pytest -n 0 -s tests/measure/test_storm.py -k storm_loses
 	HARNESS_KILLS=all $(BIN)/python -m pytest -n 0 tests/test_killed.py
+	HARNESS_MATRIX=all $(BIN)/python -m pytest -n 0 tests/cli/test_streams.py tests/cli/test_any_name.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.perf

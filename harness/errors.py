@@ -16,7 +16,14 @@ HarnessError
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
+
+
+def typed(name: object) -> str:
+    """A file's or workload's name as it is typed in a shell, in a command that a sentence says to type."""
+    text = str(name)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 class HarnessError(Exception):

@@ -12,12 +12,15 @@ import itertools
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 _HOST = re.sub(r"[^A-Za-z0-9]+", "-", os.uname().nodename)[:40]
 _PARTIAL = re.compile(r"\..+\.[A-Za-z0-9-]*?(\d+)\.partial\Z")
+LONG, SHORT = 150, 30  # bytes of a name from which on its hidden one has only so many of its letters
 _NUMBERS = itertools.count(1)
 _writing: set[str] = set()  # names of what this process writes now
 
@@ -36,17 +39,15 @@ def home() -> Path:
         raise FileNotFoundError(errno.ENOENT, told, "~") from None
 
 
-OF_THE_SYSTEM = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
-
-
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A temporary path to write to; when that is done it is synced and takes the place of ``path`` at once.
 
-    What is not ``durable`` does not wait for the disk: a crash of the machine may leave it empty.
+    What is not ``durable`` does not wait for the disk: a crash of the machine may leave it empty. What is no file, such
+    as a device or a pipe, and what leads to a file that this process was started with, such as /dev/stdout, is written
+    to as it is.
     """
-    # Such as /dev/null, and what /dev/stdout leads to: written to as it is, nothing may take its place.
-    if path.is_char_device() or path.is_fifo() or (path.is_symlink() and path.parent in OF_THE_SYSTEM):
+    if not may_be_replaced(path):
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,13 +64,32 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         sync(path.parent)
 
 
+def may_be_replaced(path: Path) -> bool:
+    """Whether a file can take the place of ``path``: there is none, a file, or a link to one that is not open here."""
+    try:
+        there = path.stat()
+    except OSError:
+        return True
+    if not path.is_symlink():
+        return path.is_file() or path.is_dir()
+    return stat.S_ISREG(there.st_mode) and not any(os.path.samestat(there, one) for one in _opened())
+
+
+def _opened() -> Iterator[os.stat_result]:
+    """What this process was started with, which are the first of its files: a shell passes on no higher numbers."""
+    for handle in range(256):
+        with contextlib.suppress(OSError):
+            yield os.fstat(handle)
+
+
 @contextlib.contextmanager
 def making(folder: Path) -> Iterator[Path]:
     """A temporary directory to write several files to; synced, it becomes ``folder``, which must not be there yet.
 
     An empty directory of that name may be there. Raises OSError where there is anything else by then.
     """
-    folder = Path(os.path.abspath(folder))
+    if folder.name in ("", ".."):
+        folder = Path(os.path.abspath(folder))
     with scratch(folder.parent, folder.name) as place:
         fresh = place / folder.name
         fresh.mkdir()
@@ -131,17 +151,36 @@ def sweep(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _partial(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` that no other process and no other thread writes to."""
-    partial = path.with_name(f".{path.name}.{next(_NUMBERS)}.{_HOST}-{os.getpid()}.partial")
+    """A name beside ``path`` that no other process and no other thread writes to. An OSError tells of ``path``."""
+    name = path.name if len(os.fsencode(path.name)) < LONG else path.name[:SHORT]
+    partial = path.with_name(f".{name}.{next(_NUMBERS)}.{_HOST}-{os.getpid()}.partial")
     _writing.add(partial.name)
     try:
         yield partial
     except OSError as error:
-        if error.filename is None:  # as where a disk is full
-            error.filename = str(path)
+        told_of(error, partial, path)
         raise
     finally:
         _writing.discard(partial.name)
+
+
+def told_of(error: OSError, partial: Path, path: Path) -> None:
+    """Let an error speak of ``path``, which the user named, and not of the hidden name that it will be made under."""
+
+    def renamed(text: Any) -> Any:
+        if not isinstance(text, str | os.PathLike):
+            return text
+        inner = os.fspath(text).replace(f"{partial}/{path.name}", str(path))
+        return inner.replace(str(partial), str(path))
+
+    error.args = tuple(map(renamed, error.args))
+    error.filename, error.filename2, error.strerror = map(
+        renamed, (error.filename, error.filename2, error.strerror)
+    )
+    if error.filename2 == error.filename:
+        error.filename2 = None
+    if error.filename is None:  # as where a disk is full
+        error.filename = str(path)
 
 
 def _lives(process: int, name: str) -> bool:

@@ -2,7 +2,8 @@
 
 Names and reasons come from devices, files and modules. Nothing in them is markup, an emoji code or a command to the
 terminal: a character that would act instead of being seen is written as its escape (``\\x1b``), and a character that
-the stream's encoding lacks is written in plain letters (``eps`` for ε), or as its escape.
+the stream's encoding lacks is written in plain letters (``eps`` for ε), or as its escape. Both happen before lines are
+laid out, so that each is as wide as it was thought to be.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import errno
+import io
 import json
 import math
 import os
+import re
 import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TextIO
 
@@ -31,13 +35,13 @@ PLAIN = {
     "ε": "eps", "α": "alpha", "γ": "gamma", "τ": "tau", "µ": "u", "μ": "u", "σ": "sigma", "–": "-", "—": "-",
     "−": "-", "…": "...", "×": "x", "·": "*", "∞": "inf", "≥": ">=", "≤": "<=", "≠": "!=", "±": "+/-", "→": "->",
     "°": " deg", "“": '"', "”": '"', "‘": "'", "’": "'", "\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ",
-    "•": "*", "√": "sqrt",
+    "•": "*", "√": "sqrt", "●": "o", "✅": "ok", "❌": "no", "❔": "?",
 }  # fmt: skip
 # Box drawing and blocks, of which rich draws lines and bars: corners and crossings, then the rest.
 _LINES = {**dict.fromkeys(range(0x2500, 0x2580), "+"), **dict.fromkeys(range(0x2580, 0x25A0), "#")}
 _LINES |= dict.fromkeys(map(ord, "─━═╌╍┄┅┈┉╴╶╸╺╼╾"), "-") | dict.fromkeys(map(ord, "│┃║╎╏┆┇┊┋╵╷╹╻╽╿"), "|")
 _ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: controls, formats, surrogates, separators
-HANDLER = "harness.plain"
+HANDLER, HELP_HANDLER = "harness.plain", "harness.help"
 LEAST_WIDTH = 20  # a narrower terminal (some say 0) gets lines of this width
 
 
@@ -61,7 +65,7 @@ class Column:
 
 
 def stderr() -> Console:
-    """Where talk goes. Into a pipe or a file, sentences are as long as they are."""
+    """Where talk goes. On a terminal sentences break between words, into a pipe or a file they are one line."""
     console = Terminal(stderr=True)
     console.soft_wrap = not console.is_terminal
     return console
@@ -86,7 +90,7 @@ def show(
         # Into a pipe or a file, rows are as long as they are.
         width = None if sys.stdout.isatty() else 10_000
         console = Terminal(width=width)
-        console.print(_table(rows, columns, title, console.width))
+        console.print(_table(rows, columns, title, console.width, console.encoding))
 
 
 def watching(tables: Callable[[], Sequence[tuple[Sequence[Mapping[str, Any]], Sequence[Column]]]]) -> None:
@@ -98,21 +102,28 @@ def watching(tables: Callable[[], Sequence[tuple[Sequence[Mapping[str, Any]], Se
         Live(console=Terminal(), auto_refresh=False) as live,
     ):
         while True:
-            drawn = [_table(rows, columns, None, live.console.width) for rows, columns in tables()]
+            width, encoding = live.console.width, live.console.encoding
+            drawn = [_table(rows, columns, None, width, encoding) for rows, columns in tables()]
             apart = [part for one in drawn for part in (Text(), one)]
             live.update(Group(*apart[1:]), refresh=True)
             time.sleep(2)
 
 
 def _table(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], title: str | None, width: int
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    title: str | None,
+    width: int,
+    encoding: str = "utf-8",
 ) -> RenderableType:
     """Rows under titles, in which neither a number nor a name is broken.
 
     Where they do not fit, the names that begin each row have a line of their own above the rest; where even that
     does not fit, the rest is below one another.
     """
-    cells = [[_words(row.get(c.key), c.key) for c in columns] for row in rows]
+    cells = [[plain(_words(row.get(c.key), c.key), encoding) for c in columns] for row in rows]
+    columns = [replace(column, title=plain(column.title, encoding)) for column in columns]
+    title = title and spelled(title, encoding)
     if _least_width(columns, cells) <= width:
         table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         for column, wide in zip(
@@ -254,12 +265,41 @@ def visible(text: str) -> str:
     )
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8, which a file's name of other bytes cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def plain(text: str, encoding: str) -> str:
+    """The text with what the encoding lacks in letters that it has."""
+    return text if text.isascii() else text.encode(encoding, HANDLER).decode(encoding)
+
+
+def spelled(text: str, encoding: str) -> str:
+    """Text that is not ours as it can be shown: nothing in it acts, and the encoding has all of it."""
+    return plain(visible(text), encoding)
+
+
 def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
     """A handler of `codecs.register_error`: what an encoding lacks, in letters that every encoding has."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
     return "".join(map(_letters, lacking)), error.end
+
+
+def _in_letters_of_help(error: UnicodeError) -> tuple[str, int]:
+    """The same for help, which is laid out by then: where it cut something off, a letter shows that."""
+    told, end = _in_plain_letters(error)
+    return told.replace(PLAIN["…"], "~"), end
+
+
+codecs.register_error(HANDLER, _in_plain_letters)
+codecs.register_error(HELP_HANDLER, _in_letters_of_help)
 
 
 def _letters(character: str) -> str:
@@ -271,27 +311,96 @@ def _letters(character: str) -> str:
     return found
 
 
-def open_streams() -> None:
-    """Make stdout and stderr take any text, at any width. What is said to a closed one is lost without a word."""
-    codecs.register_error(HANDLER, _in_plain_letters)
-    for name in ("stdout", "stderr"):
+class Stdout(io.TextIOWrapper):
+    """Stdout, whose errors say that it is what was printed that could not be written."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        super().__init__(stream.buffer, stream.encoding, line_buffering=stream.line_buffering)
+        self._opened = stream  # kept, as it would close the buffer in its end
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise _of_stdout(error) from None
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            raise _of_stdout(error) from None
+
+
+def _of_stdout(error: OSError) -> OSError:
+    if isinstance(error, BrokenPipeError):
+        return error
+    why = "stdout is closed" if error.errno == errno.EBADF else error.strerror
+    return OSError(error.errno, f"what was printed could not be written: {why}")
+
+
+def open_streams(*, for_help: bool = False) -> None:
+    """Make stdout and stderr take any text, at any width.
+
+    What is said to a closed stderr is lost without a word; writing to a closed stdout fails as it does on a full disk.
+    """
+    handler = HELP_HANDLER if for_help else HANDLER
+    for name, mode in (("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         stream: TextIO | None = getattr(sys, name)
         if stream is None or stream.closed:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=HANDLER)
+            stream = open(os.open(os.devnull, mode), "w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
+        if name == "stdout" and type(stream) is io.TextIOWrapper:
+            sys.stdout = stream = Stdout(stream)
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=handler)
     if os.environ.get("COLUMNS", "").isdigit() and int(os.environ["COLUMNS"]) < LEAST_WIDTH:
         os.environ["COLUMNS"] = str(LEAST_WIDTH)
+
+
+def _between_words(text: str, width: int) -> str:
+    """The text in lines that are no wider, but for words that are."""
+    lines = []
+    for line in text.split("\n"):
+        column, kept = 0, ""
+        for word in re.findall(r"\s*\S+", line):
+            if column and column + cell_len(word) > width:
+                lines.append(kept)
+                column, kept, word = 0, "", word.lstrip()
+            column, kept = column + cell_len(word), kept + word
+        lines.append(kept)
+    return "\n".join(lines)
+
+
+class Utf8(io.RawIOBase):
+    """Takes UTF-8 and prints it on stdout in whatever encoding that has."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        sys.stdout.write(self._decoder.decode(bytes(data)))
+        return len(data)
 
 
 class Terminal(Console):
     """A console for text that is not ours: no markup, no emoji codes, no highlighting, no control characters.
 
-    What is ours is styled by ``style=`` or by a `rich.text.Text`.
+    What is ours is styled by ``style=`` or by a `rich.text.Text`. A word longer than a line stays whole, so that a
+    path or a command can be copied.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        if self.is_terminal and all(isinstance(one, str) for one in objects):
+            told = spelled(" ".join(objects), self.encoding)
+            super().print(_between_words(told, self.width), **options | {"soft_wrap": True})
+        else:
+            super().print(*objects, **options)
+
     def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(visible(text), **options)
+        return super().render_str(spelled(text, self.encoding), **options)

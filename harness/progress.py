@@ -10,11 +10,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console, RenderableType
+from rich.console import Console, OverflowMethod, RenderableType
 from rich.progress import Progress, SpinnerColumn, Task
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+from harness.output import plain, spelled
 
 LINE_EVERY_S = 15.0
 LONGEST_BAR, SHORTEST_BAR = 30, 4
@@ -93,7 +95,12 @@ class _Lines(Progress):
         for task in self.tasks:
             yield self._line(task)
             if task.fields["note"]:
-                yield Text(f"  {task.fields['note']}", "dim", no_wrap=True, overflow="ellipsis")
+                note = spelled(task.fields["note"], self.console.encoding)
+                yield Text(f"  {note}", "dim", no_wrap=True, overflow=self._cut())
+
+    def _cut(self) -> OverflowMethod:
+        """How what does not fit ends: with a sign of that, where the terminal has it."""
+        return "ellipsis" if plain("…", self.console.encoding) == "…" else "crop"
 
     def _line(self, task: Task) -> Table:
         """Spinner, name, bar, count and time left: the bar has what the others leave of the width."""
@@ -107,7 +114,7 @@ class _Lines(Progress):
         cells += [Text(count, "green"), Text(left, "cyan")]
         line = Table.grid(padding=(0, 1, 0, 0), pad_edge=False)
         line.add_column(width=1)
-        line.add_column(width=name, no_wrap=True, overflow="ellipsis")
+        line.add_column(width=name, no_wrap=True, overflow=self._cut())
         if width >= SHORTEST_BAR:
             cells.insert(2, ProgressBar(task.total, task.completed, width, pulse=not task.total))
             line.add_column(width=width)

@@ -8,6 +8,7 @@ reasonably hold. Whatever is wrong with a file ends in one ArchiveError.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import io
 import math
@@ -102,7 +103,7 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
         path.write_bytes(whole.getvalue())
         return
     path = Path(os.path.realpath(path))
-    draft = path.with_name(f".{path.name}.{threading.get_ident()}.{HOST}-{os.getpid()}.partial")
+    draft = path.with_name(f".{_short(path)}.{threading.get_ident()}.{HOST}-{os.getpid()}.partial")
     _sweep(path)
     try:
         with open(draft, "wb") as file:
@@ -110,8 +111,13 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
+    except OSError as error:
+        if error.filename is not None:  # the name that was asked for, not the hidden one
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # the name is on disk too
@@ -128,6 +134,11 @@ def _pack(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
                 np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
 
 
+def _short(path: Path) -> str:
+    """The file's name, or so much of it that a draft's name is not too long for a file."""
+    return path.name if len(os.fsencode(path.name)) < 150 else path.name[:30]
+
+
 def check_shape(name: str, array: Array, shape: tuple[int | None, ...]) -> None:
     """Raise ModelFileError unless an array has this shape; None stands for any length."""
     fits = array.ndim == len(shape) and all(
@@ -140,7 +151,7 @@ def check_shape(name: str, array: Array, shape: tuple[int | None, ...]) -> None:
 
 def _sweep(path: Path) -> None:
     """Remove drafts of this file whose process is gone; one that writes now on this machine is another's."""
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.{HOST}-*.partial"):
+    for draft in path.parent.glob(f".{glob.escape(_short(path))}.*.{HOST}-*.partial"):
         try:
             os.kill(int(draft.name.removesuffix(".partial").rpartition("-")[2]), 0)
         except ProcessLookupError:

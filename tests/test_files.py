@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness import files
@@ -16,6 +17,7 @@ from harness.dataset.store import Dataset
 from harness.fleet import agent
 from harness.fleet.devices import Device
 from harness.fleet.transport import Unreachable
+from pitot_core import archive
 from tests.dataset.test_store import entry
 
 
@@ -111,14 +113,48 @@ def test_a_user_without_a_home_directory_is_told_what_to_set(
     assert files.cache_directory("counts") == tmp_path / ".cache/harness/counts"
 
 
-def test_nothing_takes_the_place_of_a_pipe_or_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_takes_the_place_of_a_pipe_or_device_or_of_what_leads_to_an_open_file(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with files.replacing(pipe) as place:
         assert place == pipe
     assert pipe.is_fifo()
+    with files.replacing(Path("/dev/null")) as place:
+        assert place == Path("/dev/null")
     (tmp_path / "stdout").symlink_to(tmp_path / "log")  # as /dev/stdout leads to a file, at times
-    monkeypatch.setattr(files, "OF_THE_SYSTEM", (tmp_path,))
-    with files.replacing(tmp_path / "stdout") as place:
+    with open(tmp_path / "log", "w"), files.replacing(tmp_path / "stdout") as place:
         assert place == tmp_path / "stdout"
     assert (tmp_path / "stdout").is_symlink()
+    with files.replacing(
+        tmp_path / "stdout"
+    ) as place:  # no more than a link of somebody, perhaps a hostile one
+        place.write_text("whole")
+    assert (tmp_path / "log").read_text() == ""
+    assert not (tmp_path / "stdout").is_symlink()
+
+
+def test_errors_tell_the_name_that_was_given_and_not_the_hidden_one(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 300)
+    with pytest.raises(OSError) as refused, files.replacing(long) as place:
+        place.write_text("")
+    assert (refused.value.filename, ".partial" in str(refused.value)) == (str(long), False)
+    with pytest.raises(OSError) as refused, files.making(long) as folder:
+        (folder / "part").touch()
+    assert (refused.value.filename, ".partial" in str(refused.value)) == (str(long), False)
+    with pytest.raises(FileNotFoundError) as refused, files.making(tmp_path / "folder") as folder:
+        (folder / "none" / "part").touch()
+    assert refused.value.filename == str(tmp_path / "folder" / "none" / "part")
+    with pytest.raises(OSError) as refused:
+        archive.write(long.with_suffix(".npz"), {})
+    assert refused.value.filename == str(long.with_suffix(".npz"))
+
+
+def test_a_name_may_be_as_long_as_a_file_allows(tmp_path: Path) -> None:
+    for name in ("x" * 255, "é" * 127):
+        with files.replacing(tmp_path / name) as place:
+            place.write_text("whole")
+        assert (tmp_path / name).read_text() == "whole"
+        archive.write(tmp_path / name, {"a": np.ones(1)})
+        assert [*archive.entries(tmp_path / name)] == ["a"]
+        (tmp_path / name).unlink()
+    assert not [*tmp_path.iterdir()]

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from harness.cli.interrupt import ended_by_interrupts
 from harness.errors import HarnessError, Interrupted
-from harness.output import open_streams, stderr
+from harness.output import is_text, open_streams, stderr
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE, the exit code a shell reports for a program ended by it
 
@@ -80,9 +80,17 @@ def group(title: str) -> Callable[..., Callable[[Command], Command]]:
 def main() -> None:
     """The console command ``harness``."""
     global _stdout
-    open_streams()
-    if not {"-h", "--help"}.isdisjoint(sys.argv[1:]) or len(sys.argv) == 1:
+    for_help = not {"-h", "--help"}.isdisjoint(sys.argv[1:]) or len(sys.argv) == 1
+    open_streams(for_help=for_help)
+    if for_help:
         _import_help()
+    for word in sys.argv[1:]:
+        if not is_text(word):
+            _leave(
+                f"{word} is not text in {sys.getfilesystemencoding().upper()}, as every name here must be; "
+                "give another, or rename the file.",
+                2,
+            )
     with contextlib.suppress(
         OSError
     ):  # a second name for it, since rich leads a broken stdout nowhere by itself
@@ -131,13 +139,13 @@ def _flush() -> None:
         if not _reader_left():
             raise
         sys.exit(BROKEN_PIPE)
-    except OSError as error:
+    except OSError:
         _lead_nowhere()
-        raise OSError(error.errno, f"what was printed could not be written: {error.strerror}") from None
+        raise
 
 
 def _leave(sentence: str, exit_code: int) -> None:
-    stderr().print(f"harness: {sentence}", soft_wrap=True)
+    stderr().print(f"harness: {sentence}")
     sys.exit(exit_code)
 
 

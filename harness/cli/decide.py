@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -79,14 +78,14 @@ def place(
     violations: Annotated[
         float | None,
         typer.Option(
-            help="Choose ε so that at most this share misses its deadline in the replay of --check.",
+            help="Choose --eps so that at most this share misses its deadline in the replay of --check.",
             min=0.0001,
             max=0.5,
         ),
     ] = None,
     pareto: Annotated[
         bool,
-        typer.Option("--pareto", help="Several ε and --most: the placements that nothing else beats."),
+        typer.Option("--pareto", help="Several --eps and --most: the placements that nothing else beats."),
     ] = False,
     run: Annotated[
         Path | None,
@@ -136,7 +135,7 @@ def place(
         )
     request = placing.Request.of(devices or [], engines or [], eps, most, goal, policy, seconds, seed)
     loaded = load_model(model)
-    demands = read_demands(asked, partial(console.print, markup=False, soft_wrap=True))
+    demands = read_demands(asked, console.print)
     if pareto:
         with bar(console, "placing", len(front.PARETO_EPS)) as progress:
             rows = front.pareto(loaded, demands, request, progress.advance)
@@ -149,7 +148,7 @@ def place(
                 show(rows, checking.CHECK_COLUMNS, form)
                 return
             request, told = checking.with_violations(loaded, demands, request, check, violations, progress.at)
-        console.print(told, markup=False)
+        console.print(told)
     with bar(console, "placing", 4) as progress:
         deadlines, placement = placing.place(loaded, demands, request, lambda size: progress.at(size, 4))
     rows = placing.rows_of(deadlines, placement)
@@ -163,9 +162,9 @@ def place(
     if picture:
         write_picture(picture, rows, deadlines.places.devices)
     show(rows, placing.for_people(rows, columns) if form is Form.table else columns, form)
-    console.print(placing.told(deadlines, placement, checked=violations is not None), markup=False)
+    console.print(placing.told(deadlines, placement, checked=violations is not None))
     if measured:
-        console.print(measured, markup=False)
+        console.print(measured)
     if any(row["reason"] for row in rows):
         raise typer.Exit(1)
 
@@ -205,9 +204,12 @@ def simulate(
         str, typer.Option(metavar="poisson|FILE", help="Drawn, or a file with columns arrival_s, workload.")
     ] = "poisson",
     load: Annotated[
-        float, typer.Option(help="Share of time that drawn jobs keep the pool busy.", min=0.01)
-    ] = 0.8,
-    jobs: Annotated[int, typer.Option(help="How many are drawn for a trace.", min=10)] = 1500,
+        float | None,
+        typer.Option(help="Share of time that drawn jobs keep the pool busy.", show_default="0.8", min=0.01),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="How many are drawn for a trace.", show_default="1500", min=10)
+    ] = None,
     front: Annotated[
         str,
         typer.Option(
@@ -230,7 +232,13 @@ def simulate(
     from harness.progress import bar
 
     form, console = form_of(as_json, as_csv), stderr()
-    wish = study.Study.of(engine, devices or [], policies or [], arrivals, load, jobs, front, seed)
+    if arrivals != "poisson" and (load or jobs):
+        raise UsageError(
+            "--load and --jobs are of jobs that are drawn; leave them out with a file of --arrivals."
+        )
+    wish = study.Study.of(
+        engine, devices or [], policies or [], arrivals, load or 0.8, jobs or 1500, front, seed
+    )
     loaded = load_model(model)
     with bar(console, "simulating", 1) as progress:
         rows, told = study.run_study(loaded, check, wish, progress.at)
@@ -239,4 +247,4 @@ def simulate(
     elif output:
         write_batch(output, rows)
     show(rows, study.SIMULATE_COLUMNS, form)
-    console.print(told, markup=False)
+    console.print(told)

@@ -17,7 +17,7 @@ from harness.dataset.records import Job
 from harness.dataset.store import Dataset
 from harness.decide.predict import Question, answer, shortage
 from harness.engines import ENGINES
-from harness.errors import DatasetError, HarnessError
+from harness.errors import DatasetError, HarnessError, typed
 from harness.fleet.devices import Device
 from harness.fleet.reach import Reached, choose_engines, reach_all
 from harness.learn.train import show_accuracy, train
@@ -127,8 +127,8 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
     write_report(dataset, trained.model, report)
     took = f"Done in {time.monotonic() - started:.0f} s"
     where = f"the dataset is {output}, the model {model_path}, the report {report}"
-    more = f"harness predict {model_path} -w {workloads[-1].name} --with {workloads[0].name}"
-    console.print(f"\n{took}: {where}.\nAsk for more: {more}", soft_wrap=True)
+    more = f"harness predict {typed(model_path)} -w {workloads[-1].name} --with {workloads[0].name}"
+    console.print(f"\n{took}: {where}.\nAsk for more: {more}")
 
 
 def _hold_out(plan: Plan) -> tuple[Plan, list[Job]]:
@@ -161,7 +161,7 @@ def _predict_and_measure(
     predicted = answer(model, asked, EPS)
     told = shortage(model, asked, EPS)
     if told:
-        console.print(f"  {told}", soft_wrap=True)
+        console.print(f"  {told}")
     fresh = Dataset.create(root, source="what the demo predicted before it was measured")
     with fresh.locked():
         fresh.begin(SETTINGS, __version__, jobs)

@@ -101,6 +101,6 @@ def offload(
         rows, notes = going.ask(loaded, question, wishes, progress)
     show(rows, going.OFFLOAD_COLUMNS, form)
     for line in (*notes, *going.sentences(workload, rows, wishes)):
-        console.print(line, markup=False)
+        console.print(line)
     if not any(row["choice"] in ("here", "there") for row in rows):
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,11 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
 from harness.errors import UsageError
-from harness.files import real
+from harness.files import may_be_replaced, real, temporary
 from harness.output import Form, show, stderr
+
+if TYPE_CHECKING:
+    from pitot_core import Pitot
 
 command = group("Predict")
 
@@ -51,7 +54,7 @@ def train(
     opened = Dataset.open(dataset)
     _check_place(output)
     if told := told_of_mixed(opened):
-        console.print(told, soft_wrap=True)
+        console.print(told)
     targets = {output: False, cold_path(output): True} if cold else {output: False}
     rows = []
     for path, anew in targets.items():
@@ -64,12 +67,12 @@ def train(
                 cold=anew,
                 progress=progress.at,
             )
-        trained.model.save(path)
+        _save(trained.model, path)
         rows += trained.accuracy
         for sentence in trained.unsupported:
-            console.print(sentence, soft_wrap=True)
+            console.print(sentence)
         told = trained.told("cold starts" if anew else "observations")
-        console.print(f"{told}, in {trained.seconds:.1f} s; the model is {path}", soft_wrap=True)
+        console.print(f"{told}, in {trained.seconds:.1f} s; the model is {path}")
         if form is Form.table:
             show_accuracy(trained.accuracy, form)
     if form is not Form.table:
@@ -102,7 +105,7 @@ def update(
     trained, opened = load_model(model), Dataset.open(dataset)
     _check_place(output)
     learned = learn_more(trained, opened, everything=everything)
-    learned.model.save(output)
+    _save(learned.model, output)
     show(learned.rows, LEARNED_COLUMNS, form)
     stderr().print(f"{learned.told}; the updated model is {output}", soft_wrap=True)
 
@@ -216,7 +219,7 @@ def predict(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Predict execution times, each with a bound that is exceeded with probability at most ε."""
+    """Predict execution times, each with a bound that is exceeded with a probability of at most --eps."""
     from harness.decide import predict as asking
     from harness.learn.cold import need_cold
 
@@ -233,6 +236,11 @@ def predict(
         from harness.decide.batch import Batch
 
         questions = Batch(batch, loaded)
+        if output and (as_json or as_csv):
+            raise UsageError(
+                "the name of --output says its form (.csv, .parquet, .jsonl); leave out --json and --csv."
+            )
+        form_of(as_json, as_csv)
         if output:
             questions.write(output, eps, explain=explain)
             stderr().print(f"{len(questions.queries):,} answered rows are in {output}")
@@ -267,7 +275,17 @@ def predict(
         show(rows, columns, form_of(as_json, as_csv))
         told = asking.shortage(loaded, asked, eps)
     if told:
-        stderr().print(told, soft_wrap=True)
+        stderr().print(told)
+
+
+def _save(model: Pitot, path: Path) -> None:
+    """As a file that takes its place at once; a device or a pipe gets its bytes."""
+    if may_be_replaced(path):
+        model.save(path)
+        return
+    with temporary("model") as folder:
+        model.save(folder / "model.npz")
+        path.write_bytes((folder / "model.npz").read_bytes())
 
 
 def _check_place(output: Path) -> None:

@@ -115,7 +115,7 @@ def collect(
     when_done: Annotated[
         str | None,
         typer.Option(
-            metavar="COMMAND", help="Run this in the end, with the outcome in its environment (HARNESS_…)."
+            metavar="COMMAND", help="Run this in the end, with the outcome in its environment (HARNESS_*)."
         ),
     ] = None,
     adaptive: Annotated[
@@ -159,6 +159,10 @@ def collect(
     if until_share and not adaptive:
         raise UsageError(
             "--until goes with --adaptive, which knows meanwhile how good the model is; give both or neither."
+        )
+    if dry_run and when_done:
+        raise UsageError(
+            "--dry-run measures nothing that --when-done could be told of; leave out one of them."
         )
     asked_precision = _share(precision, "--precision") or (PRECISION if adaptive else None)
     settings = Settings(

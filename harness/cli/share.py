@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +10,9 @@ import typer
 from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import DatasetPath
-from harness.errors import UsageError
+from harness.errors import UsageError, typed
 from harness.files import real
-from harness.output import stderr
+from harness.output import Utf8, stderr
 
 command = group("Share")
 
@@ -52,7 +51,9 @@ def import_(
     if fetch:
         fetching.fetch(fetching.read_manifest(manifest), folder, stderr())
     _, rows = import_published(folder, root)
-    stderr().print(f"{_told(rows)} are now in {root}; next: harness train {root} -o {root.name}.npz")
+    stderr().print(
+        f"{_told(rows)} are now in {root}; next: harness train {typed(root)} -o {typed(f'{root.name}.npz')}"
+    )
 
 
 @command("harness export datasets/lab -o lab-npz", "harness export datasets/lab --csv -o lab.csv")
@@ -84,7 +85,7 @@ def export(
         rows = export_published(opened, output)
         stderr().print(f"{_told(rows)} are now in {output}, times in microseconds")
     elif output is None or str(output) == "-":
-        write_csv(opened, sys.stdout.buffer)
+        write_csv(opened, Utf8())
     elif output.is_dir():
         raise UsageError(f"{output} is a directory; name a file, such as {output / 'observations.csv'}.")
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,7 +85,7 @@ def devices(
     from harness.measure.placebo_check import check_devices
 
     form, console = form_of(as_json, as_csv), stderr()
-    known = load_devices(devices_file, partial(console.print, markup=False))
+    known = load_devices(devices_file, console.print)
     chosen = choose(known, names or [])
     if (given or without) and not names:
         raise UsageError("--with and --without change devices; name those that are meant.")

@@ -166,7 +166,7 @@ def trend(
     datasets: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DATASET…", help="In their order, at least two.", autocompletion=completion.datasets
+            metavar="DATASET...", help="In their order, at least two.", autocompletion=completion.datasets
         ),
     ],
     workload: Annotated[

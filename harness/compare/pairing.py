@@ -15,7 +15,7 @@ from harness.compare.ratios import Jobs, block_variance
 from harness.dataset.quantiles import SHARES, covered
 from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
-from harness.errors import UnknownName, UsageError
+from harness.errors import UnknownName, UsageError, typed
 
 _COLUMNS = [
     "purpose", "platform", "engine", "device", "workload", "co_runners", "status", "time_ns", "censored",
@@ -132,7 +132,7 @@ def read_side(
             raise UnknownName(kind, name, names, where=str(dataset.root))
     if not side.cells:
         raise UsageError(
-            f"{title} has no finished observation to compare; see `harness status {dataset.root}`."
+            f"{title} has no finished observation to compare; see `harness status {typed(dataset.root)}`."
         )
     return side
 

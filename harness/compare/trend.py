@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.text import Text
+from rich.cells import cell_len, set_cell_size
 
 from harness.compare.comparison import compare
 from harness.dataset.store import Dataset
 from harness.errors import UnknownName, UsageError
-from harness.output import Column, Terminal, visible
+from harness.output import Column, Terminal, spelled
 
 WIDTH = 50  # characters of the picture's axis
 TREND_COLUMNS = [
@@ -97,8 +97,11 @@ def _origin(root: Path) -> dict[str, Any]:
     }
 
 
-def picture(rows: Sequence[dict[str, Any]], width: int = WIDTH) -> Iterator[str]:
-    """Lines of text: per series a point for each dataset with its interval, on one logarithmic axis; ┊ is 1."""
+def picture(rows: Sequence[dict[str, Any]], width: int = WIDTH, longest: int = 24) -> Iterator[str]:
+    """Lines of text: per series a point for each dataset with its interval, on one logarithmic axis; ┊ is 1.
+
+    The axis is ``width`` characters wide, and the names before it at most ``longest``.
+    """
     ends = [row[key] for row in rows for key in ("ratio", "low", "high") if row[key]]
     low, high = math.log(min([*ends, 0.98])), math.log(max([*ends, 1.02]))
 
@@ -106,7 +109,7 @@ def picture(rows: Sequence[dict[str, Any]], width: int = WIDTH) -> Iterator[str]
         return round((math.log(ratio) - low) / (high - low) * (width - 1))
 
     names = [row["label"] or Path(row["dataset"]).name for row in rows]
-    longest = min(24, max(map(len, names)))
+    longest = min(longest, max(map(cell_len, names)))
     series = None
     for row, name in zip(rows, names, strict=True):
         if row["series"] != series:
@@ -118,15 +121,19 @@ def picture(rows: Sequence[dict[str, Any]], width: int = WIDTH) -> Iterator[str]
                 line[k] = "─"
         line[place(1.0)] = "┊" if line[place(1.0)] == " " else "┼"
         line[place(row["ratio"])] = "●"
-        short = name if len(name) <= longest else f"{name[: longest - 1]}…"
-        yield f"  {short:<{longest}} {''.join(line)} {row['ratio']:.3g}"
+        short = name if cell_len(name) <= longest else f"{set_cell_size(name, longest - 1)}…"
+        yield f"  {set_cell_size(short, longest)} {''.join(line)} {row['ratio']:.3g}"
     left, right = f"{math.exp(low):.3g}", f"{math.exp(high):.3g}"
-    yield f"  {'':<{longest}} {left}{right:>{width - len(left)}}"
+    yield f"  {'':<{longest}} {left}{right:>{max(0, width - len(left))}}"
 
 
 def show_picture(rows: Sequence[dict[str, Any]]) -> None:
     """Print it as wide as stdout allows."""
     console = Terminal()
-    wide = max(10, min(WIDTH, console.width - 36))
-    for line in picture(rows, wide):
-        console.print(Text(visible(line)), soft_wrap=True)
+    longest = min(24, console.width // 4)
+    width = max(4, min(WIDTH, console.width - longest - 11))
+    told = [
+        row | {"label": spelled(row["label"] or Path(row["dataset"]).name, console.encoding)} for row in rows
+    ]
+    for line in picture(told, width, longest):
+        console.print(line, no_wrap=True)

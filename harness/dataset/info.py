@@ -68,6 +68,9 @@ class Info(msgspec.Struct, frozen=True):
     created_at: str
     source: str
     collections: list[Collection] = []
+    with_parts: bool = (
+        False  # made with its directory observations/, so that it is damaged where that is gone
+    )
 
     @property
     def label(self) -> str:

@@ -147,6 +147,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
+    except UnicodeEncodeError as error:
+        raise DatasetError(f"{path} has a name that is not text in UTF-8; rename it.") from error
     except (OSError, pa.ArrowException) as error:
         problem = str(error).splitlines()[0][:200]
         raise DatasetError(f"{path} is damaged: {problem}; restore or remove it.") from error

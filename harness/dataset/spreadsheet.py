@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import RawIOBase
 from typing import IO, Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def _number(field: Field) -> bool:
 COLUMNS = _columns()
 
 
-def write_csv(dataset: Dataset, file: IO[bytes]) -> int:
+def write_csv(dataset: Dataset, file: IO[bytes] | RawIOBase) -> int:
     """Write every observation, a file of the dataset at a time; the number of rows."""
     rows = 0
     read = [name for name in OBSERVATIONS.names if name not in _LEFT_OUT]

@@ -34,7 +34,7 @@ from harness.dataset.journal import Journal
 from harness.dataset.parts import BATCH, read_tables
 from harness.dataset.records import Job
 from harness.dataset.snapshot import Snapshot
-from harness.errors import DatasetError
+from harness.errors import DatasetError, typed
 from harness.files import is_partial, replacing
 
 NO_ORIGIN = Origin()
@@ -51,21 +51,21 @@ class Dataset:
         """A new dataset. Raises DatasetError where something else is already there."""
         root = Path(root)
         refuse_taken(root)
-        dataset = cls(root, Info(schema.VERSION, uuid.uuid4().hex, _now(), source))
-        root.mkdir(parents=True, exist_ok=True)
+        dataset = cls(root, Info(schema.VERSION, uuid.uuid4().hex, _now(), source, with_parts=True))
+        (root / "observations").mkdir(parents=True, exist_ok=True)
         dataset._write_info()
         return dataset
 
     @classmethod
     def open(cls, root: str | Path) -> Dataset:
-        """An existing dataset. Raises DatasetError where there is none, or one of another schema version."""
+        """An existing dataset. Raises DatasetError where there is none, half of one or one of another version."""
         root = Path(root)
         path = root / "dataset.json"
         try:
             info = msgspec.json.decode(path.read_bytes(), type=Info)
         except (FileNotFoundError, NotADirectoryError):
             raise DatasetError(
-                f"{root} is not a dataset (no dataset.json in it); make one with `harness collect -o {root}`."
+                f"{root} is not a dataset (no dataset.json in it); make one with `harness collect -o {typed(root)}`."
             ) from None
         except (OSError, msgspec.DecodeError) as error:
             raise DatasetError(f"{path} is damaged: {error}; restore it from a copy.") from error
@@ -73,6 +73,11 @@ class Dataset:
             raise DatasetError(
                 f"{root} has schema version {info.schema}, this harness reads {schema.OLDEST} to "
                 f"{schema.VERSION}; use a newer harness."
+            )
+        if info.with_parts and not (root / "observations").is_dir():
+            raise DatasetError(
+                f"{root} is damaged: its directory observations is gone; restore it from a copy, or make an empty one "
+                "if nothing had been measured."
             )
         return cls(root, info)
 
@@ -248,8 +253,13 @@ def refuse_taken(root: Path) -> None:
     """Raises DatasetError unless a new dataset can be made at ``root``."""
     if (root / "dataset.json").exists():
         raise DatasetError(f"{root} is a dataset already; name a new directory with -o.")
-    if root.exists() and (not root.is_dir() or not all(is_partial(path) for path in root.iterdir())):
+    if root.exists() and (not root.is_dir() or not all(map(_is_nothing, root.iterdir()))):
         raise DatasetError(f"{root} exists and is not a dataset; name a new directory with -o.")
+
+
+def _is_nothing(path: Path) -> bool:
+    """Whether a creation that was killed has left this, and no more."""
+    return is_partial(path) or (path.name == "observations" and path.is_dir() and not any(path.iterdir()))
 
 
 def _now() -> str:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.decide.predict import bounds, check_eps, shortage_at
+from harness.decide.row_file import LINES, refused
 from harness.errors import ModelError, UnknownName, UsageError
 from pitot_core import ObservationsError, Pitot, PitotError, Queries, UnknownEntity
 from pitot_core.buffers import arrow_names, arrow_numbers, numbers_of
@@ -27,7 +28,6 @@ from pitot_core.buffers import arrow_names, arrow_numbers, numbers_of
 AT_ONCE = 1 << 16
 NAMED = ("workload", "platform", "with", "co_runners")
 NOTHING = pa.table({name: pa.array([], pa.string()) for name in ("workload", "platform")})
-LINES = (".jsonl", ".ndjson", ".json")
 
 
 class Batch:
@@ -39,14 +39,8 @@ class Batch:
             self.asked = _read(path)
             if twice := [name for name, n in Counter(self.asked.column_names).items() if n > 1]:
                 raise ValueError(f"column {twice[0]!r} is there twice")
-        except FileNotFoundError:
-            raise UsageError(
-                f"no file {path}; name one with the columns workload, platform and with."
-            ) from None
         except (OSError, ValueError, pa.ArrowException) as error:
-            told = str(error).splitlines()[0] if str(error) else type(error).__name__
-            kind = path.suffix.lstrip(".") or "CSV"
-            raise UsageError(f"{path} cannot be read as {kind}: {told}; correct it.") from error
+            raise refused(path, "workload, platform and with", error) from error
         self.queries = self._queries()
 
     def shortage(self, eps: float) -> str | None:

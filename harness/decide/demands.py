@@ -58,7 +58,7 @@ def check_names(demands: Sequence[Demand], workloads: Iterable[str], devices: It
 
 def _demand(row: Mapping[str, Any], where: str) -> Demand:
     workload = row.get("workload")
-    if not isinstance(workload, str) or not workload.strip():
+    if not isinstance(workload, str) or not workload:
         raise UsageError(f"{where}: column 'workload' is missing or empty; put a name there.")
     given = [name for name in ("deadline_ms", "deadline_ns") if row.get(name) not in (None, "")]
     if len(given) != 1:
@@ -71,7 +71,7 @@ def _demand(row: Mapping[str, Any], where: str) -> Demand:
     named = row.get("device") or []
     names = named.split(";") if isinstance(named, str) else list(named)
     devices = tuple(str(name).strip() for name in names if str(name).strip())
-    return Demand(workload.strip(), deadline, int(copies), devices, weight)
+    return Demand(workload, deadline, int(copies), devices, weight)
 
 
 def _number(value: Any, column: str, where: str) -> float:

@@ -7,7 +7,6 @@ such rows out: they were chosen by a model's word, so they are no fair sample of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ class Measurement:
     ) -> None:
         self.deadlines, self.placement, self.console = deadlines, placement, console
         platforms = [deadlines.places.platforms[one.place] for one in placement.residents]
-        said = partial(console.print, markup=False)
+        said = console.print
         listed = load_devices(devices_file, said)
         for platform in platforms:
             if platform.partition(":")[2] not in listed:
@@ -80,7 +79,7 @@ class Measurement:
         """
         if (root / "dataset.json").exists():
             Dataset.open(root)
-        reached, failed = reach_all(self.devices, partial(self.console.print, markup=False))
+        reached, failed = reach_all(self.devices, self.console.print)
         try:
             if failed:
                 raise failed[0]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import ModelError, UnknownName, UsageError
+from harness.decide.row_file import LINES, refused
+from harness.errors import ModelError, UnknownName, UsageError, typed
 from harness.output import Column
 from pitot_core import MAX_CO_RUNNERS, Pitot, PitotError, Queries
 
@@ -55,7 +56,7 @@ def load_model(path: str | Path) -> Pitot:
     """The model of `harness train`. Raises ModelError."""
     path = Path(path)
     if not path.exists():
-        raise ModelError(f"no model at {path}; make one with `harness train DATASET -o {path}`.")
+        raise ModelError(f"no model at {path}; make one with `harness train DATASET -o {typed(path)}`.")
     try:
         return Pitot.load(path)
     except (OSError, PitotError) as error:
@@ -199,7 +200,7 @@ def write_batch(path: Path, rows: list[dict[str, Any]]) -> None:
             import pyarrow.parquet as pq
 
             pq.write_table(pa.Table.from_pylist(rows), partial)
-        elif path.suffix in (".jsonl", ".ndjson", ".json"):
+        elif path.suffix in LINES:
             partial.write_text("".join(json.dumps(_finite(row)) + "\n" for row in rows), encoding="utf-8")
         else:
             with open(partial, "w", newline="", encoding="utf-8") as file:
@@ -217,12 +218,8 @@ def read_rows(path: Path, columns: str) -> list[dict[str, Any]]:
     """The rows of a CSV, Parquet or JSON-lines file, by its extension. Raises UsageError."""
     try:
         return _read_rows(path)
-    except FileNotFoundError:
-        raise UsageError(f"no file {path}; name one with the columns {columns}.") from None
     except (OSError, ValueError, csv.Error, RecursionError) as error:
-        raise UsageError(
-            f"{path} cannot be read as {path.suffix.lstrip('.') or 'CSV'}: {error}; correct it."
-        ) from error
+        raise refused(path, columns, error) from error
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
@@ -232,7 +229,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
         return rows
     # A file splits at newlines only, as a line of text does not (U+2028); spreadsheets begin with a byte-order mark.
-    if path.suffix in (".jsonl", ".ndjson", ".json"):
+    if path.suffix in LINES:
         with open(path, encoding="utf-8-sig") as file:
             parsed = [json.loads(line) for line in file if line.strip()]
         if not all(isinstance(row, dict) for row in parsed):

@@ -250,11 +250,19 @@ def limits() -> Message:
         "cpu_quota": min(shares) if shares else None,
         "memory_limit_bytes": min(memory) if memory else None,
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "steal_share": steal_share(),
         "hypervisor": True
         if re.search(r"^flags\s*:.*\bhypervisor\b", read("/proc/cpuinfo") or "", re.M)
         else None,
         "on_battery": batteries and "1" not in mains if mains else None,
     }
+
+
+def steal_share() -> Optional[float]:
+    """How much of the processors' time since boot a hypervisor gave to others."""
+    times = cpu_times()
+    total = sum(times)
+    return round(times[7] / total, 4) if len(times) > 7 and total else None
 
 
 def quota_throttled() -> Optional[int]:
@@ -1655,7 +1663,11 @@ class Agent:
             loaded = gate.get("busy") is not None and busy > gate["busy"]
             waited_s = (now_ns() - start) / 1e9
             if not hot and not loaded:
-                return "waited %.0f s to be cool and idle" % waited_s if waited_s >= 2 else ""
+                unknown = (
+                    "" if heat is not None or gate.get("temperature_c") is None else "it tells no temperature"
+                )
+                waited = "waited %.0f s to be cool and idle" % waited_s if waited_s >= 2 else ""
+                return "; ".join(filter(None, (waited, unknown)))
             if waited_s > gate["limit_s"] or self.controller_gone:
                 warm = "" if heat is None else "%.0f °C, " % heat
                 return "not cool and idle after %.0f s: %s%.0f %% busy" % (waited_s, warm, 100 * busy)

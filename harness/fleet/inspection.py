@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from harness.engines import ENGINES
 from harness.errors import DeviceError
 from harness.fleet.bring import bring, take_away
 from harness.fleet.devices import Device
+from harness.fleet.limits import GIB, limits
 from harness.fleet.provision import provision
 from harness.fleet.reach import Reached, reach_all
 from harness.fleet.releases import Release
@@ -23,7 +23,6 @@ from harness.fleet.session import Refused
 from harness.fleet.transport import LinkLost
 from harness.output import Column, Form, show
 
-GIB = 1 << 30
 DEVICE_COLUMNS = [
     Column("device", "device", meaning="name in devices.yaml"),
     Column("reachable", "reachable", meaning="yes, or no and why"),
@@ -142,22 +141,7 @@ def warnings(facts: dict[str, Any], state: State, device: Device) -> list[str]:
         told.append(f"it has throttled {state.throttle_count} times since it was started: cool it")
     if facts.get("smt") and not device.cpus:
         told.append("processors share cores (SMT): pin with `cpus:` to one processor of each core")
-    if facts.get("cpu_quota"):
-        told.append(
-            f"a quota allows {facts['cpu_quota']:.2g} processors, so executions stop and go: give the agent's "
-            "container whole processors (cpuset) and no quota"
-        )
-    if facts.get("memory_limit_bytes", math.inf) < facts.get("memory_bytes", 0):
-        told.append(
-            f"only {facts['memory_limit_bytes'] / GIB:.2g} GiB of its memory may be used (control group): larger "
-            "suites may be killed"
-        )
-    if facts.get("hypervisor"):
-        told.append("it is a virtual machine: its host may slow it down unseen; watch the anchors' drift")
-    if facts.get("on_battery"):
-        told.append("it runs on its battery, which lowers the clock: plug it in")
-    if facts.get("nice", 0) > 0:
-        told.append(f"the agent runs at lower priority (nice {facts['nice']:g}): start it at 0")
+    told += limits(facts)
     if facts.get("memory_bytes", GIB) < GIB // 2:
         told.append(
             f"it has little memory ({facts['memory_bytes'] / GIB:.2f} GiB): leave out the larger suites"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.dataset.store import Dataset
-from harness.errors import DatasetError
+from harness.errors import DatasetError, typed
 from harness.learn.platforms import Encoded, platform_features
 from harness.opcodes import features as opcode_features
 from pitot_core import MAX_CO_RUNNERS, Features, Observations, PitotError
@@ -64,7 +64,7 @@ def _loaded(
     censored = table["censored"].to_numpy()
     if censored.all():
         raise DatasetError(
-            f"{dataset.root} has no finished observation to learn from; see `harness status {dataset.root}`."
+            f"{dataset.root} has no finished observation to learn from; see `harness status {typed(dataset.root)}`."
         )
     seen_platforms = sorted(also.platforms | set(table["platform"].unique().to_pylist()))
     seen_workloads = sorted(

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from harness.dataset.store import Dataset
-from harness.errors import DatasetError, ModelError
+from harness.errors import DatasetError, ModelError, typed
 from harness.learn.arrays import _numbers, matrix, workload_features
 from harness.learn.platforms import platform_features
 from pitot_core import Features, Observations
@@ -63,7 +63,7 @@ def need_cold(model: Path) -> Path:
     path = cold_path(model)
     if not path.exists():
         raise ModelError(
-            f"no model of cold times at {path}; make it with `harness train DATASET -o {model} --cold`, from a dataset "
-            "collected with --cold."
+            f"no model of cold times at {path}; make it with `harness train DATASET -o {typed(model)} --cold`, from a "
+            "dataset collected with --cold."
         )
     return path

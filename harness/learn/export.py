@@ -61,6 +61,11 @@ def export_published(dataset: Dataset, folder: str | Path) -> dict[int, int]:
     workloads = _Described.of("workload", dataset.workloads(), features.workload_names, workload_features)
     platform_number = platforms.numbers(features.platform_names)
     workload_number = workloads.numbers(features.workload_names)
+    for name in (*platforms.names, *workloads.names):
+        if name.endswith("\0"):
+            raise DatasetError(
+                f"{name!r} ends with a NUL, which a name in an .npz file cannot; give it another."
+            )
     exported: dict[str, Arrays] = {}
     for n_co_runners, name in enumerate((ISOLATED, *CO_RUN)):
         rows = observations[observations.n_co_runners == n_co_runners]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.dataset.store import Dataset
-from harness.errors import ModelError, UsageError
+from harness.errors import ModelError, UsageError, typed
 from harness.learn import groups
 from harness.learn.arrays import feature_columns, load_training
 from harness.learn.cold import load_cold
@@ -95,7 +95,7 @@ def train(
     except PitotError as error:
         raise ModelError(
             f"{dataset.root} is too small or not fit to train on: {error}; "
-            f"collect more, see `harness status {dataset.root}`."
+            f"collect more, see `harness status {typed(dataset.root)}`."
         ) from error
     seconds = time.perf_counter() - started
     target = "cold" if cold else "steady"

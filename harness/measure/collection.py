@@ -8,7 +8,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -72,7 +71,7 @@ def run_collection(
     Every name is checked before anything is written. With ``dry_run`` nothing is, and the rows are what it says of
     the plan.
     """
-    listed = load_devices(request.devices_file, partial(console.print, markup=False))
+    listed = load_devices(request.devices_file, console.print)
     devices = share(choose(listed, request.devices), request.shard)
     check_engines(request.engines)
     suites = load_suites(request.benchmarks)
@@ -82,7 +81,9 @@ def run_collection(
     placebos = placebos_of(known) if request.settings.placebos else []
     beside = [startup, *(w for w in placebos if w not in workloads)]
     if (request.output / "dataset.json").exists():
-        Dataset.open(request.output)
+        known_already = Dataset.open(request.output)
+        if dry_run:
+            known_already.attempts()  # what a collection would read first is read here too
     names = [w.name for w in (*workloads, *beside)]
     parts = [part for suite in suites.values() if (part := suite.only(names)).workloads]
     build_shown(parts, console, checks=False)
@@ -105,12 +106,11 @@ def run_collection(
         processors = {d.device.name: d.processors for d in reached}
         plan = make_plan(platforms, workloads, startup, request.settings, takes, placebos, processors)
         if not request.suites and (told := left_out(known.values())):
-            console.print(told, soft_wrap=True)
+            console.print(told)
         for engine in engines:
             if not_taken := sum(not engine.takes(workload) for workload in workloads):
                 console.print(
                     f"left out under {engine.name}: {not_taken} workload{'s' * (not_taken > 1)} that it cannot run",
-                    markup=False,
                 )
         if dry_run:
             return dry_run(plan), True
@@ -118,7 +118,7 @@ def run_collection(
         with dataset.locked():
             plan, told = resumed(plan, [*workloads, *beside], dataset)
             if told:
-                console.print(told, soft_wrap=True)
+                console.print(told)
             if request.adviser:
                 plan = marked(plan)
             prepare(dataset, plan, reached, engines, [*workloads, *beside], console, request.origin)
@@ -129,7 +129,7 @@ def run_collection(
             )  # fmt: skip
         if outcome.left and not outcome.enough:
             console.print(f"{outcome.left:,} jobs are left; repeat the command to go on")
-        rows = status_rows(dataset, partial(console.print, soft_wrap=True))
+        rows = status_rows(dataset, console.print)
         return rows, (outcome.enough or not outcome.left) and not failed
     finally:
         for device in reached:
@@ -159,13 +159,9 @@ def countable(
             console.print(
                 f"{row['workload']} uses {most} MiB of memory and is given {memory_bytes >> 20}: where that makes it "
                 f"fail it ends as out_of_memory; give it more with --memory {most}",
-                markup=False,
-                soft_wrap=True,
             )
     for reason in refused.values():
-        console.print(
-            f"{reason.rstrip('.')}; it is left out of this collection", markup=False, soft_wrap=True
-        )
+        console.print(f"{reason.rstrip('.')}; it is left out of this collection")
     left = [workload for workload in workloads if workload.name not in refused]
     if startup.name in refused or not left:
         raise ModuleError(

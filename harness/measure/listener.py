@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.dataset.records import Entry, Job
 from harness.measure.pace import Pace
-from harness.output import duration, visible
+from harness.output import duration
 from harness.progress import Bar, bar
 
 
@@ -59,7 +59,7 @@ class CollectionProgress:
         if self._bar:
             samples = [sample.wall_ns for sample in members[0].samples]
             took = f" {duration(sum(samples) / len(samples))}" if samples else ""
-            self._bar.advance(visible(f"{job.platform} {' + '.join(job.workloads)}{took}"))
+            self._bar.advance(f"{job.platform} {' + '.join(job.workloads)}{took}")
 
     def __enter__(self) -> CollectionProgress:
         return self

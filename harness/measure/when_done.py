@@ -61,7 +61,7 @@ class WhenDone:
         self._told["HARNESS_SECONDS"] = f"{time.monotonic() - self._started:.0f}"
         self.trouble = _run(self._words, self._told)
         if self.trouble:
-            self._console.print(self.trouble, soft_wrap=True)
+            self._console.print(self.trouble)
 
 
 def _run(words: Sequence[str], told: Mapping[str, str]) -> str:

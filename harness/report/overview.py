@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from harness import __version__
 from harness.dataset.info import Info, Settings
 from harness.dataset.store import Dataset
+from harness.fleet.limits import limits
 from harness.output import duration
 from harness.report.factors import Fit
-from harness.report.listing import Column, facts, percent, several, table
+from harness.report.listing import Column, facts, percent, sentences, several, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, suite
 
@@ -156,7 +157,15 @@ def _devices(dataset: Dataset) -> Html:
     if not any(any(row[1:]) for row in rows):
         return Html("")
     heads: Sequence[str] = ("device", "processor", "cores", "clock", "memory", "kernel")
-    return table([Column(head) for head in heads], rows, "What the devices are")
+    limited = [
+        f"{device}: {said}"
+        for device, known in sorted(told.items())
+        for said in limits({key: _number(text) or text == "True" for key, text in known.items()})
+    ]
+    return join(
+        table([Column(head) for head in heads], rows, "What the devices are"),
+        sentences(limited, "warnings"),
+    )
 
 
 def _counted(names: list[str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ModuleError, UsageError
+from harness.errors import ModuleError, UsageError, typed
 from harness.files import cache_directory, temporary
 from harness.opcodes import Counts, cached_count, count
 from harness.opcodes.native_wasi import input_file, wasi_linker
@@ -82,12 +82,12 @@ def count_workload(workload: Workload, *, use_cache: bool = True) -> Counts:
         how = f"trapped: {counts.trap}" if counts.trap else f"ended with exit code {counts.exit_code}"
         raise ModuleError(
             f"{workload.name} {how} while its opcodes were counted; "
-            f"check it with `harness build {workload.name} --force`."
+            f"check it with `harness build {typed(workload.name)} --force`."
         )
     if expect.stdout_sha256 not in (None, counts.stdout_sha256):
         raise ModuleError(
             f"{workload.name} printed something else than expected while its opcodes were counted; "
-            f"check it with `harness build {workload.name} --force`."
+            f"check it with `harness build {typed(workload.name)} --force`."
         )
     return counts
 

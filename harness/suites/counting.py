@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from harness.dataset.store import Dataset
-from harness.errors import ModuleError
+from harness.errors import ModuleError, UsageError
 from harness.opcodes import Counts, count, verify
 from harness.opcodes.instruction_set import CATEGORIES, CODES, OPCODES
 from harness.output import Column, Form
@@ -143,6 +143,10 @@ def count_all(wanted: Wanted, output: Path | None, console: Console) -> list[dic
         for name in wanted.names
         if name.lower().endswith(".wasm")
     ]
+    if not files and (wanted.args or wanted.stdin or wanted.directories):
+        raise UsageError(
+            "--arg, --stdin and --dir are for .wasm files; a workload's own are in its suite.toml."
+        )
     patterns = [name for name in wanted.names if not name.lower().endswith(".wasm")]
     workloads = select(load_workloads(wanted.benchmarks), patterns) if patterns or not files else []
     dataset = Dataset.open_or_create(output) if output else None

@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import ModuleError, SuiteError
+from harness.errors import ModuleError, SuiteError, typed
 from harness.files import temporary
 from harness.suites.suite import Workload, not_built
 
@@ -64,7 +64,7 @@ def execute(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int =
     except wasmtime.WasmtimeError as e:
         raise ModuleError(
             f"{workload.module} is not a WebAssembly module: {sentence(e)}; "
-            f"build it again with `harness build {workload.name} --force`."
+            f"build it again with `harness build {typed(workload.name)} --force`."
         ) from e
 
     with temporary("execute") as scratch:

@@ -14,11 +14,12 @@ from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError
 from harness.files import making, real, sweep
 from harness.opcodes import refusal
+from harness.output import is_text
 from harness.suites.benchmark_list import lists_in, read_list
 from harness.suites.catalogue import OWN, shipped
 from harness.suites.reimported import merge, record
 from harness.suites.suite import Suite
-from harness.suites.suite_file import read_suite
+from harness.suites.suite_file import CANNOT, read_suite
 
 MARK = "# Written by `harness build --import`"
 HEAD = f"{MARK}; importing again keeps what you change or add.\n"
@@ -71,7 +72,9 @@ def import_modules(
     was not imported.
     """
     directory = real(directory)
-    name = _plain(directory.name if name is None else name)
+    if name is not None and _plain(name) != name:
+        raise SuiteError(f"{name!r} {CANNOT}; choose another name with --as.")
+    name = name or _plain(directory.name)
     target = real(OWN if root is None else root) / name
     suite_file = target / "suite.toml"
     if name in shipped() and target != shipped()[name].root:
@@ -89,7 +92,7 @@ def import_modules(
         paths = [path for path in _listed(base) if is_module(path)]
         if not paths:
             raise SuiteError(f"there is no .wasm file in {base}; name the directory that holds them.")
-        refused = {path: reason for path in paths if (reason := refusal(path.read_bytes())) is not None}
+        refused = {path: reason for path in paths if (reason := _refusal(path, directory)) is not None}
         found = []
         for module in paths:
             if module not in refused:
@@ -123,6 +126,13 @@ def import_modules(
         record(fresh, toml, sources)
         read_suite((fresh / "suite.toml").resolve())
     return Imported(read_suite(suite_file), refused)
+
+
+def _refusal(path: Path, directory: Path) -> str | None:
+    """Why a file cannot be a workload; None where it can."""
+    if not is_text(str(path.relative_to(directory))):
+        return f"{path}: its name is not text in UTF-8, as a suite.toml must be; rename it"
+    return refusal(path.read_bytes())
 
 
 def is_module(path: Path) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.errors import SuiteError
+from harness.errors import SuiteError, typed
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def defined(macros: Mapping[str, int | str]) -> tuple[str, ...]:
 def not_built(workload: Workload) -> SuiteError:
     return SuiteError(
         f"{workload.name} has no module at {workload.module}; "
-        f"run `harness build {workload.name.rpartition('/')[0]}` first."
+        f"run `harness build {typed(workload.name.rpartition('/')[0])}` first."
     )
 
 

@@ -62,7 +62,7 @@ from harness.suites.suite import (
 from harness.suites.wrong_entry import spelled, wrong
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_CANNOT = f"cannot be part of a workload's name: letters, digits and . _ + -, {LONGEST_NAME} at most in all"
+CANNOT = f"cannot be part of a workload's name: letters, digits and . _ + -, {LONGEST_NAME} at most in all"
 _MACRO = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ExitCode = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_EXIT_CODE)]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -159,7 +159,7 @@ class _Reader:
 
     def suite(self) -> Suite:
         if not _SAFE.fullmatch(self.root.name):
-            raise wrong(self.path, "its directory", f"{self.root.name!r} {_CANNOT}")
+            raise wrong(self.path, "its directory", f"{self.root.name!r} {CANNOT}")
         made: dict[str, tuple[Workload, Recipe]] = {}
         for entry in self.parsed.workload:
             for size_name, size in {"": entry}.items() if entry.sizes is None else entry.sizes.items():
@@ -197,7 +197,7 @@ class _Reader:
         place = f"workload {entry.name}" + (f", size {size_name}" if size_name else "")
         for part in (entry.name, *([size_name] if entry.sizes is not None else [])):
             if not _SAFE.fullmatch(part) or len(name) > LONGEST_NAME:
-                raise wrong(self.path, place, f"{part!r} {_CANNOT}")
+                raise wrong(self.path, place, f"{part!r} {CANNOT}")
         for macro in size.define:
             if not _MACRO.fullmatch(macro):
                 raise wrong(self.path, place, f"define has {macro!r}, which is not a C macro's name")

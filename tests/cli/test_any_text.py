@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,17 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
-from harness import cli
-from harness.cli.app import app
 from harness.output import PLAIN, visible
 from tests.compare.test_comparison import make
 from tests.conftest import Ran
 
-ENCODINGS = ("utf-8", "latin-1", "cp1252", "ascii")
-AT_WIDTHS = [("utf-8", "0"), ("latin-1", "20"), ("cp1252", "40"), ("ascii", "80"), ("utf-8", "200")]
-COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # Markup, emoji codes, control sequences, quotes, separators, directions, shell words, numbers, nothing.
 HOSTILE = [
@@ -44,48 +37,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("lab") / "[lab] :banana:", {"wasmtime-j:pi": 1.0, "wasm3-i:pi": 2.0})
 
 
-def run_into(stream: io.TextIOWrapper, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, bytes]:
-    """Exit code of a command with this stdout and stderr, and what both were sent."""
-    monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-    monkeypatch.setattr(sys, "stdout", stream)
-    monkeypatch.setattr(sys, "stderr", stream)
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as leave:
-        code = int(leave.code or 0)
-    stream.flush()
-    return code, stream.buffer.getvalue()  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_can_be_printed_in_any_encoding_at_any_width(
-    command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for encoding, width in AT_WIDTHS:
-        monkeypatch.setenv("COLUMNS", width)
-        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-        code, sent = run_into(stream, monkeypatch, command, "--help")
-        assert code == 0 and f"harness{command}" in re.sub(r"\s", "", sent.decode(encoding)), (
-            encoding,
-            width,
-        )
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
-@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)], ids=["table", "json", "csv"])
-@pytest.mark.parametrize(
-    "command", [("status",), ("compare", "-e", "wasmtime-j,wasm3-i")], ids=["status", "compare"]
-)
-def test_tables_can_be_printed_in_any_encoding(
-    command: tuple[str, ...], form: tuple[str, ...], encoding: str, lab: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    code, sent = run_into(stream, monkeypatch, command[0], str(lab), *command[1:], *form)
-    assert code == 0
-    assert ("wasm3-i" if command[0] == "status" else "other") in sent.decode(encoding)
-
-
 def test_what_an_encoding_lacks_is_written_in_letters() -> None:
     for symbol in PLAIN:
         stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="harness.plain")
@@ -94,24 +45,14 @@ def test_what_an_encoding_lacks_is_written_in_letters() -> None:
         assert stream.buffer.getvalue() == f"{PLAIN[symbol]}\\u0436".encode()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("sink", "code"), [("pipe", 0), ("closed", 0), ("no reader", 141), ("full", 1), ("file", 0)]
-)
-@pytest.mark.parametrize(
-    "command", [("--help",), ("collect", "--help"), ("status", "LAB"), ("status", "LAB", "--json")]
-)
-def test_every_kind_of_stdout_ends_a_command_as_it_should(
-    sink: str, code: int, command: tuple[str, ...], lab: Path, tmp_path: Path
+@pytest.mark.parametrize(("sink", "code"), [("closed", 1), ("no reader", 141)])
+def test_a_process_whose_stdout_leads_nowhere_says_so_or_ends_quietly(
+    sink: str, code: int, lab: Path
 ) -> None:
-    if sink == "full" and not os.path.exists("/dev/full"):
-        pytest.skip("no /dev/full here")
-    argv = [sys.executable, "-m", "harness.cli", *(str(lab) if word == "LAB" else word for word in command)]
+    argv = [sys.executable, "-m", "harness.cli", "status", str(lab)]
     if sink == "closed":
         argv = ["sh", "-c", 'exec "$@" >&-', "sh", *argv]
-    stdout: int | io.BufferedWriter = subprocess.PIPE
-    if sink in ("full", "file"):
-        stdout = open("/dev/full" if sink == "full" else tmp_path / "out", "wb")  # noqa: SIM115
-    process = subprocess.Popen(argv, stdout=stdout, stderr=subprocess.PIPE)
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if sink == "no reader":
         assert process.stdout
         process.stdout.close()
@@ -120,8 +61,7 @@ def test_every_kind_of_stdout_ends_a_command_as_it_should(
     assert (process.returncode, "Traceback" in said, "Exception ignored" in said) == (code, False, False), (
         said
     )
-    if sink == "full":
-        assert "No space left on device" in said
+    assert ("what was printed could not be written: stdout is closed" in said) == (sink == "closed")
 
 
 @pytest.mark.parametrize("number", range(len(HOSTILE)))

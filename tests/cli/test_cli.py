@@ -59,6 +59,12 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["import", "nowhere", "--manifest", "m.json"], "--manifest says what to download; give --fetch too"),
         (["export", "lab"], "name the directory of the npz files with -o DIR, or ask for --csv"),
         (["compare", "lab", "nowhere"], "nowhere is not a dataset"),
+        (["status", "-x y"], "make one with `harness collect -o './-x y'`"),
+        (["status", "lab", "--json", "--csv"], "give either --json or --csv, not both"),
+        (["count", "polybench/mini/gemm", "--arg", "7"], "--arg, --stdin and --dir are for .wasm files"),
+        (["collect", "-o", "data", "--dry-run", "--when-done", "true"], "leave out one of them"),
+        (["build", "--import", "lab", "--as", "a b"], "'a b' cannot be part of a workload's name"),
+        (["status", "\udcff"], "\\udcff is not text in UTF-8, as every name here must be"),
     ],
 )
 def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(
@@ -71,7 +77,7 @@ def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(
     (inside / "taken").mkdir()
     (inside / "taken" / "file").touch()
     before = sorted(path for path in inside.iterdir() if path.name != "cache")
-    ran = harness(*options)
+    ran = harness(*[options[0], "--", *options[1:]] if options[1].startswith("-x") else options)
     assert (ran.code, ran.out) == (2, ""), ran.err
     assert told in ran.err
     assert len(ran.err.strip().splitlines()) == 1

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.decide.batch import _read
-from harness.decide.predict import read_rows
+from harness.decide.batch import Batch, _read
+from harness.decide.predict import load_model, read_rows
 from harness.errors import DevicesError, SuiteError, UsageError
 from harness.fleet.devices import load_devices
 from harness.learn.layout import _layout
@@ -22,6 +22,36 @@ def test_links_in_a_circle_hold_nothing(tmp_path: Path) -> None:
         load_suites(tmp_path / "loop")
     with pytest.raises(SuiteError, match=r"there is no \.wasm file"):
         import_modules(tmp_path / "loop", "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "begins", "told"),
+    [
+        ("a.png", b"\x89PNG\r\n\x1a\n\0", "a.png cannot be read as CSV: it is a PNG picture; correct it"),
+        ("a.jsonl", b"PAR1\0\xff", "a.jsonl cannot be read as JSON lines: it is Parquet; correct it"),
+        (
+            "a.parquet",
+            b"PK\x03\x04\xff",
+            "a.parquet cannot be read as Parquet: it is a zip file, as spreadsheets",
+        ),
+        ("a.csv", b"workload\n\xff", "it is not text in UTF-8 (byte 10 is 0xff)"),
+        ("a", None, "a is a directory; name a file with the columns workload"),
+        ("none.csv", b"", "no file"),
+    ],
+)
+def test_what_is_no_table_of_questions_is_told_as_what_it_is(
+    name: str, begins: bytes | None, told: str, model_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    if begins is None:
+        path.mkdir()
+    elif begins:
+        path.write_bytes(begins)
+    for read in (lambda: read_rows(path, "workload"), lambda: Batch(path, load_model(model_path))):
+        with pytest.raises(UsageError) as refused:
+            read()
+        # Arrow tells of bytes that are not UTF-8 in its own words.
+        assert told in str(refused.value) or (name == "a.csv" and "UTF" in str(refused.value).upper())
 
 
 @pytest.mark.parametrize("name", ["asked.csv", "asked.jsonl", "asked"])

@@ -43,6 +43,22 @@ def jobs(dataset: Dataset) -> list[str]:
     return sorted(dataset.observations(["job"])["job"].to_pylist())
 
 
+def test_a_dataset_whose_observations_are_gone_is_not_an_empty_one(dataset: Dataset) -> None:
+    with dataset.journal("local") as journal:
+        journal.append(entry(1))
+    dataset.compact()
+    (dataset.root / "observations").rename(dataset.root / "elsewhere")
+    with pytest.raises(DatasetError, match="is damaged: its directory observations is gone; restore it"):
+        Dataset.open(dataset.root)
+    (dataset.root / "elsewhere").rename(dataset.root / "observations")
+    assert jobs(Dataset.open(dataset.root)) == ["job1"]
+
+
+def test_what_a_killed_creation_left_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "data" / "observations").mkdir(parents=True)
+    assert Dataset.create(tmp_path / "data").observations().num_rows == 0
+
+
 def test_a_journaled_job_is_an_observation_before_and_after_compaction(dataset: Dataset) -> None:
     with dataset.journal("local") as journal:
         journal.append(entry(1, "s/small/a", "s/small/b"))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.dataset.store import Dataset
 from harness.measure.collection import left_out
 from harness.suites import catalogue
 from harness.suites.catalogue import load_suites, load_workloads
 from tests.conftest import ROOT
+from tests.dataset.test_store import entry
 from tests.toys import EMPTY, write_suite
 
 GREEDY = EMPTY.replace("{}", "{ if (__builtin_wasm_memory_grow(0, 160) == -1ul) __builtin_trap(); }")
@@ -58,6 +60,18 @@ def test_only_what_is_measured_is_built(
     assert (ran.code, row["alone"]) == (0, alone + 1)  # the empty module too
     assert built(place) == sorted([*modules, "startup/build/none/empty.wasm"])
     assert not (place / "data").exists()
+
+
+def test_a_dry_run_into_a_damaged_dataset_is_refused_as_the_collection_would_be(harness, place: Path) -> None:
+    dataset = Dataset.create("data")
+    with dataset.journal("local") as journal:
+        journal.append(entry(1))
+    dataset.compact()
+    [part] = (dataset.root / "observations").iterdir()
+    part.write_bytes(part.read_bytes()[:200])
+    for more in ([], ["--adaptive"]):
+        ran = harness("collect", "-o", "data", "--dry-run", "-s", "toys/s/a", *more)
+        assert (ran.code, ran.out, f"{part} is damaged" in ran.err) == (2, "", True)
 
 
 def test_a_collection_of_no_named_suite_says_what_it_leaves_out(harness, place: Path) -> None:

@@ -21,22 +21,28 @@ WORKLOADS = (*(f"s/small/w{i}" for i in range(9)), *(f"t/large/v{i}" for i in ra
 DRIFT = 1.12  # of the anchors on the first platform
 
 
-def collected(root: Path, memory: bool = False) -> Dataset:
+def collected(
+    root: Path,
+    memory: bool = False,
+    devices: tuple[str, str] = DEVICES,
+    workloads: tuple[str, ...] = WORKLOADS,
+    engines: tuple[str, str] = ENGINES,
+) -> Dataset:
     """16 workloads on 4 platforms alone and in pairs, with anchors, start-ups, states, failures and jobs left."""
     draw = np.random.default_rng(0)
     dataset = Dataset.create(root)
-    platforms = [(engine, device) for device in DEVICES for engine in ENGINES]
+    platforms = [(engine, device) for device in devices for engine in engines]
     dataset.put_platforms(
         {"platform": f"{engine}:{device}", "engine": engine, "device": device, "engine_version": "1.0",
          "family": engine, "kind": "compiler", "ahead_of_time": False, "wall_contains": "instance",
          "facts": [("cores", "4"), ("mhz", "2000")]}
         for engine, device in platforms
     )  # fmt: skip
-    work = dict(zip(WORKLOADS, draw.uniform(13, 18, len(WORKLOADS)), strict=True))
+    work = dict(zip(workloads, draw.uniform(13, 18, len(workloads)), strict=True))
     dataset.put_workloads(
         {"workload": name, "module_sha256": "0" * 64, "module_bytes": 100,
          "opcodes": [("i32.add", int(np.exp(work[name] - 8))), ("local.get", 100 + 10 * k), ("f64.mul", 7 * k + 1)]}
-        for k, name in enumerate((*WORKLOADS, "startup/empty"))
+        for k, name in enumerate((*workloads, "startup/empty"))
         for work[name] in [work.get(name, 9.0)]
     )  # fmt: skip
     jobs: list[tuple[Job, list[str]]] = []
@@ -53,35 +59,43 @@ def collected(root: Path, memory: bool = False) -> Dataset:
     for engine, device in platforms:
         add(engine, device, ("startup/empty",), "startup", 0)
         for place in (0, 1):
-            for name in WORKLOADS[:2]:
+            for name in workloads[:2]:
                 add(engine, device, (name,), "anchor", place)
-        for k, name in enumerate(WORKLOADS):
-            failing = {3: "timeout", 5: "trap"}.get(k) if engine == "wasm3-i" else None
+        for k, name in enumerate(workloads):
+            failing = {3: "timeout", 5: "trap"}.get(k) if engine == engines[1] else None
             add(engine, device, (name,), "measure", 0, failing or ("left" if k == 7 else "ok"))
         for _ in range(2):
-            order = draw.permutation(len(WORKLOADS))
+            order = draw.permutation(len(workloads))
             for a, b in order.reshape(-1, 2).tolist():
-                add(engine, device, (WORKLOADS[a], WORKLOADS[b]), "measure", 0)
+                add(engine, device, (workloads[a], workloads[b]), "measure", 0)
     dataset.begin(Settings(repeats=10), "0.1.0", [job for job, _ in jobs])
     with dataset.journal("local") as journal:
         for job, statuses in jobs:
             if statuses[0] != "left":
-                journal.append(Entry(job, _result(job, statuses, work, draw, memory), "1.0", "0.1.0"))
+                journal.append(
+                    Entry(job, _result(job, statuses, work, draw, memory, devices, engines), "1.0", "0.1.0")
+                )
     dataset.compact()
     return dataset
 
 
 def _result(
-    job: Job, statuses: list[str], work: dict[str, float], draw: np.random.Generator, memory: bool
+    job: Job,
+    statuses: list[str],
+    work: dict[str, float],
+    draw: np.random.Generator,
+    memory: bool,
+    devices: tuple[str, str],
+    engines: tuple[str, str],
 ) -> JobResult:
-    speed = 0.8 * ENGINES.index(job.engine) + 0.3 * DEVICES.index(job.device)
-    first = job.engine == ENGINES[0] and job.device == DEVICES[0]
+    speed = 0.8 * engines.index(job.engine) + 0.3 * devices.index(job.device)
+    first = job.engine == engines[0] and job.device == devices[0]
     members = []
     for name, status in zip(job.workloads, statuses, strict=True):
         mean = np.exp(work[name] + speed + draw.normal(0, 0.02)) * 1.3 ** (len(job.workloads) - 1)
         if job.purpose == "anchor":
             mean = np.exp(work[name] + speed) * (DRIFT if first and job.position == 1 else 1.0)
-        noise = 1 + draw.normal(0, 0.3 if job.device == HOSTILE_DEVICE else 0.01, 6)
+        noise = 1 + draw.normal(0, 0.3 if job.device == devices[1] else 0.01, 6)
         noise = np.clip(noise, 0.3, None) / np.clip(noise, 0.3, None).mean()
         samples = [
             Sample(i, round(mean * factor), 0, 0, memory * (8000 + 10 * i), True)
@@ -101,7 +115,7 @@ def _result(
                 cut_off_ns=round(0.9 * mean) if status == "timeout" else None,
             )
         )  # type: ignore[arg-type]
-    hot = 85.0 if job.device == HOSTILE_DEVICE else 50.0
+    hot = 85.0 if job.device == devices[1] else 50.0
     before = State(
         temperature_c=hot - 5,
         throttle_count=3,
