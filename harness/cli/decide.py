@@ -1,4 +1,4 @@
-"""Commands that decide by predictions: place, offload, simulate."""
+"""Commands that decide where by predictions, of many workloads: place, simulate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands of the model: train, evaluate, predict."""
+"""Commands of the model: train, update, evaluate, predict."""
 
 from __future__ import annotations
 

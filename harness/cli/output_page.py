@@ -28,7 +28,8 @@ Tables for people are not part of it.
 | exit code | means |
 |---|---|
 | 0 | what was asked was done |
-| 1 | not, or not all of it: a device failed, a module is wrong, jobs are left, `compare --fail-above` says no, stdout is closed or full |
+| 1 | not, or not all of it: a device failed, a module is wrong, jobs are left, \
+`compare --fail-above` says no, stdout is closed or full |
 | 2 | the question cannot be answered as it was put; nothing was written |
 | 130 | Ctrl-C |
 | 141 | whoever read stdout stopped reading, as `head` does |
