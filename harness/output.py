@@ -8,41 +8,24 @@ laid out, so that each is as wide as it was thought to be.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
-import errno
-import io
 import json
 import math
-import os
 import re
 import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, TextIO
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-# What the harness itself prints beyond ASCII, in plain letters.
-PLAIN = {
-    "ε": "eps", "α": "alpha", "γ": "gamma", "τ": "tau", "µ": "u", "μ": "u", "σ": "sigma", "–": "-", "—": "-",
-    "−": "-", "…": "...", "×": "x", "·": "*", "∞": "inf", "≥": ">=", "≤": "<=", "≠": "!=", "±": "+/-", "→": "->",
-    "°": " deg", "“": '"', "”": '"', "‘": "'", "’": "'", "\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ",
-    "•": "*", "√": "sqrt", "●": "o", "✅": "ok", "❌": "no", "❔": "?",
-}  # fmt: skip
-# Box drawing and blocks, of which rich draws lines and bars: corners and crossings, then the rest.
-_LINES = {**dict.fromkeys(range(0x2500, 0x2580), "+"), **dict.fromkeys(range(0x2580, 0x25A0), "#")}
-_LINES |= dict.fromkeys(map(ord, "─━═╌╍┄┅┈┉╴╶╸╺╼╾"), "-") | dict.fromkeys(map(ord, "│┃║╎╏┆┇┊┋╵╷╹╻╽╿"), "|")
-_ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: controls, formats, surrogates, separators
-HANDLER, HELP_HANDLER = "harness.plain", "harness.help"
-LEAST_WIDTH = 20  # a narrower terminal (some say 0) gets lines of this width
+from harness.spelling import plain, spelled, visible
 
 
 class Form(Enum):
@@ -251,112 +234,6 @@ def _cell(value: Any) -> Any:
     return ";".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-def visible(text: str) -> str:
-    """The text with every character that acts on a terminal or a line, but for newline and tab, as its escape."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character
-        if character in "\n\t" or unicodedata.category(character) not in _ACTING
-        else character.encode("ascii", "backslashreplace").decode()
-        if ord(character) > 0x7F
-        else f"\\x{ord(character):02x}"
-        for character in text
-    )
-
-
-def is_text(text: str) -> bool:
-    """Whether it can be written as UTF-8, which a file's name of other bytes cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def plain(text: str, encoding: str) -> str:
-    """The text with what the encoding lacks in letters that it has."""
-    return text if text.isascii() else text.encode(encoding, HANDLER).decode(encoding)
-
-
-def spelled(text: str, encoding: str) -> str:
-    """Text that is not ours as it can be shown: nothing in it acts, and the encoding has all of it."""
-    return plain(visible(text), encoding)
-
-
-def _in_plain_letters(error: UnicodeError) -> tuple[str, int]:
-    """A handler of `codecs.register_error`: what an encoding lacks, in letters that every encoding has."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    lacking = error.object[error.start : error.end]
-    return "".join(map(_letters, lacking)), error.end
-
-
-def _in_letters_of_help(error: UnicodeError) -> tuple[str, int]:
-    """The same for help, which is laid out by then: where it cut something off, a letter shows that."""
-    told, end = _in_plain_letters(error)
-    return told.replace(PLAIN["…"], "~"), end
-
-
-codecs.register_error(HANDLER, _in_plain_letters)
-codecs.register_error(HELP_HANDLER, _in_letters_of_help)
-
-
-def _letters(character: str) -> str:
-    found = PLAIN.get(character) or _LINES.get(ord(character))
-    if found is None:
-        if 0x2800 <= ord(character) < 0x2900:  # the dots of rich's spinner
-            return "*"
-        found = character.encode("ascii", "backslashreplace").decode()
-    return found
-
-
-class Stdout(io.TextIOWrapper):
-    """Stdout, whose errors say that it is what was printed that could not be written."""
-
-    def __init__(self, stream: io.TextIOWrapper) -> None:
-        super().__init__(stream.buffer, stream.encoding, line_buffering=stream.line_buffering)
-        self._opened = stream  # kept, as it would close the buffer in its end
-
-    def write(self, text: str) -> int:
-        try:
-            return super().write(text)
-        except OSError as error:
-            raise _of_stdout(error) from None
-
-    def flush(self) -> None:
-        try:
-            super().flush()
-        except OSError as error:
-            raise _of_stdout(error) from None
-
-
-def _of_stdout(error: OSError) -> OSError:
-    if isinstance(error, BrokenPipeError):
-        return error
-    why = "stdout is closed" if error.errno == errno.EBADF else error.strerror
-    return OSError(error.errno, f"what was printed could not be written: {why}")
-
-
-def open_streams(*, for_help: bool = False) -> None:
-    """Make stdout and stderr take any text, at any width.
-
-    What is said to a closed stderr is lost without a word; writing to a closed stdout fails as it does on a full disk.
-    """
-    handler = HELP_HANDLER if for_help else HANDLER
-    for name, mode in (("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
-        stream: TextIO | None = getattr(sys, name)
-        if stream is None or stream.closed:
-            stream = open(os.open(os.devnull, mode), "w", encoding="utf-8")  # noqa: SIM115
-            setattr(sys, name, stream)
-        if name == "stdout" and type(stream) is io.TextIOWrapper:
-            sys.stdout = stream = Stdout(stream)
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=handler)
-    if os.environ.get("COLUMNS", "").isdigit() and int(os.environ["COLUMNS"]) < LEAST_WIDTH:
-        os.environ["COLUMNS"] = str(LEAST_WIDTH)
-
-
 def _between_words(text: str, width: int) -> str:
     """The text in lines that are no wider, but for words that are."""
     lines = []
@@ -369,20 +246,6 @@ def _between_words(text: str, width: int) -> str:
             column, kept = column + cell_len(word), kept + word
         lines.append(kept)
     return "\n".join(lines)
-
-
-class Utf8(io.RawIOBase):
-    """Takes UTF-8 and prints it on stdout in whatever encoding that has."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        sys.stdout.write(self._decoder.decode(bytes(data)))
-        return len(data)
 
 
 class Terminal(Console):

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harness.output import plain, spelled
+from harness.spelling import plain, spelled
 
 LINE_EVERY_S = 15.0
 LONGEST_BAR, SHORTEST_BAR = 30, 4

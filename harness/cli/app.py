@@ -16,7 +16,9 @@ from typer.core import TyperGroup
 
 from harness.cli.interrupt import ended_by_interrupts
 from harness.errors import HarnessError, Interrupted
-from harness.output import is_text, open_streams, stderr
+from harness.output import stderr
+from harness.spelling import is_text
+from harness.streams import open_streams
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE, the exit code a shell reports for a program ended by it
 

@@ -11,7 +11,8 @@ import typer
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
 from harness.errors import UsageError
-from harness.output import Form, show, stderr, visible, watching
+from harness.output import Form, show, stderr, watching
+from harness.spelling import visible
 
 command = group("Measure")
 

@@ -12,7 +12,8 @@ from harness.cli.app import group
 from harness.cli.options import DatasetPath
 from harness.errors import UsageError, typed
 from harness.files import real
-from harness.output import Utf8, stderr
+from harness.output import stderr
+from harness.streams import Utf8
 
 command = group("Share")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.compare.comparison import Comparison
 from harness.compare.gate import Check, Gate
 from harness.files import replacing
-from harness.output import visible
+from harness.spelling import visible
 
 MOST = 50  # rows of a table in a pull request
 SIGNS = {"slower": "❌ slower", "broken": "❌ broken", "passed": "✅", "unknown": "❔ unknown"}

@@ -13,7 +13,8 @@ from rich.cells import cell_len, set_cell_size
 from harness.compare.comparison import compare
 from harness.dataset.store import Dataset
 from harness.errors import UnknownName, UsageError
-from harness.output import Column, Terminal, spelled
+from harness.output import Column, Terminal
+from harness.spelling import spelled
 
 WIDTH = 50  # characters of the picture's axis
 TREND_COLUMNS = [

@@ -13,9 +13,9 @@ from rich.console import Console
 from harness.dataset.records import State
 from harness.engines import ENGINES
 from harness.errors import DeviceError
+from harness.fleet.allotment import GIB, limits
 from harness.fleet.bring import bring, take_away
 from harness.fleet.devices import Device
-from harness.fleet.limits import GIB, limits
 from harness.fleet.provision import provision
 from harness.fleet.reach import Reached, reach_all
 from harness.fleet.releases import Release

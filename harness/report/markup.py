@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-from harness.output import visible
+from harness.spelling import visible
 
 
 class Html(str):

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from harness import __version__
 from harness.dataset.info import Info, Settings
 from harness.dataset.store import Dataset
-from harness.fleet.limits import limits
+from harness.fleet.allotment import limits
 from harness.output import duration
 from harness.report.factors import Fit
 from harness.report.listing import Column, facts, percent, sentences, several, table

@@ -145,7 +145,7 @@ def count_all(wanted: Wanted, output: Path | None, console: Console) -> list[dic
     ]
     if not files and (wanted.args or wanted.stdin or wanted.directories):
         raise UsageError(
-            "--arg, --stdin and --dir are for .wasm files; a workload's own are in its suite.toml."
+            "--arg, --stdin and --dir are for .wasm files; leave them out, a workload has its own in suite.toml."
         )
     patterns = [name for name in wanted.names if not name.lower().endswith(".wasm")]
     workloads = select(load_workloads(wanted.benchmarks), patterns) if patterns or not files else []

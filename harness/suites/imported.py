@@ -14,7 +14,7 @@ from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError
 from harness.files import making, real, sweep
 from harness.opcodes import refusal
-from harness.output import is_text
+from harness.spelling import is_text
 from harness.suites.benchmark_list import lists_in, read_list
 from harness.suites.catalogue import OWN, shipped
 from harness.suites.reimported import merge, record

@@ -29,7 +29,7 @@ from harness.errors import DatasetError, DevicesError, SuiteError
 from harness.fleet.devices import _NAME as DEVICE_RULE
 from harness.fleet.devices import load_devices
 from harness.learn.export import export_published
-from harness.output import visible
+from harness.spelling import visible
 from harness.suites.imported import import_modules
 from tests.cli.test_any_text import ACTING, HOSTILE
 from tests.cli.whole_path import QUICK

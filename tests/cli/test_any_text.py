@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.output import PLAIN, visible
+from harness.spelling import PLAIN, visible
 from tests.compare.test_comparison import make
 from tests.conftest import Ran
 
