@@ -64,7 +64,7 @@ def selected() -> Iterator[tuple[tuple[str, ...], str, int, str]]:
 def cases(lab: Path, out: Path) -> Iterator[Case]:
     for number, (words, encoding, width, sink) in enumerate(selected()):
         options = {one for parameter in COMMANDS[words[0]].params for one in parameter.opts}
-        takes = "--json" in options and not {"--help", "--markdown"} & set(words)
+        takes = "--json" in options and not {"--help", "--markdown"} & set(words) and prints([*words])
         for form in FORMS[number % 3 :][:1] if takes and sink != "tty" else FORMS[:1]:
             folder = out / PLACE / f"{number}{''.join(form)}"
             folder.mkdir(parents=True)

@@ -60,7 +60,7 @@ USES: tuple[tuple[str, ...], ...] = (
 
 
 def make_lab(root: Path) -> Path:
-    root.mkdir()
+    root.mkdir(parents=True)
     dataset = collected(root / "data", memory=True, devices=DEVICES, workloads=NAMES)
     train(dataset).model.save(root / "m.npz")
     collected(root / "newcomer", devices=("new", "newer"), workloads=NAMES)
