@@ -25,7 +25,7 @@ def refused(path: Path, columns: str, error: Exception) -> UsageError:
         told = f"it is {kind}"
     elif isinstance(error, UnicodeDecodeError):
         told = f"it is not text in UTF-8 (byte {error.start + 1} is 0x{error.object[error.start]:02x})"
-    return UsageError(f"{path} cannot be read as {form}: {told}; correct it, or name another file.")
+    return UsageError(f"{path} cannot be read as {form}: {told}; correct it.")
 
 
 def _kind(path: Path) -> str | None:
