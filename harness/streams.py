@@ -38,7 +38,9 @@ def _of_stdout(error: OSError) -> OSError:
     if isinstance(error, BrokenPipeError):
         return error
     why = "stdout is closed" if error.errno == errno.EBADF else error.strerror
-    return OSError(error.errno, f"what was printed could not be written: {why}")
+    told = OSError(error.errno, f"what was printed could not be written: {why}")
+    told.filename = ""  # nobody's file, and so not the one that is being written meanwhile
+    return told
 
 
 def open_streams(*, for_help: bool = False) -> None:

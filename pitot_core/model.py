@@ -36,7 +36,7 @@ Asked = Queries | Any  # Queries, or what `Queries.named` takes
 COMPLETIONS: dict[str, type[Completion]] = {"tables": Tables, "towers": Towers}
 DTYPES = bounds_state.DTYPES | {
     "seen_*": "b1", "new_*": "b1", "calibration_platform": "i4", "calibration_workload": "i4",
-    "calibration_co_runners": "i4", "calibration_job": "i8", "remembered": "u8",
+    "calibration_co_runners": "i4", "calibration_job": "i8", "calibration_censored": "b1", "remembered": "u8",
 }  # fmt: skip
 
 

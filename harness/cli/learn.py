@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,11 +13,8 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
 from harness.errors import UsageError
-from harness.files import may_be_replaced, real, temporary
+from harness.files import real
 from harness.output import Form, show, stderr
-
-if TYPE_CHECKING:
-    from pitot_core import Pitot
 
 command = group("Predict")
 
@@ -67,7 +64,7 @@ def train(
                 cold=anew,
                 progress=progress.at,
             )
-        _save(trained.model, path)
+        trained.model.save(path)
         rows += trained.accuracy
         for sentence in trained.unsupported:
             console.print(sentence)
@@ -105,7 +102,7 @@ def update(
     trained, opened = load_model(model), Dataset.open(dataset)
     _check_place(output)
     learned = learn_more(trained, opened, everything=everything)
-    _save(learned.model, output)
+    learned.model.save(output)
     show(learned.rows, LEARNED_COLUMNS, form)
     stderr().print(f"{learned.told}; the updated model is {output}", soft_wrap=True)
 
@@ -276,16 +273,6 @@ def predict(
         told = asking.shortage(loaded, asked, eps)
     if told:
         stderr().print(told)
-
-
-def _save(model: Pitot, path: Path) -> None:
-    """As a file that takes its place at once; a device or a pipe gets its bytes."""
-    if may_be_replaced(path):
-        model.save(path)
-        return
-    with temporary("model") as folder:
-        model.save(folder / "model.npz")
-        path.write_bytes((folder / "model.npz").read_bytes())
 
 
 def _check_place(output: Path) -> None:

@@ -29,7 +29,8 @@ samples.filter("covered").group_by("platform", "workload").agg(pl.col("wall_ns")
 
 | file | holds |
 |---|---|
-| `dataset.json` | schema version, identity, and the settings and harness version of each collection |
+| `dataset.json` | schema version, identity, and the settings and harness version of each collection; `with_parts`: \
+made with `observations/`, so that it is damaged without |
 | `plan.parquet` | the jobs of the last collection |
 | `platforms.parquet` | engine, device, versions, what `wall_ns` contains, what the device told of itself |
 | `workloads.parquet` | module hash and size, argv, exact opcode counts (or the features an import brought) |

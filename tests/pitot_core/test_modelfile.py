@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,17 @@ def test_a_loaded_model_answers_as_the_saved_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.bound(rows, 0.2), model.bound(rows, 0.2))
     assert (loaded.settings, loaded.card, loaded.pools()) == (model.settings, model.card, model.pools())
     assert [p.name for p in tmp_path.iterdir()] == ["m.npz"]
+
+
+def test_which_calibration_rows_a_limit_ended_is_kept(tmp_path: Path) -> None:
+    rows, features = made_up(rows=200)
+    cut_off = replace(rows, censored=np.arange(len(rows)) % 9 == 0)
+    model = Pitot(calibration="cross").fit(cut_off, features)
+    model.save(tmp_path / "m.npz")
+    assert model.calibration_rows is not None and model.calibration_rows.censored is not None
+    kept = Pitot.load(tmp_path / "m.npz").calibration_rows
+    assert kept is not None
+    np.testing.assert_array_equal(kept.measured, model.calibration_rows.measured)
 
 
 def test_a_file_holds_the_arrays_of_the_model_and_nothing_else(saved: Path) -> None:
