@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,6 +66,14 @@ class Engine:
     def takes(self, workload: Workload) -> bool:
         """Whether there is something of this workload that the engine can run."""
         return not self.only_made or self.maker is None or self.maker.takes(workload)
+
+    def what_to_do(self, why: str) -> str:
+        """Where a device says ``why`` it is absent there: how to get it, or where to look if it is there."""
+        if found := re.match(r"(\S+) does not tell its version", why):
+            return f"it is there, so look what its version command (of {found[1]}) prints there"
+        if why.startswith("an empty module fails"):
+            return "it is there, so look why it cannot run even that"
+        return self.how_to_get
 
     def explained(self, member: MemberResult, module: Path) -> MemberResult:
         """What became of a workload; refused where it failed and imports what this engine lacks.

@@ -108,7 +108,7 @@ def inspect(reached: Reached) -> Inspection:
         state=state,
         engines=reached.versions,
         absent={
-            name: f"{why}; {ENGINES[name].how_to_get}"
+            name: f"{why}; {ENGINES[name].what_to_do(why)}"
             for name, why in reached.absent.items()
             if name in ENGINES
         },

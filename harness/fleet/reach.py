@@ -251,10 +251,10 @@ def choose_engines(reached: Sequence[Reached], names: Sequence[str]) -> list[Eng
     check_engines(names)
     for name in names:
         if not any(name in device.versions for device in reached):
-            why = [f"{d.device.name} says: {d.absent[name]}" for d in reached if name in d.absent]
-            told = "".join(f" {one}." for one in why[:3])
-            how = ENGINES[name].how_to_get
-            raise UsageError(f"no device has the engine {name!r}.{told} To put it there: {how}.")
+            why = {d.device.name: d.absent[name] for d in reached if name in d.absent}
+            told = "".join(f" {device} says: {reason}." for device, reason in [*why.items()][:3])
+            to_do = " or ".join({ENGINES[name].what_to_do(reason): None for reason in why.values() or [""]})
+            raise UsageError(f"no device has the engine {name!r}.{told} To use it there: {to_do}.")
     return [
         e
         for e in ENGINES.values()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from harness.dataset.records import State
 from harness.engines import ENGINES
-from harness.errors import DevicesError, UnknownName
+from harness.errors import DevicesError, UnknownName, UsageError
 from harness.fleet import agent
 from harness.fleet.devices import Device, choose, load_devices
 from harness.fleet.inspection import warnings
+from harness.fleet.reach import choose_engines
 from tests.conftest import ROOT
 
 
@@ -116,7 +119,35 @@ def test_the_limits_of_a_container_are_told_with_their_numbers(
     limits = agent.limits()
     assert (limits["cpu_quota"], limits["memory_limit_bytes"], limits["hypervisor"]) == (0.3, 1 << 28, True)
     assert agent.quota_throttled() == 7
-    facts = limits | {"cores": 4, "memory_bytes": 1 << 33, "nice": 5}
+    facts = limits | {
+        "cores": 4,
+        "cpus_allowed": 2,
+        "memory_bytes": 1 << 33,
+        "nice": 5,
+        "steal_share": 0.0734,
+    }
     warned = "\n".join(warnings(facts, State(), Device(transport="local", name="box")))
-    for words in ("quota allows 0.3 processors", "only 0.25 GiB", "virtual machine", "nice 5"):
+    for words in (
+        "quota allows 0.3 processors", "only 0.25 GiB", "virtual machine", "nice 5", "only 2 of its 4 processors",
+        "its host took 7.3% of its processors' time",
+    ):  # fmt: skip
         assert words in warned
+
+
+def test_the_host_s_share_is_of_all_time_since_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        agent, "read", lambda path: "cpu  10 0 10 70 0 0 0 10 0 0\ncpu0 10 0 10 70 0 0 0 10 0 0"
+    )
+    assert agent.limits()["steal_share"] == 0.1
+
+
+def test_an_engine_that_is_there_and_does_not_tell_its_version_is_not_to_be_installed() -> None:
+    why = "wasmer does not tell its version: hello there"
+    here: Any = SimpleNamespace(device=SimpleNamespace(name="box"), versions={}, absent={"wasmer-j-cl": why})
+    with pytest.raises(UsageError) as refused:
+        choose_engines([here], ["wasmer-j-cl"])
+    assert f"box says: {why}. To use it there: it is there, so look what" in str(refused.value)
+    assert "install" not in str(refused.value)
+    here.absent["wasmer-j-cl"] = "no wasmer on this device"
+    with pytest.raises(UsageError, match="To use it there: cargo install wasmer-cli"):
+        choose_engines([here], ["wasmer-j-cl"])
