@@ -111,7 +111,7 @@ def devices(
             print()
         rows = check_devices([d for d, one in zip(chosen, found, strict=True) if not one.problem], console)
         show(in_digits(rows) if form is Form.table else rows, PLACEBO_COLUMNS, form)
-    if any(one.problem for one in found):
+    if not all(one.done for one in found):
         raise typer.Exit(1)
 
 
@@ -182,6 +182,12 @@ def count(
     ] = False,
     slowdown: Annotated[bool, typer.Option("--slowdown", help="Also measure what counting costs.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Count again what was counted before.")] = False,
+    limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="How long each may run.", min=0.01, show_default="until it ends"
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DATASET", help="Also put the counts into a dataset."),
@@ -200,8 +206,8 @@ def count(
 
     form = form_of(as_json, as_csv)
     wanted = Wanted(
-        workloads or [], args or [], stdin, directories or [], benchmarks, opcodes, verify, slowdown, fresh
-    )
+        workloads or [], args or [], stdin, directories or [], benchmarks, opcodes, verify, slowdown, fresh, limit
+    )  # fmt: skip
     rows = count_all(wanted, output, stderr())
     show(rows, count_columns(wanted, form), form)
     failed = any(row.get("total", 0) is None for row in rows)

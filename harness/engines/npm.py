@@ -7,7 +7,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from harness.engines.program import NotFetched, pack_program
+from harness.engines.program import NotFetched, NotPublished, pack_program
 from harness.processes import run_to_end
 
 # By what `npm install` calls it: the program, and per processor the package that holds it with its place there.
@@ -30,7 +30,7 @@ def fetch_program(package: str, machine: str, folder: Path) -> Path:
     """
     holder, place = PROGRAMS.get(package, {}).get(machine, ("", ""))
     if not holder:
-        raise NotFetched(f"{package} has no package for {machine}")
+        raise NotPublished(f"{package} has no package for {machine}")
     command = ["npm", "pack", holder, "--json", "--pack-destination", str(folder)]
     try:
         done = run_to_end(command, within_s=600)

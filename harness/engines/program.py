@@ -8,7 +8,11 @@ from typing import IO
 
 
 class NotFetched(Exception):
-    """A package that cannot be had for a processor, that lost its program, or a package manager's own words."""
+    """A package or an archive that could not be had, or that lost its program."""
+
+
+class NotPublished(NotFetched):
+    """There is none for the device's processor and Python: nothing failed, and nothing can be done."""
 
 
 def pack_program(name: str, content: IO[bytes], archive: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ JSON_COLUMNS = [
     Column("facts", "facts", meaning="what the device told of itself"),
     Column("state", "state", meaning="clock, governor, temperature, throttling, load, free memory now"),
     Column("warnings", "warnings", meaning="what would spoil measurements, and what to do"),
+    Column("not_brought", "not brought", meaning="what --setup could not bring, each with the reason"),
 ]
 
 
@@ -58,6 +59,12 @@ class Inspection:
     engines: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    not_brought: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether it was reached, and all was brought that was asked for."""
+        return not self.problem and not self.not_brought
 
 
 @dataclass(frozen=True)
@@ -73,13 +80,15 @@ class Change:
     without: Sequence[str] = ()
     releases: Sequence[Release] = ()
 
-    def made(self, reached: Reached, console: Console) -> Reached:
-        """Raises LinkLost, Refused, DeviceError."""
+    def made(self, reached: Reached, console: Console) -> tuple[Reached, dict[str, str]]:
+        """The device as it is then, and what could not be brought. Raises LinkLost, Refused, DeviceError."""
         if self.without:
             reached = take_away(reached, self.without, console)
         if self.given:
-            return bring(reached, self.given, console)
-        return provision(reached, console, self.releases) if self.setup and not self.without else reached
+            return bring(reached, self.given, console), {}
+        return (
+            provision(reached, console, self.releases) if self.setup and not self.without else (reached, {})
+        )
 
 
 def inspect_all(
@@ -91,11 +100,20 @@ def inspect_all(
     for device in reached:
         name = device.device.name
         try:
-            found.append(inspect(change.made(device, console) if change else device))
+            changed, not_brought = change.made(device, console) if change else (device, {})
+            found.append(replace(inspect(changed), not_brought=not_brought))
         except (LinkLost, Refused, DeviceError) as error:
             found.append(Inspection(name, problem=str(error)))
         finally:
             device.session.close()
+    for one in found:
+        if one.not_brought:
+            told = "; ".join(f"{what} ({why})" for what, why in one.not_brought.items())
+            console.print(
+                f"{one.device}: could not be brought: {told}. Repeat the command when they can be had, name another "
+                "place with --manifest, or let `engines:` in devices.yaml name the engines that are wanted there.",
+                markup=False,
+            )
     order = [device.name for device in devices]
     return sorted(found, key=lambda one: order.index(one.device))
 

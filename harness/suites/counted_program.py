@@ -16,6 +16,7 @@ from harness.files import cache_directory, temporary
 from harness.opcodes import Counts, cached_count, count
 from harness.opcodes.native_wasi import input_file, wasi_linker
 from harness.opcodes.requirements import refusal
+from harness.opcodes.traps import TIME_LIMIT
 from harness.opcodes.validity import configuration
 from harness.opcodes.wasi_program import Exit
 from harness.suites.suite import Workload
@@ -92,11 +93,18 @@ def count_workload(workload: Workload, *, use_cache: bool = True) -> Counts:
     return counts
 
 
-def count_program(program: Program, *, use_cache: bool = True) -> Counts:
-    """Run a program once and count, or take what was counted before."""
-    if not use_cache:
-        return count(program.module, **program.options())
-    return cached_count(program.module, cache_directory("counts"), **program.options())
+def count_program(program: Program, *, use_cache: bool = True, limit_s: float | None = None) -> Counts:
+    """Run a program once and count, or take what was counted before. Raises ModuleError beyond `limit_s`."""
+    options = program.options() | {"timeout_s": limit_s}
+    if use_cache:
+        counts = cached_count(program.module, cache_directory("counts"), **options)
+    else:
+        counts = count(program.module, **options)
+    if counts.trap == TIME_LIMIT:
+        raise ModuleError(
+            f"it was still running after {limit_s:g} s, so it is not counted; give it longer with --limit"
+        )
+    return counts
 
 
 def plain_wall_ns(program: Program) -> int:

@@ -130,6 +130,7 @@ class Wanted:
     verify: bool
     slowdown: bool
     fresh: bool
+    limit_s: float | None = None
 
 
 def count_all(wanted: Wanted, output: Path | None, console: Console) -> list[dict[str, Any]]:
@@ -151,11 +152,13 @@ def count_all(wanted: Wanted, output: Path | None, console: Console) -> list[dic
     workloads = select(load_workloads(wanted.benchmarks), patterns) if patterns or not files else []
     dataset = Dataset.open_or_create(output) if output else None
     rows = []
+    counted = []
     with bar(console, "counting", len(files) + len(workloads)) as progress:
         programs: list[Program | Workload] = [*files, *workloads]
         for one in programs:
             try:
                 rows += _rows_of(one, wanted)
+                counted.append(one)
             except ModuleError as error:
                 if len(programs) == 1:
                     raise
@@ -163,13 +166,13 @@ def count_all(wanted: Wanted, output: Path | None, console: Console) -> list[dic
             progress.advance(one.name)
     if dataset:
         known = {row["workload"]: row for row in dataset.workloads().to_pylist()}
-        dataset.put_workloads(workload_rows(workloads, known)[0])
+        dataset.put_workloads(workload_rows([one for one in counted if isinstance(one, Workload)], known)[0])
     return rows
 
 
 def _rows_of(one: Program | Workload, wanted: Wanted) -> list[dict[str, Any]]:
     with _program(one) as program:
-        counts = count_program(program, use_cache=not wanted.fresh)
+        counts = count_program(program, use_cache=not wanted.fresh, limit_s=wanted.limit_s)
         if wanted.opcodes:
             return opcode_rows(program.name, counts)
         return [describe(program, counts, slowdown=wanted.slowdown, check=wanted.verify)]

@@ -125,6 +125,23 @@ def test_counting_a_module_of_ones_own_needs_only_its_path(harness, tmp_path: Pa
     }
 
 
+def test_a_program_that_does_not_end_in_time_is_told_and_the_others_are_counted(
+    harness, tmp_path: Path
+) -> None:
+    import wasmtime
+
+    for name, body in (("ends", ""), ("endless", "(loop (br 0))")):
+        text = f'(module (memory (export "memory") 1) (func (export "_start") {body}))'
+        (tmp_path / f"{name}.wasm").write_bytes(wasmtime.wat2wasm(text))
+    files = [tmp_path / "endless.wasm", tmp_path / "ends.wasm"]
+    ran = harness("count", *files, "--limit", "0.3", "--json")
+    endless, ends = json.loads(ran.out)
+    assert (ran.code, endless["total"], ends["total"]) == (1, None, 1)
+    assert endless["ended"].startswith("not counted: it was still running after 0.3 s")
+    alone = harness("count", files[0], "--limit", "0.3", "--fresh")
+    assert (alone.code, "give it longer with --limit" in alone.err) == (2, True)
+
+
 @pytest.mark.usefixtures("suites")
 def test_counts_are_checked_by_the_interpreter_and_kept_in_a_dataset(harness, tmp_path: Path) -> None:
     names = ["polybench/mini/trisolv", "polybench/mini/durbin"]

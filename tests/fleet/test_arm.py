@@ -95,7 +95,8 @@ def device(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Device:
 def test_an_arm_device_is_set_up_and_runs_a_kernel(device: Device, suites: dict[str, Suite]) -> None:
     reached = reach(device, print)
     assert (reached.facts["machine"], reached.versions) == ("aarch64", {})
-    reached = provision(reached, Console(stderr=True))
+    reached, failed = provision(reached, Console(stderr=True))
+    assert failed == {}
     assert list(reached.versions) == ["wasmtime-j", "wasmtime-p"]
     [gemm] = [w for w in suites["polybench"].workloads if w.name == "polybench/mini/gemm"]
     reached.session.push({gemm.module_sha256: gemm.module.read_bytes})

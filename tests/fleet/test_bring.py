@@ -17,11 +17,11 @@ import pytest
 from rich.console import Console
 
 from harness.engines import unpack
-from harness.engines.program import NotFetched
+from harness.engines.program import NotFetched, NotPublished
 from harness.errors import DeviceError, UsageError
 from harness.fleet.bring import bring, parse_brought, take_away
 from harness.fleet.devices import Device
-from harness.fleet.provision import provision
+from harness.fleet.provision import fetch_wheels, provision
 from harness.fleet.reach import Reached, reach
 from harness.fleet.releases import Release, fetch_release, read_releases
 from tests.dataset.test_fetch import Server
@@ -201,12 +201,58 @@ def test_setup_takes_releases_for_the_devices_processor(
             server, program="wasmer", url=server.url("never-asked-either"), files={"bin/wasmer": "wasmer"}
         ),
     ]
-    reached = provision(opened(), console, releases)
+    reached, failed = provision(opened(), console, releases)
     assert reached.versions == {"iwasm-i": "2.1.2"}
-    assert "wasm3 does not run there and was taken away again" in told(console)
+    assert list(failed) == ["wasm3"]
+    assert failed["wasm3"].startswith(
+        "does not run there and was taken away again: wasm3 does not tell its version"
+    )
     assert {name for name, _ in server.asked} == {"iwasm.tar.gz", "wasm3.zip"}
-    assert provision(reached, console, releases[:1]).versions == reached.versions
-    assert len(server.asked) == 2  # it has it
+    again, failed = provision(reached, console, releases[:1])
+    assert (again.versions, failed, len(server.asked)) == (reached.versions, {}, 2)  # it has it
+
+
+def test_setup_ends_with_an_error_where_an_archive_could_not_be_brought_and_brings_the_others(
+    harness, fakes: Path, server: Server, tmp_path: Path
+) -> None:
+    server.files["iwasm.tar.gz"] = tarred({"iwasm-2/iwasm": (fakes / "iwasm").read_bytes()})
+    manifest, devices = tmp_path / "releases.toml", tmp_path / "devices.yaml"
+    asked = [("wasm3", "wasm3", "not-there.zip"), ("iwasm", "iwasm-2/iwasm", "iwasm.tar.gz")]
+    manifest.write_text("".join(
+        f'[[release]]\nprogram = "{program}"\nmachine = "{MACHINE}"\nurl = "{server.url(name)}"\n'
+        f'files = {{ "bin/{program}" = "{place}" }}\n'
+        for program, place, name in asked
+    ))  # fmt: skip
+    devices.write_text("".join(
+        ["devices:\n"]
+        + [
+            f"  {name}: {{transport: local, cache: {tmp_path / name}, engines: [{engine}]}}\n"
+            for name, engine in (("one", "wasm3-cli-i"), ("two", "iwasm-i"))
+        ]
+    ))  # fmt: skip
+    ran = harness("devices", "--setup", "--manifest", manifest, "--devices-file", devices, "--json")
+    one, two = json.loads(ran.out)
+    assert (ran.code, one["problem"], two["engines"], two["not_brought"]) == (1, "", {"iwasm-i": "2.1.2"}, {})
+    assert one["not_brought"]["wasm3"].endswith("not-there.zip answers 404 Not Found")
+    [line] = [line for line in ran.err.splitlines() if line.startswith("one: could not be brought: wasm3 (")]
+    assert line.endswith("let `engines:` in devices.yaml name the engines that are wanted there.")
+    good = harness("devices", "two", "--setup", "--manifest", manifest, "--devices-file", devices, "--json")
+    assert (good.code, "could not be brought" in good.err) == (0, False)
+
+
+def test_what_an_index_does_not_have_is_told_apart_from_an_index_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {"machine": "riscv64", "python": "3.11.2"}
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(NotPublished, match=r"no wheel of nothing-at-all for Python 3.11 on riscv64"):
+        fetch_wheels("pi", ["nothing-at-all"], facts, tmp_path)
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+    with pytest.raises(NotFetched, match="pip did not reach where it looks") as failed:
+        fetch_wheels("pi", ["nothing-at-all"], facts, tmp_path)
+    assert not isinstance(failed.value, NotPublished)
 
 
 def test_a_release_that_is_not_pinned_is_held_to_what_came_first(
