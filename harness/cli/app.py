@@ -88,9 +88,10 @@ def main() -> None:
         _import_help()
     for word in sys.argv[1:]:
         if not is_text(word):
+            names = sys.getfilesystemencoding().upper()
+            locale = "" if names == "UTF-8" else " (or set PYTHONUTF8=1, if it is in UTF-8)"
             _leave(
-                f"{word} is not text in {sys.getfilesystemencoding().upper()}, as every name here must be; "
-                "give another, or rename the file.",
+                f"{word} is not text in {names}, as every name here must be; give another{locale}, or rename the file.",
                 2,
             )
     with contextlib.suppress(

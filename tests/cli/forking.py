@@ -25,7 +25,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 PATIENCE_S = 120.0
@@ -88,7 +88,9 @@ def serve() -> None:
     os.dup2(2, 1)
     import_all()
     for line in sys.stdin:
-        ended = run(Case(**json.loads(line)))
+        case = Case(**json.loads(line))
+        words = [os.fsdecode(word.encode("utf-8", "surrogateescape")) for word in case.words]
+        ended = run(replace(case, words=words))
         told = asdict(ended) | {"out": ended.out.decode("latin-1"), "err": ended.err.decode("latin-1")}
         print(json.dumps(told), file=answers, flush=True)
 

@@ -141,6 +141,15 @@ def test_the_host_s_share_is_of_all_time_since_the_start(monkeypatch: pytest.Mon
     assert agent.limits()["steal_share"] == 0.1
 
 
+def test_a_gate_tells_what_it_could_not_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting: Any = SimpleNamespace(pump=lambda until: None, controller_gone=False)
+    monkeypatch.setattr(agent, "state", lambda: {})
+    monkeypatch.setattr(agent.time, "sleep", lambda seconds: None)
+    assert agent.Agent.gate(waiting, {"temperature_c": 60, "limit_s": 1}) == "it tells no temperature"
+    told = agent.Agent.gate(waiting, {"temperature_c": 60, "busy": -1, "limit_s": -1})
+    assert told.startswith("not cool and idle after 0 s: ") and "None" not in told
+
+
 def test_an_engine_that_is_there_and_does_not_tell_its_version_is_not_to_be_installed() -> None:
     why = "wasmer does not tell its version: hello there"
     here: Any = SimpleNamespace(device=SimpleNamespace(name="box"), versions={}, absent={"wasmer-j-cl": why})
