@@ -143,7 +143,7 @@ def test_the_host_s_share_is_of_all_time_since_the_start(monkeypatch: pytest.Mon
 
 def test_a_gate_tells_what_it_could_not_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting: Any = SimpleNamespace(pump=lambda until: None, controller_gone=False)
-    monkeypatch.setattr(agent, "state", lambda: {})
+    monkeypatch.setattr(agent, "state", dict)
     monkeypatch.setattr(agent.time, "sleep", lambda seconds: None)
     assert agent.Agent.gate(waiting, {"temperature_c": 60, "limit_s": 1}) == "it tells no temperature"
     told = agent.Agent.gate(waiting, {"temperature_c": 60, "busy": -1, "limit_s": -1})
