@@ -20,6 +20,7 @@ from harness.errors import DatasetError
 
 BATCH = 1 << 17  # rows: what is held in memory of a file
 MANY = 1 << 15  # rows: of less, what each table costs is more than what its rows do
+MUCH = 8 << 20  # bytes of such rows: of more there is no need to wait for others
 FEW = 10_000  # rows that one thread reads with less work than several
 PLAIN_BATCH = (
     1 << 15
@@ -47,7 +48,7 @@ def read_parts(
     paths: Iterable[Path], columns: Sequence[str], contains: Mapping[str, str]
 ) -> Iterator[pa.Table]:
     """The rows of parts one after another, with columns as the schema says: at most BATCH at a time of a large part,
-    and of neighbours that are alike, what makes MANY.
+    and of neighbours that are alike what makes MANY or MUCH.
 
     A column is given by name or Parquet path (``samples.list.element.wall_ns``). What version 1 lacks is filled in;
     ``contains`` says what ``wall_ns`` is on each platform, which decides the regime. Raises DatasetError where a
@@ -64,7 +65,8 @@ def read_parts(
                 yield from _together(waiting, shape, contains)
                 waiting = []
             waiting.append(one)
-            if sum(len(other.table) for other in waiting) >= MANY:
+            rows = sum(len(other.table) for other in waiting)
+            if rows >= MANY or sum(other.table.get_total_buffer_size() for other in waiting) >= MUCH:
                 yield from _together(waiting, shape, contains)
                 waiting = []
     if waiting:

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -43,7 +43,7 @@ NO_ORIGIN = Origin()
 class Dataset:
     def __init__(self, root: Path, info: Info) -> None:
         self.root, self.info = root, info
-        self._lock: IO[str] | None = None
+        self._place: os.stat_result | None = None  # where it was when it was locked
         self._numbering = threading.Lock()
 
     @classmethod
@@ -95,21 +95,21 @@ class Dataset:
                 raise DatasetError(
                     f"another `harness` is collecting into {self.root}; wait for it."
                 ) from None
-            self._lock = file
+            self._place = os.stat(self.root)
             try:
                 yield
             finally:
-                self._lock = None
+                self._place = None
 
     def check_place(self) -> None:
         """Raises DatasetError where what this collects into was moved or removed since it was locked."""
-        if self._lock is None:
+        if self._place is None:
             return
         try:
-            there = os.path.samestat(os.stat(self.root / "lock"), os.fstat(self._lock.fileno()))
-        except FileNotFoundError:
+            there = os.path.samestat(os.stat(self.root), self._place)
+        except (FileNotFoundError, NotADirectoryError):
             there = False
-        if not there:
+        if not (there and (self.root / "dataset.json").exists()):
             raise DatasetError(
                 f"{self.root} was moved or removed while this was collecting into it; repeat the command with its "
                 "new place: what was finished is kept there."
@@ -190,7 +190,7 @@ class Dataset:
             )
 
     def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """All observations that count, a file at a time; those still in the journals come last.
+        """All observations that count, some thousand at a time; those still in the journals come last.
 
         Each workload of a job is there once, whatever the files are called and how often the job was done: of several
         ends of a job the newest one counts, ``device_unfit`` only where there is no other. What is written while
