@@ -23,6 +23,7 @@ from pitot_core.errors import (
 )
 from pitot_core.explanation import Explanation
 from pitot_core.features import Features
+from pitot_core.gathering import Gathered, Gathering
 from pitot_core.known import Known
 from pitot_core.metrics import (
     Coverage,
@@ -34,7 +35,7 @@ from pitot_core.metrics import (
     width_reference,
 )
 from pitot_core.model import Pitot
-from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries
+from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries, joined
 from pitot_core.settings import Settings
 from pitot_core.splits import Split, folds, split
 from pitot_core.steps import Progress, Step
@@ -49,6 +50,8 @@ __all__ = [
     "Explanation",
     "Features",
     "FeaturesError",
+    "Gathered",
+    "Gathering",
     "Known",
     "LeftOut",
     "ModelFileError",
@@ -72,6 +75,7 @@ __all__ = [
     "binomial_interval",
     "coverage",
     "folds",
+    "joined",
     "mape",
     "mape_reference",
     "margin",

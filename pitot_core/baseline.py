@@ -106,8 +106,8 @@ class _Cells:
         measured, isolated = observations.measured, n_co == 0
         alone = measured & isolated
         if alone.any():
-            y = _without_slowdown(y, cell, n_co, measured, n_platforms * n_workloads)
-        weight = np.where(isolated | ~alone.any(), 1.0, CO_RUN_WEIGHT)
+            y = _without_slowdown(y, cell, n_co, measured, observations.times, n_platforms * n_workloads)
+        weight = np.where(isolated | ~alone.any(), 1.0, CO_RUN_WEIGHT) * observations.times
         size = n_platforms * n_workloads
         total = np.bincount(cell[measured], weight[measured], size)
         moment = np.bincount(cell[measured], (weight * y)[measured], size)
@@ -211,15 +211,25 @@ class _Cells:
 
 
 def _without_slowdown(
-    y: Vector, cell: NDArray[np.int64], n_co: NDArray[np.int64], measured: NDArray[np.bool_], size: int
-) -> Vector:
+    y: Vector, cell: NDArray[np.int64], n_co: NDArray[np.int64], measured: NDArray[np.bool_], times: Vector, size: int
+) -> Vector:  # fmt: skip
     """Rows with co-runners less the median of what these add, by their number, where a cell was also seen alone."""
     alone = measured & (n_co == 0)
-    count = np.bincount(cell[alone], minlength=size)
-    mean = np.bincount(cell[alone], y[alone], size) / np.maximum(count, 1)
+    count = np.bincount(cell[alone], times[alone], minlength=size)
+    mean = np.bincount(cell[alone], (times * y)[alone], size) / np.maximum(count, 1)
     for n in np.unique(n_co[n_co > 0]):
         rows = n_co == n
-        paired = rows & measured & (count[cell] > 0)
-        if paired.any():
-            y[rows] -= np.median(y[paired] - mean[cell[paired]])
+        paired = np.flatnonzero(rows & measured & (count[cell] > 0))
+        if len(paired):
+            y[rows] -= _median(y[paired] - mean[cell[paired]], times[paired])
     return y
+
+
+def _median(values: Vector, times: Vector) -> float:
+    """The median of values that stand for so many each."""
+    if np.all(times == 1):
+        return float(np.median(values))
+    order = np.argsort(values)
+    upto = np.cumsum(times[order], dtype=np.float64)
+    low, high = (np.searchsorted(upto, upto[-1] / 2, side=side) for side in ("left", "right"))
+    return float(values[order[[low, min(high, len(order) - 1)]]].mean())

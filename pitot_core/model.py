@@ -18,10 +18,11 @@ from pitot_core import bounds_state, modelfile
 from pitot_core.bounds import Bounds
 from pitot_core.completion import Completion, State
 from pitot_core.conformal import PoolSize, check_eps
-from pitot_core.errors import ModelFileError, NotFitted, ObservationsError, PitotError
+from pitot_core.errors import ModelFileError, NotFitted, PitotError
 from pitot_core.estimator import Estimator
 from pitot_core.explanation import Explanation, explain
 from pitot_core.features import Features
+from pitot_core.gathering import gather
 from pitot_core.known import SIDES, Known
 from pitot_core.observations import Observations, Queries, joined
 from pitot_core.remembered import Remembered, fingerprint, row_arrays, rows_of
@@ -87,20 +88,18 @@ class Pitot(Estimator):
         calibration: Observations | None = None,
         progress: Progress | None = None,
     ) -> Self:
-        """Learn from observations, or from a table or frame of them (see `Observations.named`).
+        """Learn from observations, from a table or frame of them (see `Observations.named`), or from batches of either.
 
+        Of more than a million rows, tables learn from the distinct ones, in memory for those (see `gathering`).
         Calibration rows choose nothing: they are taken off first (`calibration_share`, by job) unless given. With
         tables, predictions learn from them too, once bounds are made without. Where some rows were `chosen`, it is all
         the others that calibrate. Where rows are few (`Settings.calibration`) none are taken off: see `cross`.
         Raises ObservationsError when there is nothing to train on, UnknownEntity for rows outside the tables.
         """
-        settings = self.settings
-        if not isinstance(observations, Observations):
-            observations = Observations.named(observations, features)
-        features.check(observations)
-        if not len(observations):
-            raise ObservationsError("there are no observations to train on")
-        kind = COMPLETIONS[self.method]
+        settings, kind = self.settings, COMPLETIONS[self.method]
+        apart, merges = calibration is None, kind is Tables
+        observations, held = gather(observations, features, settings, apart=apart, merges=merges)
+        calibration = held if apart else calibration
         crosses = calibration is None and settings.crosses(len(observations), self.options.crosses)
         if calibration is None and not crosses:
             share = settings.calibration_share if observations.chosen is None else 1 - 1e-6
@@ -121,7 +120,8 @@ class Pitot(Estimator):
         self.features, self.completion, self.remembered = features, completion, shown
         self.known = Known.of(observations, features)
         self.calibration_rows = left_out.rows if calibration is None else calibration
-        self.rows_used = {"training": len(observations), "calibration": len(self.calibration_rows)}
+        trained = int(observations.times.sum())
+        self.rows_used = {"training": trained, "calibration": len(self.calibration_rows)}
         self.fingerprint = fingerprint(observations, self.calibration_rows)
         return self
 

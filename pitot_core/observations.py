@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from pitot_core import naming
 from pitot_core.errors import ObservationsError
+from pitot_core.keys import mixed, numbers_of_jobs
 from pitot_core.naming import Named
+from pitot_core.numbering import MAX_CO_RUNNERS, co_runner_sets, numbers, padded
 
-MAX_CO_RUNNERS = 3
+__all__ = ["MAX_CO_RUNNERS", "Observations", "Queries"]
 LONGEST_LOG_NS = 60.0  # e^60 ns is 3.6 million years: anything longer is not a time
 
 
@@ -31,22 +33,20 @@ class Queries:
     co_runners: NDArray[np.int32]
 
     def __post_init__(self) -> None:
-        platform = _numbers(self.platform, "platform")
-        workload = _numbers(self.workload, "workload")
+        platform = numbers(self.platform, "platform")
+        workload = numbers(self.workload, "workload")
         if platform.shape != workload.shape:
             raise ObservationsError(
                 f"{len(platform)} platforms but {len(workload)} workloads; one of each per row"
             )
         object.__setattr__(self, "platform", platform)
         object.__setattr__(self, "workload", workload)
-        object.__setattr__(self, "co_runners", _co_runner_sets(self.co_runners, len(platform)))
+        object.__setattr__(self, "co_runners", co_runner_sets(self.co_runners, len(platform)))
 
     @classmethod
     def of(cls, platform: ArrayLike, workload: ArrayLike, co_runners: ArrayLike | None = None) -> Self:
         """Queries from anything array-like; co_runners may be None, (M,), or (M, ≤3) padded with −1."""
-        return cls(
-            np.asarray(platform), np.asarray(workload), _padded(co_runners, np.asarray(platform).shape)
-        )
+        return cls(np.asarray(platform), np.asarray(workload), padded(co_runners, np.asarray(platform).shape))
 
     @classmethod
     def named(cls, asked: Any, names: Named) -> Self:
@@ -122,12 +122,14 @@ class Observations(Queries):
     job       (N,) int64; rows measured together share a number
     censored  (N,) bool, or None: a limit ended them, so that their time is only known to be above log_ns
     chosen    (N,) bool, or None: measured for what they teach, so no fair sample; never to calibrate or test with
+    count     (N,) float32, or None: how many equal rows each stands for (see `gathering`)
     """
 
     log_ns: NDArray[np.float64]
     job: NDArray[np.int64]
     censored: NDArray[np.bool_] | None = None
     chosen: NDArray[np.bool_] | None = None
+    count: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,6 +157,11 @@ class Observations(Queries):
                     f"{name} must be true or false for each of {len(self)} rows, not {mask.dtype} of {mask.shape}"
                 )
             object.__setattr__(self, name, mask if mask.any() else None)
+        if self.count is not None:
+            count = np.asarray(self.count, np.float32)
+            if count.shape != log_ns.shape or not np.all(count > 0):
+                raise ObservationsError(f"count must be above 0 for each of {len(self)} rows")
+            object.__setattr__(self, "count", count)
 
     @classmethod
     def named(cls, asked: Any, names: Named) -> Self:
@@ -179,9 +186,7 @@ class Observations(Queries):
             censored = np.asarray(table["censored"], bool) if "censored" in columns else None
         except (TypeError, ValueError) as problem:
             raise ObservationsError(f"the times of this table are no numbers: {problem}") from None
-        job = None
-        if "job" in columns:
-            job = np.unique(np.asarray(table["job"]).astype(str), return_inverse=True)[1]
+        job = numbers_of_jobs(table["job"]) if "job" in columns else None
         return cls.of(platform, workload, beside, log_ns=log_ns, job=job, censored=censored)
 
     from_arrow = named
@@ -208,6 +213,11 @@ class Observations(Queries):
         """(N,) rows that were not chosen for what they teach."""
         return np.ones(len(self), bool) if self.chosen is None else ~self.chosen
 
+    @property
+    def times(self) -> NDArray[np.float32]:
+        """(N,) how many rows each stands for."""
+        return np.ones(len(self), np.float32) if self.count is None else self.count
+
     @classmethod
     def of(  # type: ignore[override]
         cls,
@@ -224,11 +234,11 @@ class Observations(Queries):
 
         Without job numbers, rows of the same platform and the same set of workloads count as one job.
         """
-        padded = _padded(co_runners, np.asarray(platform).shape)
+        filled = padded(co_runners, np.asarray(platform).shape)
         numbers = (
-            jobs_of(np.asarray(platform), np.asarray(workload), padded) if job is None else np.asarray(job)
+            jobs_of(np.asarray(platform), np.asarray(workload), filled) if job is None else np.asarray(job)
         )
-        asked = np.asarray(platform), np.asarray(workload), padded
+        asked = np.asarray(platform), np.asarray(workload), filled
         return cls(*asked, np.asarray(log_ns), numbers, censored, chosen)  # type: ignore[arg-type]
 
 
@@ -237,54 +247,12 @@ def joined(*parts: Observations) -> Observations:
     names = ("platform", "workload", "co_runners", "log_ns", "job")
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     censored, chosen = (~np.concatenate([getattr(p, name) for p in parts]) for name in ("measured", "fair"))
-    return Observations(**columns, censored=censored, chosen=chosen)
+    counted = any(part.count is not None for part in parts)
+    count = np.concatenate([part.times for part in parts]) if counted else None
+    return Observations(**columns, censored=censored, chosen=chosen, count=count)
 
 
 def jobs_of(platform: NDArray[Any], workload: NDArray[Any], co_runners: NDArray[Any]) -> NDArray[np.int64]:
-    """A job number per row: rows of one platform and one set of workloads share it."""
-    if not len(platform):
-        return np.zeros(0, np.int64)
+    """A job number per row: rows of one platform and one set of workloads share it, in whatever batch they come."""
     members = np.sort(np.column_stack([workload, co_runners]), axis=1)
-    _, job = np.unique(np.column_stack([platform, members]), axis=0, return_inverse=True)
-    return job.reshape(-1).astype(np.int64)
-
-
-def _padded(co_runners: ArrayLike | None, rows: tuple[int, ...]) -> NDArray[Any]:
-    """(M, 3) co-runner numbers from None, (M,) or (M, ≤3)."""
-    if co_runners is None:
-        return np.full((*rows, MAX_CO_RUNNERS), -1, np.int32)
-    given = np.asarray(co_runners)
-    if given.ndim == 1:
-        given = given[:, None]
-    if given.ndim == 2 and given.shape[1] < MAX_CO_RUNNERS:
-        filler = np.full((len(given), MAX_CO_RUNNERS - given.shape[1]), -1, np.int32)
-        given = np.concatenate([given.astype(np.int64), filler], axis=1)
-    return given
-
-
-def _numbers(values: NDArray[Any], what: str) -> NDArray[np.int32]:
-    values = np.asarray(values)
-    if values.ndim != 1:
-        raise ObservationsError(f"{what} must be one number per row, not an array of shape {values.shape}")
-    if len(values) and values.dtype.kind not in "iu":
-        raise ObservationsError(f"{what} must be whole row numbers, not {values.dtype}")
-    if len(values) and (values.min() < 0 or values.max() > 2**31 - 1):
-        raise ObservationsError(f"{what} has a negative or overlarge row number")
-    return values.astype(np.int32)
-
-
-def _co_runner_sets(co_runners: NDArray[Any], rows: int) -> NDArray[np.int32]:
-    co_runners = np.asarray(co_runners)
-    if co_runners.ndim != 2 or len(co_runners) != rows:
-        raise ObservationsError(
-            f"co_runners has shape {co_runners.shape}; {rows} rows need ({rows}, {MAX_CO_RUNNERS})"
-        )
-    if co_runners.shape[1] > MAX_CO_RUNNERS:
-        raise ObservationsError(f"at most {MAX_CO_RUNNERS} co-runners fit a row, not {co_runners.shape[1]}")
-    if co_runners.shape[1] < MAX_CO_RUNNERS:
-        raise ObservationsError(f"co_runners must have {MAX_CO_RUNNERS} columns, −1 where there is none")
-    if rows and (co_runners.dtype.kind not in "iu" or co_runners.min() < -1 or co_runners.max() > 2**31 - 1):
-        raise ObservationsError(
-            "co_runners must be whole row numbers of workloads, or −1 where there is none"
-        )
-    return np.ascontiguousarray(np.sort(co_runners.astype(np.int32), axis=1)[:, ::-1])
+    return (mixed(platform, *members.T) >> np.uint64(1)).astype(np.int64)

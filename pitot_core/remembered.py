@@ -54,7 +54,9 @@ class Remembered:
 
     @classmethod
     def of(cls, *parts: Observations) -> Self:
-        return cls(np.unique(np.concatenate([np.zeros(0, np.uint64), *map(_digests, parts)])))
+        """Rows that stand for several are not remembered: what they were merged from is gone."""
+        single = [_digests(rows) for rows in parts if rows.count is None]
+        return cls(np.unique(np.concatenate([np.zeros(0, np.uint64), *single])))
 
     def __len__(self) -> int:
         return len(self.digests)

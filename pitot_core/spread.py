@@ -26,8 +26,8 @@ from pitot_core.features import Features
 from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries
 from pitot_core.splits import folds
 from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
-from pitot_core.tables.kernels import behaviour, factor, prior_kernels, unit
-from pitot_core.tables.solve import Table
+from pitot_core.tables.kernels import behaviour, prior_kernels, unit
+from pitot_core.tables.solve import Factor, Table
 
 Array = NDArray[Any]
 DEGREES = MAX_CO_RUNNERS + 1
@@ -47,10 +47,10 @@ ENOUGH_TO_LEVEL = 500  # rows of a number of co-runners
 
 @dataclass(frozen=True)
 class Alike:
-    """Cholesky factors of the kernels over platforms (P, P) and over workloads (W, W)."""
+    """Factors of the kernels over platforms (P, P) and over workloads (W, W)."""
 
-    platform: Array
-    workload: Array
+    platform: Factor
+    workload: Factor
 
     @classmethod
     def of(cls, log_ns: Array, features: Features) -> Self:
@@ -65,7 +65,7 @@ class Alike:
         workload = unit(
             workload + hyper.behaviour_workload * behaviour(about.T, hyper.behaviour_workload_length)
         )
-        return cls(*(factor(unit(k + SHARED + APART * np.eye(len(k)))) for k in (platform, workload)))
+        return cls(*(Factor(unit(k + SHARED + APART * np.eye(len(k)))) for k in (platform, workload)))
 
     def table(self, amplitude: float) -> Table:
         """An empty table under this prior."""

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 UNFIT = "device_unfit"
 KEY = ("job", "workload")
 COLUMNS = ("job", "workload", "status", "attempt", "started_at")
+PARTS, _TOP = (
+    16,
+    np.uint64(60),
+)  # keys are compared by their first four bits at a time, to need a sixteenth of the memory
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -29,9 +33,13 @@ def twice(keys: NDArray[np.uint64]) -> NDArray[np.bool_] | None:
 
     Equal rows have equal keys, and different rows hardly ever: what these rows are is for `superseded` to tell.
     """
-    ordered = np.sort(keys)
-    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    return np.isin(keys, repeated) if len(repeated) else None
+    repeated = [_repeated(keys[keys >> _TOP == part]) for part in np.arange(PARTS, dtype=np.uint64)]
+    return np.isin(keys, np.concatenate(repeated)) if any(map(len, repeated)) else None
+
+
+def _repeated(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    keys.sort()
+    return np.unique(keys[1:][keys[1:] == keys[:-1]])
 
 
 def superseded(rows: pa.Table) -> NDArray[np.bool_]:

@@ -67,8 +67,7 @@ class Snapshot:
     @cached_property
     def kept(self) -> NDArray[np.bool_] | None:
         """Of all rows, the journals' last, which count; None where all do."""
-        hashes = [ends.keys(part) for part in self._everything(ends.KEY)]
-        again = ends.twice(np.concatenate(hashes))
+        again = ends.twice(np.concatenate([ends.keys(part) for part in self._everything(ends.KEY)]))
         if again is None:
             return None
         several, first = [], 0

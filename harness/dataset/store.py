@@ -45,6 +45,7 @@ class Dataset:
         self.root, self.info = root, info
         self._place: os.stat_result | None = None  # where it was when it was locked
         self._numbering = threading.Lock()
+        self._read: dict[str, tuple[tuple[int, ...], pa.Table]] = {}
 
     @classmethod
     def create(cls, root: str | Path, source: str = "collected by harness") -> Dataset:
@@ -225,6 +226,17 @@ class Dataset:
         self._write(self.root / f"{name}.parquet", pa.Table.from_pylist(list(by_key.values()), shape), fields)
 
     def _table(self, name: str, fields: Sequence[schema.Field]) -> pa.Table:
+        """Read once for as long as the file stays the same, by columns: a file is only ever replaced whole."""
+        with contextlib.suppress(FileNotFoundError):
+            now = (self.root / f"{name}.parquet").stat()
+            told = now.st_ino, now.st_mtime_ns, now.st_size, *(hash(field.name) for field in fields)
+            kept = self._read.get(name)
+            if kept is None or kept[0] != told:
+                self._read[name] = kept = told, self._read_table(name, fields)
+            return kept[1]
+        return self._read_table(name, fields)
+
+    def _read_table(self, name: str, fields: Sequence[schema.Field]) -> pa.Table:
         table = pa.concat_tables(self._tables(name, fields))
         counts = pc.value_counts(table[name[:-1]]).to_pylist() if name[:-1] in table.column_names else []
         if wrong := [one["values"] for one in counts if one["counts"] > 1 or one["values"] is None]:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from harness.dataset.ends import hashed
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError, typed
 from harness.learn.platforms import Encoded, platform_features
 from harness.opcodes import features as opcode_features
-from pitot_core import MAX_CO_RUNNERS, Features, Observations, PitotError
+from pitot_core import MAX_CO_RUNNERS, Features, Gathering, Observations, PitotError, joined
+from pitot_core.gathering import MANY
+
+COLUMNS = [
+    "job",
+    "purpose",
+    "platform",
+    "workload",
+    "co_runners",
+    "n_co_runners",
+    "status",
+    "time_ns",
+    "censored",
+    "drawn",
+]
 
 
 @dataclass(frozen=True)
@@ -23,6 +39,28 @@ class Planned:
 
     platforms: frozenset[str] = frozenset()
     workloads: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Described:
+    """The features by name of every platform and workload that a dataset describes, read once."""
+
+    platforms: dict[str, Encoded]
+    workloads: dict[str, Encoded]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        return cls(
+            {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()},
+            {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()},
+        )
+
+    def columns(self, features: Features) -> dict[str, list[str]]:
+        """What the columns of these features are called, of "workloads" and of "platforms"."""
+        return {
+            "workloads": columns_of([self.workloads[name] for name in features.workload_names]),
+            "platforms": columns_of([self.platforms[name] for name in features.platform_names]),
+        }
 
 
 def load_training(
@@ -34,93 +72,162 @@ def load_training(
     where the limit ended an execution longer than all whole ones) the time is only known to be above it: they come
     last and are marked in `Observations.censored`, and in `chosen` what was chosen for what it teaches. Raises
     DatasetError where nothing was measured to its end, and where something makes no sense: a time below a nanosecond,
-    a feature that is not finite. ``columns`` are those of `feature_columns` of another dataset, by default this one's;
-    ``also`` names what is to have features although nothing was observed of it.
+    a feature that is not finite. ``columns`` are those of `Described.columns` of another dataset, by default this
+    one's; ``also`` names what is to have features although nothing was observed of it.
     """
+    described = Described.of(dataset)
+    with _sensible(dataset):
+        rows = list(_batches(dataset, described))
+        if not any(part.measured.any() for part in rows):
+            raise _nothing(dataset)
+        every = _in_order(joined(*rows))
+        place, features = _seen(dataset, [every], described, columns or {}, also or Planned())
+        return _renumbered(every, place), features
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a dataset has to learn from.
+
+    rows         all rows as `load_training` has them; or of very many the distinct ones that train
+    calibration  of very many, rows kept apart, and test likewise; else None
+    total        how many rows there are
+    share        of the distinct sets of co-runners how many are among `rows`
+    """
+
+    rows: Observations
+    features: Features
+    described: Described
+    calibration: Observations | None
+    test: Observations | None
+    total: int
+    share: float
+
+
+def gather_training(
+    dataset: Dataset, *, calibration: float, test: float, seed: int = 0, watch: Watch | None = None
+) -> Training:
+    """The rows of `load_training`, in memory for the distinct ones (see `pitot_core.gathering`).
+
+    calibration and test are the shares to keep apart where there are very many. ``watch`` is shown what is read.
+    Raises DatasetError as `load_training` does.
+    """
+    described = Described.of(dataset)
+    shape = len(described.platforms), len(described.workloads)
+    gathering = Gathering(shape, calibration=calibration, test=test, seed=seed, many=MANY)
+    with _sensible(dataset):
+        known = False
+        for rows in _batches(dataset, described, watch):
+            known = known or bool(rows.measured.any())
+            gathering.add(rows)
+        if not known:
+            raise _nothing(dataset)
+        found = gathering.finish()
+        apart = [part for part in (found.calibration, found.test) if part is not None]
+        every = found.training if apart else _in_order(found.training)
+        place, features = _seen(dataset, [every, *apart], described, {}, Planned())
+        held = [
+            None if part is None else _renumbered(part, place) for part in (found.calibration, found.test)
+        ]
+        training = _renumbered(every, place)
+        return Training(training, features, described, held[0], held[1], found.rows, found.share)
+
+
+class Watch(Protocol):
+    """Who else wants to see every part of a dataset, with these columns."""
+
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+    def add(self, part: pa.Table) -> None: ...
+
+
+@contextlib.contextmanager
+def _sensible(dataset: Dataset) -> Iterator[None]:
     try:
-        return _loaded(dataset, columns or {}, also or Planned())
+        yield
     except PitotError as error:
         raise DatasetError(
             f"{dataset.root} holds what cannot be learned from: {error}; correct or remove those rows."
         ) from error
 
 
-def feature_columns(dataset: Dataset, features: Features) -> dict[str, list[str]]:
-    """What the columns of `load_training`'s features are called, of "workloads" and of "platforms"."""
-    workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
-    platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
-    return {
-        "workloads": columns_of([workloads[name] for name in features.workload_names]),
-        "platforms": columns_of([platforms[name] for name in features.platform_names]),
-    }
-
-
-def _loaded(
-    dataset: Dataset, columns: Mapping[str, Sequence[str]], also: Planned
-) -> tuple[Observations, Features]:
-    table = _measured(dataset)
-    platforms = {row["platform"]: platform_features(row) for row in dataset.platforms().to_pylist()}
-    workloads = {row["workload"]: workload_features(row) for row in dataset.workloads().to_pylist()}
-    censored = table["censored"].to_numpy()
-    if censored.all():
-        raise DatasetError(
-            f"{dataset.root} has no finished observation to learn from; see `harness status {typed(dataset.root)}`."
-        )
-    seen_platforms = sorted(also.platforms | set(table["platform"].unique().to_pylist()))
-    seen_workloads = sorted(
-        also.workloads
-        | set(table["workload"].unique().to_pylist())
-        | set(pc.list_flatten(table["co_runners"]).unique().to_pylist())
+def _nothing(dataset: Dataset) -> DatasetError:
+    return DatasetError(
+        f"{dataset.root} has no finished observation to learn from; see `harness status {typed(dataset.root)}`."
     )
-    for kind, seen, known in (
-        ("platform", seen_platforms, platforms),
-        ("workload", seen_workloads, workloads),
-    ):
-        missing = [name for name in seen if name not in known]
-        if missing:
-            raise DatasetError(
-                f"{dataset.root}: {kind} {missing[0]} is observed but not in {kind}s.parquet; "
-                "copy that table too where datasets are merged."
-            )
-    observations = Observations.of(
-        platform=_numbers(table["platform"], seen_platforms),
-        workload=_numbers(table["workload"], seen_workloads),
-        co_runners=_co_runners(table, seen_workloads),
-        log_ns=np.log(table["time_ns"].to_numpy()),
-        censored=censored,
-        chosen=pc.fill_null(pc.equal(table["drawn"], "chosen"), False).to_numpy(),
-        job=pc.index_in(table["job"], table["job"].unique()).to_numpy(),
-    )
-    features = Features(
-        workloads=matrix([workloads[name] for name in seen_workloads], columns.get("workloads")),
-        platforms=matrix([platforms[name] for name in seen_platforms], columns.get("platforms")),
-        workload_names=tuple(seen_workloads),
-        platform_names=tuple(seen_platforms),
-    )
-    return observations, features
 
 
-def _measured(dataset: Dataset) -> pa.Table:
-    """The rows to learn from, those whose time is known first."""
-    columns = [
-        "job",
-        "purpose",
-        "platform",
-        "workload",
-        "co_runners",
-        "n_co_runners",
-        "status",
-        "time_ns",
-        "censored",
-        "drawn",
-    ]
+def _batches(dataset: Dataset, described: Described, watch: Watch | None = None) -> Iterator[Observations]:
+    """The rows to learn from, a part at a time, by the numbers of everything described, which is sorted by name."""
+    platforms, workloads = sorted(described.platforms), sorted(described.workloads)
+    columns = list(dict.fromkeys([*COLUMNS, *(watch.columns if watch else ())]))
     known = pa.array(["ok", "timeout"])
-    found = []
     for part in dataset.parts(columns):
+        if watch:
+            watch.add(part)
         wanted = pc.and_(pc.is_in(part["status"], known), pc.equal(part["purpose"], "measure"))
-        found.append(part.filter(pc.and_(wanted, part["time_ns"].is_valid())))
-    table = pa.concat_tables(found)
-    return pa.concat_tables([table.filter(pc.invert(table["censored"])), table.filter(table["censored"])])
+        table = part.select(COLUMNS).filter(pc.and_(wanted, part["time_ns"].is_valid()))
+        yield Observations.of(
+            platform=_known(dataset, "platform", table["platform"], platforms),
+            workload=_known(dataset, "workload", table["workload"], workloads),
+            co_runners=_co_runners(dataset, table, workloads),
+            log_ns=np.log(table["time_ns"].to_numpy()),
+            censored=table["censored"].to_numpy(),
+            chosen=pc.fill_null(pc.equal(table["drawn"], "chosen"), False).to_numpy(),
+            job=(hashed(table["job"]) >> np.uint64(1)).astype(np.int64),
+        )
+
+
+def _in_order(rows: Observations) -> Observations:
+    """Those whose time is known first, and jobs numbered in the order in which they come then."""
+    rows = rows[np.argsort(~rows.measured, kind="stable")]
+    _, first, job = np.unique(rows.job, return_index=True, return_inverse=True)
+    return replace(rows, job=np.argsort(np.argsort(first))[job.reshape(-1)])
+
+
+def _seen(
+    dataset: Dataset,
+    parts: Sequence[Observations],
+    described: Described,
+    columns: Mapping[str, Sequence[str]],
+    also: Planned,
+) -> tuple[dict[str, np.ndarray[Any, np.dtype[np.int32]]], Features]:
+    """Of every described name its number among those that rows or `also` name (the last is of none), and features."""
+    names, place = {}, {}
+    for side, known, wanted in (
+        ("platform", sorted(described.platforms), also.platforms),
+        ("workload", sorted(described.workloads), also.workloads),
+    ):
+        seen = np.array([name in wanted for name in known] + [False])
+        for part in parts:
+            seen[getattr(part, side)] = True
+            if side == "workload":
+                seen[part.co_runners.ravel()] = True
+        seen[-1] = False
+        place[side] = np.append(np.cumsum(seen[:-1]) - 1, -1).astype(np.int32)
+        names[side] = [name for name, there in zip(known, seen[:-1].tolist(), strict=True) if there]
+        if missing := sorted(wanted - set(known)):
+            raise DatasetError(
+                f"{dataset.root}: {side} {missing[0]} is planned but not in {side}s.parquet; collect with it first."
+            )
+    features = Features(
+        workloads=matrix([described.workloads[name] for name in names["workload"]], columns.get("workloads")),
+        platforms=matrix([described.platforms[name] for name in names["platform"]], columns.get("platforms")),
+        workload_names=tuple(names["workload"]),
+        platform_names=tuple(names["platform"]),
+    )
+    return place, features
+
+
+def _renumbered(rows: Observations, place: Mapping[str, np.ndarray[Any, Any]]) -> Observations:
+    workload, platform = place["workload"], place["platform"]
+    return replace(
+        rows,
+        platform=platform[rows.platform],
+        workload=workload[rows.workload],
+        co_runners=workload[rows.co_runners],
+    )
 
 
 def workload_features(row: Mapping[str, Any]) -> Encoded:
@@ -157,10 +264,25 @@ def _numbers(column: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.i
     return found
 
 
-def _co_runners(table: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
+def _known(
+    dataset: Dataset, kind: str, column: Any, names: Sequence[str]
+) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """The number of each name. Raises DatasetError for a name that is not described."""
+    places = pc.index_in(column, pa.array(names, pa.string()))
+    if places.null_count:
+        missing = sorted(column.filter(places.is_null()).unique().to_pylist())
+        raise DatasetError(
+            f"{dataset.root}: {kind} {missing[0]} is observed but not in {kind}s.parquet; "
+            "copy that table too where datasets are merged."
+        )
+    found: np.ndarray[Any, np.dtype[np.int32]] = places.to_numpy()
+    return found
+
+
+def _co_runners(dataset: Dataset, table: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
     """(N, 3) workload numbers, −1 where there is none."""
     counts = table["n_co_runners"].to_numpy()
-    flat = _numbers(pc.list_flatten(table["co_runners"]), names)
+    flat = _known(dataset, "workload", pc.list_flatten(table["co_runners"]), names)
     if len(flat) != counts.sum() or counts.max(initial=0) > MAX_CO_RUNNERS:
         raise DatasetError(
             "n_co_runners does not agree with co_runners; the observations are damaged; restore them from a copy."

@@ -34,6 +34,11 @@ def card_entry(
     return {"by": "job", "share": share, "seed": seed, "rows": len(test), "sha256": digest}
 
 
+def card_entry_of_many(test: Observations, features: Features) -> dict[str, Any]:
+    """The same where rows were so many that jobs were held out by a hash while they were read."""
+    return {"by": "hash", "rows": len(test), "sha256": _digest(test, features)}
+
+
 def held_out(model: Pitot, observations: Observations, features: Features) -> Array:
     """Row numbers of what neither trained nor calibrated nor chose anything, in all that `load_training` gave.
 
@@ -41,6 +46,11 @@ def held_out(model: Pitot, observations: Observations, features: Features) -> Ar
     does not tell, or tells of other rows than these.
     """
     entry: Any = model.card.get("held_out")
+    if isinstance(entry, dict) and entry.get("by") == "hash":
+        raise ModelError(
+            "the model was trained on more rows than are kept in memory, so that it is not told which jobs it was not "
+            "shown; see the accuracy that `harness train` printed, or train on a part of the dataset."
+        )
     try:
         share, seed, digest = float(entry["share"]), int(entry["seed"]), str(entry["sha256"])
         test = hold_out(observations, share, seed).test

@@ -13,6 +13,7 @@ above the sum that had not seen it. Both factors are order statistics of such ra
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from harness.dataset.ends import hashed
 from harness.dataset.peaks import KB, PEAK, peak_kb
 from harness.dataset.store import Dataset
 from harness.errors import ModelError
 from pitot_core import Features, Pitot
 from pitot_core.conformal import gamma
+from pitot_core.keys import mixed
 
 Array = NDArray[Any]
 CARD = "memory"  # its place in the card of a model
@@ -88,22 +91,122 @@ class Memory:
             ) from error
 
 
-def memory_entry(dataset: Dataset, features: Features) -> dict[str, Any]:
-    """For the card of a model of these platforms and workloads; empty where no device told of memory."""
-    peaks, free = _load(dataset, features)
-    return entry_of(peaks, (len(features.platform_names), len(features.workload_names)), free)
+class Peaks:
+    """What parts of a dataset tell of memory, seen one after another: kept by cell and device, whatever their number.
+
+    Names are numbered as the dataset describes them. Rows of a cell are taken in the order of a hash of their jobs, as
+    good as a random one: the first is `one`, and `most` the largest of the others.
+    """
+
+    columns = ("job", "platform", "workload", "device", "state_before", PEAK)
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._platforms = dataset.platforms().to_pylist()
+        self._names = tuple(
+            sorted(names)
+            for names in (
+                [row["platform"] for row in self._platforms],
+                dataset.workloads()["workload"].to_pylist(),
+            )
+        )
+        size = len(self._names[0]) * len(self._names[1])
+        self._cells = _Cells(
+            np.full(size, np.uint64(2**64 - 1)), np.full(size, np.nan), np.full(size, np.nan)
+        )
+        self._free: dict[str, Counter[int]] = defaultdict(Counter)
+
+    def add(self, part: pa.Table) -> None:
+        """A table with these columns."""
+        free = pc.struct_field(part["state_before"].combine_chunks(), "free_memory_bytes")
+        for device in part["device"].unique().to_pylist():
+            mine = free.filter(pc.equal(part["device"], device).combine_chunks()).drop_null().to_numpy()
+            values, count = np.unique(mine // KB, return_counts=True)
+            self._free[device].update(dict(zip(values.tolist(), count.tolist(), strict=True)))
+        platform, workload = (
+            pc.fill_null(pc.index_in(part[kind], pa.array(known, pa.string())), -1).to_numpy()
+            for kind, known in zip(("platform", "workload"), self._names, strict=True)
+        )
+        peak = peak_kb(part["samples"])
+        told = (platform >= 0) & (workload >= 0) & ~np.isnan(peak)
+        cell = platform[told].astype(np.int64) * len(self._names[1]) + workload[told]
+        self._cells.add(cell, hashed(part["job"])[told], peak[told])
+
+    def entry(self, features: Features) -> dict[str, Any]:
+        """For the card of a model of these platforms and workloads; empty where no device told of memory."""
+        shape = len(self._names[0]), len(self._names[1])
+        wanted = [
+            np.searchsorted(known, names) for known, names in
+            zip(self._names, (features.platform_names, features.workload_names), strict=True)
+        ]  # fmt: skip
+        one, others = (
+            values.reshape(shape)[np.ix_(*wanted)] for values in (self._cells.one, self._cells.others)
+        )
+        least = {device: _quantile(counts, FREE_SHARE) for device, counts in self._free.items() if counts}
+        return _entry(one, others, self._limited(least))
+
+    def _limited(self, free: dict[str, int]) -> dict[str, int]:
+        """Not more than the control group of the agent allows."""
+        found = dict(free)
+        for row in self._platforms:
+            limit = dict(row["facts"] or []).get("memory_limit_bytes", "")
+            if row["device"] in found and limit.isdecimal():
+                found[row["device"]] = min(found[row["device"]], int(limit) // KB)
+        return found
+
+
+@dataclass
+class _Cells:
+    """Of each cell (C,) the least hash of a job, the peak of that one, and the most of all others (NaN: none)."""
+
+    least: Array
+    one: Array
+    others: Array
+
+    def add(self, cell: Array, job: Array, peak: Array) -> None:
+        """Rows in any order; of those of one cell the order of their jobs decides."""
+        order = np.lexsort((peak, job, cell))
+        cell, job, peak = cell[order], job[order], peak[order]
+        first = np.append(True, cell[1:] != cell[:-1])[: len(cell)]
+        np.fmax.at(self.others, cell[~first], peak[~first])
+        cell, job, peak = cell[first], job[first], peak[first]
+        ahead = job < self.least[cell]
+        behind = cell[~ahead]
+        self.others[behind] = np.fmax(self.others[behind], peak[~ahead])
+        now = cell[ahead]
+        self.others[now] = np.fmax(self.others[now], self.one[now])
+        self.one[now], self.least[now] = peak[ahead], job[ahead]
+
+
+def _quantile(counts: Counter[int], share: float) -> int:
+    """The lower empirical quantile of counted values."""
+    values = sorted(counts)
+    upto = np.cumsum([counts[value] for value in values])
+    return values[int(np.searchsorted(upto, int(share * (upto[-1] - 1)), side="right"))]
 
 
 def entry_of(peaks: Array, shape: tuple[int, int], free: dict[str, int]) -> dict[str, Any]:
     """The same from (N, 4) platform, workload, job and peak in kB, and free kB by device."""
-    if not len(peaks):
+    size = shape[0] * shape[1]
+    cells = _Cells(np.full(size, np.uint64(2**64 - 1)), np.full(size, np.nan), np.full(size, np.nan))
+    cell = (peaks[:, 0] * shape[1] + peaks[:, 1]).astype(np.int64)
+    cells.add(cell, mixed(peaks[:, 2]), peaks[:, 3])
+    return _entry(cells.one.reshape(shape), cells.others.reshape(shape), free)
+
+
+def _entry(one: Array, others: Array, free: dict[str, int]) -> dict[str, Any]:
+    most = np.fmax(one, others)
+    if np.isnan(most).all():
         return {}
-    most = np.full(shape, np.nan)
-    np.fmax.at(most, (peaks[:, 0].astype(int), peaks[:, 1].astype(int)), peaks[:, 3])
     engine, own = fit(most)
     cells = [(p, w, int(most[p, w])) for p, w in np.argwhere(~np.isnan(most)).tolist()]
+    again = np.log(one / others)
     kept = Kept(
-        _listed(engine), _listed(own), cells, _sorted(_seen_again(peaks)), _sorted(_seen_anew(most)), free
+        _listed(engine),
+        _listed(own),
+        cells,
+        _sorted(again[~np.isnan(again)]),
+        _sorted(_seen_anew(most)),
+        free,
     )
     return {CARD: msgspec.to_builtins(kept)}
 
@@ -116,19 +219,6 @@ def fit(most: Array) -> tuple[Array, Array]:
         own = _median(most - engine[:, None], axis=0)
     shift = np.nanmin(own)  # what every workload needs belongs to the engine
     return np.maximum(engine + shift, 0), own - shift
-
-
-def _seen_again(peaks: Array) -> Array:
-    """Of each cell with several jobs ln(one of them / the most of the others), that one drawn at random."""
-    order = np.random.default_rng(0).permutation(len(peaks))
-    cell = peaks[order, 0] * (peaks[:, 1].max() + 1) + peaks[order, 1]
-    _, first, number, count = np.unique(cell, return_index=True, return_inverse=True, return_counts=True)
-    others = np.ones(len(peaks), bool)
-    others[first] = False
-    most = np.zeros(len(count))
-    np.maximum.at(most, number[others], peaks[order, 3][others])
-    several = count > 1
-    return np.asarray(np.log(peaks[order, 3][first][several] / most[several]))
 
 
 def _seen_anew(most: Array) -> Array:
@@ -146,43 +236,6 @@ def _seen_anew(most: Array) -> Array:
         found.append(np.log(most[rows, columns] / np.maximum(engine[rows] + own[columns], 1)))
     scores = np.concatenate([np.zeros(0), *found])
     return np.asarray(scores[~np.isnan(scores)])
-
-
-def _load(dataset: Dataset, features: Features) -> tuple[Array, dict[str, int]]:
-    """(N, 4) platform, workload, job and peak in kB of what features name; and the free memory of devices, kB."""
-    names = features.platform_names, features.workload_names
-    found, free = [], dict[str, list[Array]]()
-    for number, part in enumerate(
-        dataset.parts(["job", "platform", "workload", "device", "state_before", PEAK])
-    ):
-        told = pc.struct_field(part["state_before"].combine_chunks(), "free_memory_bytes")
-        for device in part["device"].unique().to_pylist():
-            mine = told.filter(pc.equal(part["device"], device).combine_chunks())
-            free.setdefault(device, []).append(mine.drop_null().to_numpy())
-        platform, workload = (
-            pc.fill_null(pc.index_in(part[kind], pa.array(known, pa.string())), -1).to_numpy()
-            for kind, known in zip(("platform", "workload"), names, strict=True)
-        )
-        job = pc.index_in(part["job"], part["job"].unique()).to_numpy().astype(np.int64) + (number << 32)
-        peak = peak_kb(part["samples"])
-        rows = (platform >= 0) & (workload >= 0) & ~np.isnan(peak)
-        found.append(np.column_stack([platform, workload, job, peak])[rows])
-    least = {
-        device: int(np.quantile(values, FREE_SHARE, method="lower")) // KB
-        for device, parts in free.items()
-        if len(values := np.concatenate(parts))
-    }
-    return np.concatenate([np.zeros((0, 4)), *found]), _limited(dataset, least)
-
-
-def _limited(dataset: Dataset, free: dict[str, int]) -> dict[str, int]:
-    """Not more than the control group of the agent allows."""
-    found = dict(free)
-    for row in dataset.platforms().to_pylist():
-        limit = dict(row["facts"] or []).get("memory_limit_bytes", "")
-        if row["device"] in found and limit.isdecimal():
-            found[row["device"]] = min(found[row["device"]], int(limit) // KB)
-    return found
 
 
 def _restored(kept: Kept, shape: tuple[int, int]) -> Memory:

@@ -12,10 +12,10 @@ import numpy as np
 from harness.dataset.store import Dataset
 from harness.errors import ModelError, UsageError, typed
 from harness.learn import groups
-from harness.learn.arrays import feature_columns, load_training
+from harness.learn.arrays import Described, Training, gather_training
 from harness.learn.cold import load_cold
-from harness.learn.heldout import card_entry, hold_out
-from harness.learn.peak_memory import memory_entry
+from harness.learn.heldout import card_entry, card_entry_of_many, hold_out
+from harness.learn.peak_memory import Peaks
 from harness.learn.support import unsupported
 from harness.output import Column, Form, show
 from pitot_core import Observations, Pitot, PitotError, SettingsError, coverage, mape, margin
@@ -81,13 +81,26 @@ def train(
     The test jobs are used for nothing but the accuracy that is reported. With ``cold`` the times are those of starting
     anew. Raises DatasetError, ModelError.
     """
-    observations, features = load_cold(dataset) if cold else load_training(dataset)
-    started = time.perf_counter()
+    peaks = None if cold else Peaks(dataset)
+    if peaks is None:
+        rows, features = load_cold(dataset)
+        given = Training(rows, features, Described.of(dataset), None, None, len(rows), 1.0)
+    else:
+        apart = {"calibration": (1 - test_share) * calibration_share, "test": test_share}
+        given = gather_training(dataset, **apart, seed=seed, watch=peaks)
+    features, started = given.features, time.perf_counter()
     try:
-        parts = hold_out(observations, test_share, seed)
+        if given.test is None:
+            parts = hold_out(given.rows, test_share, seed)
+            rows, test = given.rows[parts.train], given.rows[parts.test]
+            entry = card_entry(given.rows, features, parts.test, test_share, seed)
+        else:
+            rows, test = given.rows, given.test
+            entry = card_entry_of_many(test, features)
         model = Pitot(seed=seed, calibration_share=calibration_share).fit(
-            observations[parts.train],
+            rows,
             features,
+            calibration=given.calibration,
             progress=(lambda step: progress(step.done, step.total)) if progress else None,
         )
     except SettingsError as error:
@@ -99,20 +112,19 @@ def train(
         ) from error
     seconds = time.perf_counter() - started
     target = "cold" if cold else "steady"
-    accuracy = [row | {"target": target} for row in measure_accuracy(model, observations[parts.test])]
+    accuracy = [row | {"target": target} for row in measure_accuracy(model, test)]
     model.card = {
         "dataset": dataset.info.id,
         "source": dataset.info.source,
         "target": target,
-        "rows": len(observations),
-        "columns": feature_columns(dataset, features),
-        "held_out": card_entry(observations, features, parts.test, test_share, seed),
+        "rows": given.total,
+        "columns": given.described.columns(features),
+        "held_out": entry,
         "accuracy": accuracy,
-        **({} if cold else memory_entry(dataset, features)),
+        **({} if peaks is None else peaks.entry(features)),
     }
-    test = observations[parts.test]
-    told = unsupported(model, observations, features, test)
-    return Trained(model, accuracy, len(observations), len(test), seconds, told)
+    told = unsupported(model, given.rows, features, test)
+    return Trained(model, accuracy, given.total, len(test), seconds, told)
 
 
 def measure_accuracy(model: Pitot, test: Observations) -> list[dict[str, Any]]:

@@ -100,12 +100,6 @@ def unit(kernel: Array) -> Array:
     return np.asarray(kernel / np.mean(np.diag(kernel)))
 
 
-def factor(kernel: Array) -> Array:
-    """Lower Cholesky factor; the diagonal is raised by a millionth, for kernels that are only just positive."""
-    raised = kernel + 1e-6 * np.mean(np.diag(kernel)) * np.eye(len(kernel))
-    return np.asarray(np.linalg.cholesky(raised))
-
-
 def _parts(name: str) -> tuple[str, str]:
     engine, colon, device = name.partition(":")
     return (engine, device) if colon else (name, name)

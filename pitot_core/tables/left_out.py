@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.baseline import Baseline
+from pitot_core.keys import mixed, shares
 from pitot_core.observations import Observations, Queries
 from pitot_core.settings import Settings
 from pitot_core.splits import folds
@@ -21,6 +22,8 @@ from pitot_core.tables.sweeps import Sweeps
 
 Array = NDArray[Any]
 FOLDS = 5
+LOTS = 500_000  # rows of which not every fold is predicted
+ENOUGH = 200_000
 SPARSE = 0.5  # rows per cell below which a fold has a say in who behaves alike
 
 
@@ -62,32 +65,71 @@ def fit_from_nothing(sweeps: Sweeps, rows: Observations, kernels: tuple[Array, A
     return sweeps.equation(baseline)
 
 
-def left_out_fits(
-    rows: Observations, sweeps: Sweeps, baseline: Baseline, kernels: tuple[Array, Array], settings: Settings,
-    tell: Callable[[], None], *, anew: bool,
-) -> tuple[list[Equation], NDArray[np.int64]]:  # fmt: skip
-    """A fit without each fold, and the fold (N,) of every row.
+def held_out(rows: Observations, settings: Settings) -> tuple[NDArray[np.int8], list[int]]:
+    """The fold (N,) of every row, a job in one, and the folds to be predicted by a fit without them.
 
-    `anew` solves each from nothing. Otherwise it starts from the tables of all rows and keeps their baseline (see
-    `stages.solve_without`). Folds are worked at side by side; the result is the same on any number of threads.
+    They are all five; or of very many rows one, which has so many as tell enough.
     """
-    sparse = len(rows) < SPARSE * sweeps.shape[0] * sweeps.shape[1]
-    fold = folds(rows, FOLDS, by=settings.split_by, seed=settings.seed)
+    if len(rows) <= LOTS:
+        return folds(rows, FOLDS, by=settings.split_by, seed=settings.seed).astype(np.int8), list(
+            range(FOLDS)
+        )
+    unit = rows.job if settings.split_by == "job" else np.arange(len(rows))
+    drawn = shares(mixed(unit, np.full(len(rows), settings.seed))) < ENOUGH / len(rows)
+    return np.where(drawn, 0, 1).astype(np.int8), [0]
 
-    def fit(held: int) -> Equation:
-        others = rows[fold != held]
-        if not len(others):
-            others = rows
-        if anew:
-            twin = Sweeps(sweeps.shape, sweeps.types, sweeps.slope, sweeps.hyper)
-            return fit_from_nothing(twin, others, kernels)
+
+def left_out_fits(
+    data: Rows, sweeps: Sweeps, baseline: Baseline, kernels: tuple[Array, Array], settings: Settings, held: list[int],
+    tell: Callable[[], None],
+) -> list[Equation]:  # fmt: skip
+    """A fit without each of these folds, from the tables of all rows; the baseline stays (see `stages.solve_without`).
+
+    Folds are worked at side by side; the result is the same on any number of threads.
+    """
+    sparse = data.total < SPARSE * sweeps.shape[0] * sweeps.shape[1]
+
+    def fit(fold: int) -> Equation:
         twin = sweeps.copy()
-        solve_without(twin, twin.start(Rows.of(others, *sweeps.shape), baseline), kernels, sparse=sparse)
+        solve_without(twin, twin.start(data.without(fold), baseline), kernels, sparse=sparse)
         return twin.equation(baseline)
 
+    return _side_by_side(fit, held, settings, tell)
+
+
+def fits_anew(
+    rows: Observations, fold: NDArray[np.int8], sweeps: Sweeps, kernels: tuple[Array, Array], settings: Settings,
+    held: list[int], tell: Callable[[], None],
+) -> list[Equation]:  # fmt: skip
+    """The same with each fit from nothing, baseline and all."""
+
+    def fit(out: int) -> Equation:
+        others = rows[fold != out]
+        twin = Sweeps(sweeps.shape, sweeps.types, sweeps.slope, sweeps.hyper)
+        return fit_from_nothing(twin, others if len(others) else rows, kernels)
+
+    return _side_by_side(fit, held, settings, tell)
+
+
+def drawn(rows: Observations, at: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Of row numbers at most so many, each as often as the row was seen, evenly over all."""
+    count = rows.times[at]
+    upto = np.cumsum(count, dtype=np.float64)
+    total = upto[-1] if len(upto) else 0.0
+    places = (np.arange(min(int(total), most)) + 0.5) * (total / max(min(int(total), most), 1))
+    return at[np.searchsorted(upto, places, side="right")]
+
+
+def _side_by_side(
+    fit: Callable[[int], Equation], held: list[int], settings: Settings, tell: Callable[[], None]
+) -> list[Equation]:
+    if len(held) == 1:  # whose own work is for all threads
+        found = [fit(held[0])]
+        tell()
+        return found
     found = []
     with ThreadPoolExecutor(settings.threads) as pool:
-        for made in pool.map(fit, range(FOLDS)):
+        for made in pool.map(fit, held):
             found.append(made)
             tell()
-    return found, fold
+    return found

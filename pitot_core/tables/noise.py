@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pitot_core.keys import mixed, shares
 from pitot_core.observations import Observations
 from pitot_core.settings import Settings
 from pitot_core.splits import folds
@@ -33,6 +34,7 @@ MOST_COUNTS = 1.0  # ln units: a row that is further off says no more about nois
 FEW_ROWS = 60  # below which a fold tells nothing
 HELD_OUT = ((1000, 3), (5000, 2))  # below so many rows, so many of five folds; above, one tells enough
 MOST_PLATFORMS, MOST_WORKLOADS = 24, 250  # that are tried
+MOST_ROWS = 100_000  # of those
 
 
 def found_noise(
@@ -87,9 +89,13 @@ def _represented(
         return rows, kernels
     platform, workload = (np.full(size + 1, -1) for size in shape)  # the last is for no co-runner
     platform[kept[0]], workload[kept[1]] = np.arange(len(kept[0])), np.arange(len(kept[1]))
-    inside = (platform[rows.platform] >= 0) & (workload[rows.workload] >= 0)
-    inside &= ((rows.co_runners < 0) | (workload[rows.co_runners] >= 0)).all(axis=1)
-    some = rows[inside]
+    some = rows[platform[rows.platform] >= 0]
+    some = some[
+        (workload[some.workload] >= 0)
+        & ((some.co_runners < 0) | (workload[some.co_runners] >= 0)).all(axis=1)
+    ]
+    if len(some) > MOST_ROWS:
+        some = some[shares(mixed(some.job)) < MOST_ROWS / len(some)]
     numbered = replace(
         some,
         platform=platform[some.platform].astype(np.int32),

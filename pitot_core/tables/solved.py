@@ -18,12 +18,12 @@ from pitot_core.baseline import Baseline
 from pitot_core.completion import LeftOut, State
 from pitot_core.features import Features
 from pitot_core.known import Known
-from pitot_core.observations import Observations, Queries, joined
+from pitot_core.observations import Observations, Queries
 from pitot_core.settings import Settings
 from pitot_core.steps import Progress, Step, one_blas_thread
 from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
 from pitot_core.tables.kernels import prior_kernels
-from pitot_core.tables.left_out import FOLDS, Parts, left_out_fits
+from pitot_core.tables.left_out import Parts, drawn, fits_anew, held_out, left_out_fits
 from pitot_core.tables.noise import found_noise
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solution import Solution
@@ -32,6 +32,7 @@ from pitot_core.tables.sweeps import Sweeps
 from pitot_core.tables.update import updated
 
 Array = NDArray[Any]
+MOST_LEFT_OUT = 1_000_000  # rows that the spread is made from
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Tables:
     ) -> tuple[Self, LeftOut]:
         """Solve all rows, predict each fifth of them from the others, and then solve again with further rows."""
         hyper, shape = Hyperparameters(), (len(features.platforms), len(features.workloads))
-        total = sum(STAGES) + FOLDS
+        fold, held = held_out(rows, settings)
+        total = sum(STAGES) + len(held)
         done = 0
 
         def tell() -> None:
@@ -73,33 +75,40 @@ class Tables:
             done += 1
 
         tell()
-        with one_blas_thread():
+        with one_blas_thread(settings.threads):
             kernels = prior_kernels(features, options, hyper, shape)
             baseline = Baseline.fit(rows, *shape)
             sweeps = Sweeps(shape, options.interference_types, options.negative_slope, hyper)
             sweeps.hyper = hyper = found_noise(rows, sweeps, kernels, settings)
-            residuals = solve_stages(sweeps, Rows.of(rows, *shape), baseline, kernels, tell=tell)
-            few = settings.crosses(len(rows), True)
-            fits, fold = left_out_fits(rows, sweeps, baseline, kernels, settings, tell, anew=few)
+            data = Rows.of(rows, *shape, fold)
+            residuals = solve_stages(sweeps, data, baseline, kernels, tell=tell)
             sweeps.weigh(residuals, noisy=True)
             sums = sweeps.sums(residuals)
+            del residuals
+            few = settings.crosses(len(rows), True)
+            if few:
+                fits = fits_anew(rows, fold, sweeps, kernels, settings, held, tell)
+            else:
+                fits = left_out_fits(data, sweeps, baseline, kernels, settings, held, tell)
             deviations, judged = sweeps.deviations(sums), sweeps.equation(baseline)
-            weights = sweeps.weight(rows, rows.log_ns - judged(rows))
+            out = drawn(rows, np.flatnonzero(np.isin(fold, held) & rows.measured), MOST_LEFT_OUT)
+            unseen, part = rows[out], fold[out].astype(np.int64)
+            weights = sweeps.weight(unseen, unseen.log_ns - judged(unseen))
             parts = Parts.of(fits) if few else Parts.none(options.interference_types, shape)
             if further is not None and len(further):
                 parts = Parts.of([judged])
-                residuals = sweeps.start(Rows.of(joined(rows, further), *shape), baseline)
+                data = data.with_all_of(Rows.of(further, *shape))
+                residuals = sweeps.start(data, baseline)
                 solve_with(sweeps, residuals, kernels)
                 sweeps.weigh(residuals, noisy=True)
                 sums = sweeps.sums(residuals)
             made = Solution(
                 options, hyper, shape, rows[:0], baseline, *sweeps.values(), deviations, sums, parts
             )  # fmt: skip
-            left_out = np.empty(len(rows))
-            for part, fit in enumerate(fits):
-                left_out[fold == part] = fit(rows[fold == part])
-        own, seen = made.deviation(rows, weights), rows.measured
-        return cls(made), LeftOut(rows[seen], left_out[seen], None, fold[seen], own[seen])
+            left_out = np.empty(len(out))
+            for fitted, fit in zip(held, fits, strict=True):
+                left_out[part == fitted] = fit(unseen[part == fitted])
+        return cls(made), LeftOut(unseen, left_out, None, part, made.deviation(unseen, weights))
 
     @classmethod
     def solved(cls, rows: Observations, features: Features, options: TableOptions | None = None) -> Self:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.baseline import Baseline
-from pitot_core.tables.kernels import behaviour, factor, unit
+from pitot_core.tables.kernels import behaviour, unit
+from pitot_core.tables.residual import Residual
 from pitot_core.tables.rows import Rows
-from pitot_core.tables.solve import Table
-from pitot_core.tables.sweeps import Residual, Sweeps
+from pitot_core.tables.solve import Factor, Table
+from pitot_core.tables.sweeps import Sweeps
 
 Array = NDArray[Any]
 STAGES = (3, 4, 4, 4)  # sweeps in each
@@ -67,11 +68,11 @@ def solve_with(sweeps: Sweeps, residuals: list[Residual], kernels: tuple[Array, 
 def know_features(sweeps: Sweeps, kernels: tuple[Array, Array]) -> None:
     """The priors of the first stage, from the kernels of features (P, P) and (W, W)."""
     hyper, (platform, workload) = sweeps.hyper, kernels
-    parts = factor(platform)
-    sweeps.work.prior(parts, factor(workload), hyper.work)
-    beside = factor(workload + hyper.platform_mean)
-    _prior_beside(sweeps, sweeps.suffers, hyper.suffers, parts, beside)
-    _prior_beside(sweeps, sweeps.presses, hyper.presses, parts, beside)
+    parts = Factor(platform)
+    sweeps.work.prior(parts, Factor(workload), hyper.work)
+    beside = Factor(workload + hyper.platform_mean)
+    _prior_beside(sweeps, sweeps.suffers, hyper.suffers, parts.twin(), beside)
+    _prior_beside(sweeps, sweeps.presses, hyper.presses, parts.twin(), beside.twin())
 
 
 def know_behaviour(sweeps: Sweeps, kernels: tuple[Array, Array], *, beside: bool = True) -> None:
@@ -83,7 +84,7 @@ def know_behaviour(sweeps: Sweeps, kernels: tuple[Array, Array], *, beside: bool
     f = sweeps.work.f
     workload = unit(workload + hyper.behaviour_workload * behaviour(f.T, hyper.behaviour_workload_length))
     platform = unit(platform + hyper.behaviour_platform * behaviour(f, hyper.behaviour_platform_length))
-    sweeps.work.prior(factor(platform), factor(workload), hyper.work * hyper.work_later)
+    sweeps.work.prior(Factor(platform), Factor(workload), hyper.work * hyper.work_later)
     for tables, amplitude in ((sweeps.suffers, hyper.suffers), (sweeps.presses, hyper.presses)):
         if not tables:
             continue
@@ -95,11 +96,13 @@ def know_behaviour(sweeps: Sweeps, kernels: tuple[Array, Array], *, beside: bool
                 unit(platform + weight * behaviour(np.concatenate(every, axis=1), length)),
                 unit(workload + weight * behaviour(np.concatenate(every).T, length)),
             )
-        _prior_beside(sweeps, tables, amplitude, factor(own[0]), factor(own[1] + hyper.platform_mean))
+        _prior_beside(sweeps, tables, amplitude, Factor(own[0]), Factor(own[1] + hyper.platform_mean))
 
 
 def _prior_beside(
-    sweeps: Sweeps, tables: list[Table], amplitude: float, platform: Array, workload: Array
+    sweeps: Sweeps, tables: list[Table], amplitude: float, platform: Factor, workload: Factor
 ) -> None:
+    further = platform.twin(), workload.twin()  # those types are alike, and the first one is not
     for t, table in enumerate(tables):
-        table.prior(platform, workload, amplitude * sweeps.hyper.further**t)
+        factors = (platform, workload) if t == 0 else further
+        table.prior(*factors, amplitude * sweeps.hyper.further**t)

@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 
 from pitot_core.baseline import Baseline
 from pitot_core.observations import Observations
+from pitot_core.steps import side_by_side
 from pitot_core.tables.equation import Equation
 from pitot_core.tables.hyperparameters import Hyperparameters
-from pitot_core.tables.rows import Group, Rows
+from pitot_core.tables.residual import Residual
+from pitot_core.tables.rows import Rows
 from pitot_core.tables.solve import FLOAT, Table
 
 Array = NDArray[Any]
@@ -36,6 +38,7 @@ FIRST_PRESSING = (
 RESIDUAL_FLOOR = 0.002
 BLIND = 10.0  # times δ: a residual whose weight is a tenth
 ROWS_TO_KNOW_A_PLATFORM = 30.0
+MANY_ROWS = 300_000  # worth several threads
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,6 @@ class Sums:
 
     precision: Array
     moment: Array
-
-
-@dataclass
-class Residual:
-    """One group's rows while the tables move.
-
-    e (n,) log C* − prediction; weight (n,); load: for each type Σ_k G (n,), float32
-    """
-
-    group: Group
-    e: Array
-    load: list[Array]
-    weight: Array
 
 
 class Sweeps:
@@ -76,13 +66,11 @@ class Sweeps:
     def start(self, rows: Rows, baseline: Baseline) -> list[Residual]:
         """What the tables leave of each row."""
         base = baseline.table().ravel() + self.work.f.ravel()
+        suffers, presses = ([t.f.ravel() for t in tables] for tables in (self.suffers, self.presses))
         found = []
         for group in rows.groups:
-            e = group.log_ns - base[group.cell]
-            load = [self._load(group, t) for t in range(self.types)] if len(group.beside) else []
-            for t in range(self.active if load else 0):
-                e -= self.suffers[t].f.ravel()[group.cell] * self._alpha(load[t])
-            found.append(Residual(group, e, load, np.ones(len(group))))
+            found.append(Residual(group, self.types, self.slope))
+            found[-1].start(base, suffers, presses, self.active)
         return found
 
     def weigh(self, residuals: list[Residual], *, noisy: bool, blind: bool = False) -> None:
@@ -91,39 +79,33 @@ class Sweeps:
         `blind` is for before anything is solved, when residuals say nothing of noise: equal, small weights.
         """
         for beside in (False, True):
-            some = [r for r in residuals if bool(len(r.group.beside)) == beside]
+            some = [r for r in residuals if r.beside == beside]
             if noisy and some:
                 self.loudness[int(beside)] = self._loudness(some) ** self.hyper.quiet
-            for r in some:
-                e = np.full_like(r.e, BLIND * self.hyper.scale) if blind else r.e
-                r.weight = r.group.count * self._weight(r.group.cell // self.shape[1], beside, e)
-                r.weight[r.group.censored & (r.e <= 0.0)] = 0.0
+            variance = np.repeat(self._variance(beside), self.shape[1]).astype(FLOAT)
+            as_if = BLIND * self.hyper.scale if blind else None
+            self._each(some, lambda r, v=variance, b=as_if: r.weigh(v, self.hyper.scale, b))  # type: ignore[misc]
 
     def weight(self, rows: Observations, e: Array) -> Array:
         """(N,) weight of each row with residual e."""
-        found, beside = np.empty(len(rows)), rows.n_co_runners > 0
-        for which in (False, True):
-            at = np.flatnonzero(beside == which)
-            found[at] = self._weight(rows.platform[at], which, e[at])
-        return found
+        variance = np.stack([self._variance(False), self._variance(True)])
+        beside = (rows.n_co_runners > 0).astype(np.intp)
+        return np.asarray(
+            1.0 / (variance[beside, rows.platform] * np.sqrt(1.0 + (e / self.hyper.scale) ** 2))
+        )
 
-    def _weight(self, platform: Array, beside: bool, e: Array) -> Array:
-        variance = self.hyper.noise_beside if beside else self.hyper.noise
-        loud = variance * self.loudness[int(beside)][platform]
-        return np.asarray(1.0 / (loud * np.sqrt(1.0 + (e / self.hyper.scale) ** 2)))
+    def _variance(self, beside: bool) -> Array:
+        """(P,) of a row."""
+        return np.asarray(
+            (self.hyper.noise_beside if beside else self.hyper.noise) * self.loudness[int(beside)]
+        )
 
     def _loudness(self, some: list[Residual]) -> Array:
         """(P,) mean residual of each platform's rows over that of all, held to 1 where rows are few."""
-        n, n_workloads = self.shape
-        total, count = np.zeros(n), np.zeros(n)
-        for r in some:
-            platform = r.group.cell // n_workloads
-            seen = np.where(r.group.censored, 0.0, r.group.count)
-            total += np.bincount(platform, (np.abs(r.e) + RESIDUAL_FLOOR) * seen, n)
-            count += np.bincount(platform, seen, n)
+        total, count = self._said(some, lambda r, *sums: r.sizes(*sums, RESIDUAL_FLOOR)).sum(axis=2)
         mean = total.sum() / max(count.sum(), 1.0)
         held = (total + ROWS_TO_KNOW_A_PLATFORM * mean) / (count + ROWS_TO_KNOW_A_PLATFORM)
-        return np.asarray(held / mean if mean > 0.0 else np.ones(n))
+        return np.asarray(held / mean if mean > 0.0 else np.ones(self.shape[0]))
 
     # Solving
 
@@ -157,75 +139,61 @@ class Sweeps:
             self.presses[t].f = about * FLOAT(FIRST_PRESSING / deviation)
             for r in residuals:
                 if r.load:
-                    r.load[t] = self._load(r.group, t)
+                    r.press(self.presses[t].f.ravel(), t)
             self.active = t + 1
             self.solve_suffers(residuals, t)
             self.solve_presses(residuals, t)
             self.solve_suffers(residuals, t)
 
     def solve_work(self, residuals: list[Residual]) -> None:
-        precision, moment = self.sums_work(residuals)
         before = self.work.f.ravel()
-        self.work.solve(precision, moment)
+        self.work.solve(*self.sums_work(residuals))
         change = self.work.f.ravel() - before
-        for r in residuals:
-            r.e -= change[r.group.cell]
+        self._each(residuals, lambda r: r.moved_work(change))
 
     def solve_suffers(self, residuals: list[Residual], t: int) -> None:
-        table = self.suffers[t]
-        precision, moment = self.sums_suffers(residuals, t)
-        before = table.f.ravel()
-        table.solve(precision, moment)
-        change = table.f.ravel() - before
-        for r in residuals:
-            if r.load:
-                r.e -= change[r.group.cell] * self._alpha(r.load[t])
+        before = self.suffers[t].f.ravel()
+        self.suffers[t].solve(*self.sums_suffers(residuals, t))
+        change = self.suffers[t].f.ravel() - before
+        self._each(residuals, lambda r: r.moved_suffers(change, t))
 
     def solve_presses(self, residuals: list[Residual], t: int) -> None:
-        table = self.presses[t]
-        precision, moment = self.sums_presses(residuals, t)
-        table.solve(precision, moment)
-        for r in residuals:
-            if r.load:
-                after = self._load(r.group, t)
-                suffers = self.suffers[t].f.ravel()[r.group.cell]
-                r.e -= suffers * (self._alpha(after) - self._alpha(r.load[t]))
-                r.load[t] = after
+        self.presses[t].solve(*self.sums_presses(residuals, t))
+        presses, suffers = self.presses[t].f.ravel(), self.suffers[t].f.ravel()
+        self._each(residuals, lambda r: r.moved_presses(presses, suffers, t))
 
     # What rows say of a table: precision and moment per cell
 
-    def sums_work(self, residuals: list[Residual]) -> tuple[Array, Array]:
-        precision, moment = self._known(0)
+    def sums_work(self, residuals: list[Residual]) -> Array:
         f = self.work.f.ravel()
-        for r in residuals:
-            _add(precision, r.group.cell, r.weight)
-            _add(moment, r.group.cell, r.weight * (r.e + f[r.group.cell]))
-        return precision, moment
+        return self._known(0) + self._said(residuals, lambda r, *sums: r.say_work(*sums, f))
 
-    def sums_suffers(self, residuals: list[Residual], t: int) -> tuple[Array, Array]:
-        precision, moment = self._known(1 + t)
+    def sums_suffers(self, residuals: list[Residual], t: int) -> Array:
         f = self.suffers[t].f.ravel()
-        for r in residuals:
-            if r.load:
-                slope = self._alpha(r.load[t])
-                weighted = r.weight * slope
-                _add(precision, r.group.cell, weighted * slope)
-                _add(moment, r.group.cell, weighted * (r.e + slope * f[r.group.cell]))
-        return precision, moment
+        return self._known(1 + t) + self._said(
+            _beside(residuals), lambda r, *sums: r.say_suffers(*sums, f, t)
+        )
 
-    def sums_presses(self, residuals: list[Residual], t: int) -> tuple[Array, Array]:
-        precision, moment = self._known(1 + self.types + t)
+    def sums_presses(self, residuals: list[Residual], t: int) -> Array:
         f, suffers = self.presses[t].f.ravel(), self.suffers[t].f.ravel()
-        for r in residuals:
-            if r.load:
-                slope = suffers[r.group.cell] * np.where(r.load[t] > 0, 1.0, self.slope)
-                weighted = r.weight * slope
-                own = weighted * slope * len(r.group.beside)
-                pull = weighted * r.e
-                for k in r.group.beside:
-                    _add(precision, k, own)
-                    _add(moment, k, pull + own * f[k])
-        return precision, moment
+        said = self._said(_beside(residuals), lambda r, *sums: r.say_presses(*sums, f, suffers, t))
+        return self._known(1 + self.types + t) + said
+
+    def _said(self, residuals: list[Residual], say: Callable[..., None]) -> Array:
+        """(2, P, W) of all groups of rows, each of which adds to two sums of its own."""
+
+        def of_one(residual: Residual) -> Array:
+            sums = np.zeros((2, self.shape[0] * self.shape[1]))
+            say(residual, *sums)
+            return sums
+
+        found = np.zeros((2, *self.shape))
+        for said in self._each(residuals, of_one):
+            found += said.reshape(found.shape)
+        return found
+
+    def _each(self, residuals: list[Residual], work: Callable[[Residual], Any]) -> list[Any]:
+        return side_by_side(work, residuals, worth=sum(len(r.e) for r in residuals) > MANY_ROWS)
 
     def sums(self, residuals: list[Residual]) -> Sums:
         """Of all tables as they stand, with what was known before."""
@@ -237,14 +205,11 @@ class Sweeps:
             np.stack([part[1] for part in found]).astype(FLOAT),
         )
 
-    def _known(self, table: int) -> tuple[Array, Array]:
-        """Sums to add rows to: nothing, or what an earlier fit left."""
+    def _known(self, table: int) -> Array:
+        """(2, P, W) to add rows to: nothing, or what an earlier fit left."""
         if self.before is None:
-            return np.zeros(self.shape), np.zeros(self.shape)
-        return (
-            self.before.precision[table].astype(np.float64),
-            self.before.moment[table].astype(np.float64),
-        )
+            return np.zeros((2, *self.shape))
+        return np.stack([self.before.precision[table], self.before.moment[table]]).astype(np.float64)
 
     def place(self, work: Array, suffers: Array, presses: Array) -> None:
         """Begin from tables that were solved before."""
@@ -284,16 +249,7 @@ class Sweeps:
         twin.presses = [table.copy() for table in self.presses]
         return twin
 
-    def _load(self, group: Group, t: int) -> Array:
-        g = self.presses[t].f.ravel()
-        load = g[group.beside[0]]
-        for k in group.beside[1:]:
-            load += g[k]
-        return np.asarray(load)
 
-    def _alpha(self, load: Array) -> Array:
-        return np.asarray(np.where(load > 0, load, FLOAT(self.slope) * load))
-
-
-def _add(total: Array, cell: Array, value: Array) -> None:
-    total += np.bincount(cell, value, total.size).reshape(total.shape)
+def _beside(residuals: list[Residual]) -> list[Residual]:
+    """Those whose rows have co-runners."""
+    return [r for r in residuals if r.load]

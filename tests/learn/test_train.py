@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 
 from harness.dataset.published import CO_RUN, ISOLATED, import_published
+from harness.dataset.store import Dataset
+from harness.errors import ModelError
+from harness.learn.arrays import load_training
+from harness.learn.heldout import held_out
+from harness.learn.train import train
 from tests.pitot_core.problems import made_up
 
 
@@ -72,6 +77,27 @@ def test_a_small_dataset_trains_predicts_and_is_told_what_it_cannot_support(
     asked = harness("predict", tmp_path / "m.npz", "-w", "s0/small/w0", "-p", "e0:d0", "--json")
     assert asked.code == 0, asked.err
     assert json.loads(asked.out)[0]["mean_ns"] > 0
+
+
+def test_very_many_rows_are_read_once_and_train_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Dataset.open(dataset(tmp_path, platforms=6, workloads=12, rows=4000, degrees=3))
+    usual = train(data)
+    reads = []
+    everything = Dataset.parts
+    monkeypatch.setattr(Dataset, "parts", lambda self, columns: reads.append(1) or everything(self, columns))
+    monkeypatch.setattr("harness.learn.arrays.MANY", 1000)
+    merged = train(data)
+    assert (len(reads), merged.rows) == (1, 4000)
+    used = merged.model.rows_used
+    assert used["training"] + used["calibration"] + merged.test_rows == 4000
+    assert merged.test_rows == pytest.approx(usual.test_rows, rel=0.2)
+    for one, other in zip(merged.accuracy, usual.accuracy, strict=True):
+        assert one["mape"] == pytest.approx(other["mape"], abs=0.005)
+        assert one["coverage_0.1_high"] >= 0.9
+    with pytest.raises(ModelError, match="more rows than are kept in memory"):
+        held_out(merged.model, *load_training(data))
 
 
 def test_where_bounds_hold_least_is_told_beside_the_average(tmp_path: Path, harness) -> None:

@@ -113,7 +113,7 @@ def test_a_split_is_disjoint_keeps_jobs_together_and_everything_known(
 
 
 def test_a_split_has_about_the_shares_asked_for_in_every_degree() -> None:
-    rows, _ = made_up(rows=3000)
+    rows, _ = made_up(rows=3000, platforms=12, workloads=40)
     parts = split(rows, train=0.5, validation=0.1, calibration=0.1, test=0.3, seed=1)
     for n in range(4):
         shares = [np.mean(rows.n_co_runners[part] == n) * len(part) for part in parts]
