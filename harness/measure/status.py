@@ -38,7 +38,7 @@ STATUS_COLUMNS = [
         True,
         "p95 of samples over their median; half of the rows alone have more",
     ),
-    Column("coverage", "workloads seen", meaning="workloads with a time, of all planned"),
+    Column("coverage", "workloads seen", meaning="workloads with a time, of all planned or seen"),
 ]
 
 
@@ -75,7 +75,7 @@ def status_rows(dataset: Dataset, said: Callable[[str], None] = lambda text: Non
                 "reasons": ", ".join(f"{count} {status}" for status, count in told),
                 "unsteady": seen.unsteady[platform],
                 "tail": seen.tail(platform),
-                "coverage": f"{timed[platform]} of {len(asked) or len(seen.workloads)}",
+                "coverage": f"{timed[platform]} of {len(asked.union(seen.workloads))}",
             }
         )
     return rows

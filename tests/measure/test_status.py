@@ -42,3 +42,14 @@ def test_each_platform_is_counted_once_and_what_is_unfit_is_left(tmp_path: Path)
 
 def test_an_empty_dataset_has_no_rows(tmp_path: Path) -> None:
     assert status_rows(Dataset.create(tmp_path / "data")) == []
+
+
+def test_workloads_of_an_earlier_collection_are_among_those_seen(tmp_path: Path) -> None:
+    dataset = Dataset.create(tmp_path / "data")
+    for number, name in enumerate(("s/a", "s/b")):
+        one = entry(number, name)
+        dataset.begin(Settings(), "0.2.0", [one.job])
+        with dataset.journal("local") as journal:
+            journal.append(one)
+    [row] = status_rows(dataset)
+    assert (row["planned"], row["done"], row["coverage"]) == (1, 2, "2 of 2")
