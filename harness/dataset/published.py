@@ -194,13 +194,13 @@ def _observations(
     columns: dict[str, Any] = {
         "job": _jobs(n_co_runners, arrays["i_platform"], arrays["i_workload"], others),
         "purpose": pa.repeat("measure", rows),
-        "platform": pa.array(platforms).take(pa.array(arrays["i_platform"])),
+        "platform": pa.array(platforms.tolist(), pa.string()).take(pa.array(arrays["i_platform"])),
         "engine": pa.array(engines, pa.string()).take(pa.array(arrays["i_platform"])),
         "device": pa.array(devices, pa.string()).take(pa.array(arrays["i_platform"])),
-        "workload": pa.array(workloads).take(pa.array(arrays["i_workload"])),
+        "workload": pa.array(workloads.tolist(), pa.string()).take(pa.array(arrays["i_workload"])),
         "co_runners": pa.ListArray.from_arrays(
             np.arange(rows + 1, dtype=np.int32) * n_co_runners,
-            pa.array(workloads[by_name], pa.string()).take(pa.array(beside.ravel())),
+            pa.array(workloads[by_name].tolist(), pa.string()).take(pa.array(beside.ravel())),
         ),
         "n_co_runners": np.full(rows, n_co_runners, np.int8),
         "status": pa.repeat("ok", rows),

@@ -144,6 +144,10 @@ def test_names_come_through_the_whole_path_unchanged(tmp_path: Path, harness: Ca
     run("import", tmp_path / "npz", "-o", tmp_path / "back")
     back = Dataset.open(tmp_path / "back")
     assert {*back.workloads()["workload"].to_pylist()} == {*HELD}
+    rows = back.observations(
+        ["workload", "co_runners"]
+    ).to_pylist()  # Arrow ends NumPy's texts at a NUL within
+    assert {name for row in rows for name in (row["workload"], *row["co_runners"])} == {*HELD}
     assert {*back.platforms()["platform"].to_pylist()} == platforms
 
 
