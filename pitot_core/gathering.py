@@ -34,7 +34,7 @@ from pitot_core.tables.rows import sizes_of
 
 Array = NDArray[Any]
 MANY = 1_000_000  # rows up to which all are kept as they are
-MOST = 10_000_000  # distinct rows with co-runners
+MOST = 8_000_000  # distinct rows with co-runners
 HELD = 200_000  # rows kept apart
 PENDING = 1 << 21  # rows that wait to be merged
 FEWER = 0.8  # of a share, the next that is tried
