@@ -91,7 +91,7 @@ def _read(path: Path, wanted: list[str], shape: pa.Schema) -> Iterator[_Read]:
             wanted = wanted + [f"samples.list.element.{field}" for field in ("wall_ns", "covered")]
         leaves, threads = list(dict.fromkeys(_leaves(file, wanted))), file.metadata.num_rows > FEW
         for batch in file.iter_batches(BATCH, columns=leaves, use_threads=threads):
-            yield _Read(path, first, pa.Table.from_batches([batch]))
+            yield _Read(path, first, _table(path, batch))
             first += len(batch)
 
 
@@ -131,7 +131,7 @@ def read_tables(path: Path, fields: Sequence[schema.Field]) -> Iterator[pa.Table
     names = [field.name for field in fields]
     with _opened(path) as file:
         for batch in file.iter_batches(PLAIN_BATCH, columns=names, use_threads=False):
-            table = pa.Table.from_batches([batch])
+            table = _table(path, batch)
             made = []
             for field in fields:
                 if field.name not in table.column_names:
@@ -154,6 +154,15 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     except (OSError, pa.ArrowException) as error:
         problem = str(error).splitlines()[0][:200]
         raise DatasetError(f"{path} is damaged: {problem}; restore or remove it.") from error
+
+
+def _table(path: Path, batch: pa.RecordBatch) -> pa.Table:
+    names = batch.schema.names
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise DatasetError(
+            f"{path} has two columns {twice[0]}; write it with one, or restore the file from a copy."
+        )
+    return pa.Table.from_batches([batch])
 
 
 def _conformed(path: Path, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

@@ -256,3 +256,14 @@ def test_a_dataset_moved_while_collecting_is_told_and_keeps_its_rows(dataset: Da
             dataset.compact()
         assert not dataset.root.exists()
     assert len(Dataset.open(moved).observations(["job"])) == 1
+
+
+def test_a_column_that_is_there_twice_is_refused(dataset: Dataset) -> None:
+    with dataset.journal("local") as journal:
+        journal.append(entry(1))
+    dataset.compact()
+    [path] = (dataset.root / "observations").iterdir()
+    found = pq.read_table(path)
+    pq.write_table(found.append_column("status", found["status"]), path)
+    with pytest.raises(DatasetError, match="has two columns status"):
+        dataset.observations(["job", "status"])
