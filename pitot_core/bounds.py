@@ -14,7 +14,7 @@ from pitot_core.completion import Completion, LeftOut
 from pitot_core.conformal import PoolSize, check_eps, require
 from pitot_core.cross import CrossPool
 from pitot_core.features import Features
-from pitot_core.known import Known
+from pitot_core.known import SIDES, Known
 from pitot_core.observations import Observations, Queries
 from pitot_core.pool import Pool
 from pitot_core.settings import Settings
@@ -123,10 +123,12 @@ class Bounds:
         check_eps(eps)
         return {n: self.pools[n].chosen(eps) for n in self.calibrated}
 
-    def with_newcomers(self, rehearsed: dict[str, LeftOut], features: Features) -> Bounds:
+    def with_newcomers(self, rehearsed: dict[str, LeftOut], features: Features, known: Known) -> Bounds:
         """With pools for newcomers from known ones predicted as though they were new, and for longer tables."""
         devices = features.devices
         spread = self.spread.grown(len(features.platforms), len(features.workloads))
+        for side in SIDES:
+            spread = spread.anew(side, np.flatnonzero(known.new_of_side(side)), known.trained(side))
 
         def grown(pools: dict[int, Pool]) -> dict[int, Pool]:
             return {n: pool.grown(int(devices.max()) + 1) for n, pool in pools.items()}
@@ -134,17 +136,16 @@ class Bounds:
         newcomers = {side: grown(pools) for side, pools in self.newcomers.items()}
         longer = replace(self, spread=spread, devices=devices, pools=grown(self.pools), newcomers=newcomers)
         for side, left_out in rehearsed.items():
-            n_co = left_out.rows.n_co_runners
+            rows = left_out.rows
+            who = rows.workload if side == "workload" else rows.platform
+            as_new = spread.anew(side, np.unique(who), known.trained(side))
             located = Located(
-                left_out.log_ns,
-                devices[left_out.rows.platform],
-                spread(left_out.rows, left_out.deviation),
-                left_out.quantile,
+                left_out.log_ns, devices[rows.platform], as_new(rows, left_out.deviation), left_out.quantile
             )
-            newcomers[side] = {
-                n: pool.calibrated(left_out.rows.log_ns[n_co == n], located[n_co == n])
-                for n, pool in longer.pools.items()
-            }
+            newcomers[side] = {}
+            for n, pool in longer.pools.items():
+                mine = rows.n_co_runners == n
+                newcomers[side][n] = pool.calibrated(rows.log_ns[mine], located[mine], who[mine])
         return longer
 
     def _unshaped(self, rows: Observations) -> dict[int, Pool]:

@@ -17,7 +17,7 @@ from pitot_core.errors import ModelFileError
 from pitot_core.features import Features
 from pitot_core.observations import MAX_CO_RUNNERS
 from pitot_core.pool import GRID, Pool
-from pitot_core.spread import Spread
+from pitot_core.spread import DEGREES, UNLIMITED, Spread
 
 Array = NDArray[Any]
 DTYPES = {"pool*_choice": "i8", "pool*_part": "i8", "pool*_residual": "f8", "pool*_spread": "f8", "pool*_curves*": "f8",
@@ -49,7 +49,8 @@ def restored(kept: State, completion: Completion, features: Features) -> Bounds:
     """From what `state` gave. Raises ModelFileError where shapes do not fit."""
     header, arrays = kept.header, kept.arrays
     sizes = len(features.platforms), len(features.workloads)
-    spread = Spread(*(arrays[f"spread_{name}"] for name in Spread.array_names()))
+    unlimited = {"spread_most": np.full(DEGREES, UNLIMITED)}  # of models of before there was a limit
+    spread = Spread(*((unlimited | arrays)[f"spread_{name}"] for name in Spread.array_names()))
     spread.check(*sizes)
     devices, candidates = features.devices, Candidates(bool(header["scales"]), completion.levels)
     pools = {n: _pool(n, arrays, candidates, int(devices.max()) + 1) for n in _degrees(header["pools"])}

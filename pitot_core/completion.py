@@ -62,9 +62,9 @@ class Completion(Protocol):
     """A fitted point model. Nothing here changes it: `updated` gives another.
 
     Options is the dataclass of the method's own options. It has `check(settings)`, which raises SettingsError where the
-    two do not go together, and a property `crosses`: whether the parts that had not seen some rows can be asked later
-    (`by_part`), as CV+ needs. DTYPES has the only type that each array of its state may have, as in "f4" (a name may
-    be a pattern with "*").
+    two do not go together, and two properties: `crosses`, whether the parts that had not seen some rows can be asked
+    later (`by_part`), as CV+ needs; and `rehearses_apart`, whether rehearsals (`updated`) may be of rows that train.
+    DTYPES has the only type that each array of its state may have, as in "f4" (a name may be a pattern with "*").
     """
 
     Options: ClassVar[type[Any]]

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from pitot_core.errors import PitotError, UncalibratedDegree
 
 Array = NDArray[Any]
+EACH = 16  # scores of one newcomer
+WORSE = 2.0
 
 
 def order(n: int, eps: float) -> int:
@@ -67,3 +69,23 @@ def ranked(scores: Array) -> NDArray[np.float32]:
     rounded = np.asarray(scores, np.float32)
     up = np.nextafter(rounded, np.float32(np.inf))
     return np.asarray(np.sort(np.where(rounded < scores, up, rounded), axis=-1), np.float32)
+
+
+def evenly(scores: Array, who: NDArray[np.int64]) -> Array:
+    """(C, n) scores as scores of which everyone has as many, and one more than there are has the worst.
+
+    Rows of one newcomer are late together, so that newcomers are exchangeable with known ones, and not rows with rows.
+    A row of one more is at most the quantile at 1 − ε with probability ≥ 1 − ε if each of K has the weight 1/(K + 1)
+    and the rest counts as infinite (Lee, Barber and Willett, Distribution-free inference with hierarchical data, 2023).
+    Where K + 1 < 1/ε nothing can be promised. What is taken for infinite is WORSE times the worst, so that even there
+    a bound is wide and not missing.
+    """
+    everyone = np.unique(who)
+    if not len(everyone):
+        return np.zeros((len(scores), 0))
+    parts = []
+    for one in everyone:
+        mine = np.sort(scores[:, who == one], axis=1)
+        parts.append(mine[:, np.ceil(np.arange(1, EACH + 1) / EACH * mine.shape[1]).astype(int) - 1])
+    worst = WORSE * np.maximum(np.max(scores, axis=1, keepdims=True), 0.0)
+    return np.concatenate([*parts, np.tile(worst, EACH)], axis=1)

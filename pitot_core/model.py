@@ -26,8 +26,8 @@ from pitot_core.gathering import gather
 from pitot_core.known import SIDES, Known
 from pitot_core.observations import Observations, Queries, joined
 from pitot_core.remembered import Remembered, fingerprint, row_arrays, rows_of
-from pitot_core.settings import Settings, made_of, one_of
-from pitot_core.splits import split
+from pitot_core.settings import MOST_CALIBRATE, Settings, made_of, one_of
+from pitot_core.splits import enough_of, split
 from pitot_core.steps import Progress, one_blas_thread
 from pitot_core.tables import Tables
 from pitot_core.towers import TowerOptions, Towers
@@ -100,18 +100,24 @@ class Pitot(Estimator):
         apart, merges = calibration is None, kind is Tables
         observations, held = gather(observations, features, settings, apart=apart, merges=merges)
         calibration = held if apart else calibration
+        kept: Observations | None = None
         crosses = calibration is None and settings.crosses(len(observations), self.options.crosses)
         if calibration is None and not crosses:
             share = settings.calibration_share if observations.chosen is None else 1 - 1e-6
             parts = split(
                 observations, train=1 - share, calibration=share, by=settings.split_by, seed=settings.seed
             )
-            calibration, observations = observations[parts.calibration], observations[parts.train]
+            calibration = kept = observations[parts.calibration]
+            observations = observations[parts.train]
+            if self.options.rehearses_apart:
+                enough = enough_of(kept, MOST_CALIBRATE, by=settings.split_by, seed=settings.seed)
+                calibration, observations = kept[enough], joined(observations, kept[~enough])
         if calibration is not None:
             features.check(calibration)
             if calibration.censored is not None:  # a bound can only be judged by times that are known
                 observations = joined(observations, calibration[calibration.censored])
                 calibration = calibration[calibration.measured]
+            kept = calibration if kept is None else kept[kept.measured]
         shown = Remembered.of(observations, *([] if calibration is None else [calibration]))
         observations = kind.usable(observations, self.options)
         completion, left_out = kind.fit(observations, features, settings, self.options, progress, calibration)
@@ -119,10 +125,11 @@ class Pitot(Estimator):
             self.bounds = Bounds.fit(completion, left_out, calibration, features, settings)
         self.features, self.completion, self.remembered = features, completion, shown
         self.known = Known.of(observations, features)
-        self.calibration_rows = left_out.rows if calibration is None else calibration
+        self.calibration_rows = left_out.rows if kept is None else kept
+        calibrated = left_out.rows if calibration is None else calibration
         trained = int(observations.times.sum())
-        self.rows_used = {"training": trained, "calibration": len(self.calibration_rows)}
-        self.fingerprint = fingerprint(observations, self.calibration_rows)
+        self.rows_used = {"training": trained, "calibration": len(calibrated)}
+        self.fingerprint = fingerprint(observations, calibrated)
         return self
 
     def update(self, observations: Observations, features: Features | None = None) -> Self:
@@ -147,7 +154,7 @@ class Pitot(Estimator):
         self.completion, self.known, rehearsed = completion.updated(
             observations, features, known, self.calibration_rows
         )
-        self.bounds, self.features = bounds.with_newcomers(rehearsed, features), features
+        self.bounds, self.features = bounds.with_newcomers(rehearsed, features, self.known), features
         self.remembered = self.remembered.with_rows(observations)
         return self
 

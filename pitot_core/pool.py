@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pitot_core.candidates import Candidates, Located
 from pitot_core.choice import EPS, fairest, least_margins
-from pitot_core.conformal import gamma, order, ranked
+from pitot_core.conformal import evenly, gamma, order, ranked
 from pitot_core.curves import Curves
 
 Array = NDArray[Any]
@@ -70,12 +70,11 @@ class Pool:
         """For more devices."""
         return replace(self, curves={c: curves.grown(n_devices) for c, curves in self.curves.items()})
 
-    def calibrated(self, log_ns: Array, rows: Located) -> Pool:
-        """With the scores of these rows."""
+    def calibrated(self, log_ns: Array, rows: Located, who: NDArray[np.int64] | None = None) -> Pool:
+        """With the scores of these rows; where `who` (N,) says whose they are, everyone counts alike."""
         names = self.candidates.names
-        return replace(
-            self, scores=ranked(np.stack([self._score(c, log_ns, rows) for c in range(len(names))]))
-        )
+        scores = np.stack([self._score(c, log_ns, rows) for c in range(len(names))])
+        return replace(self, scores=ranked(scores if who is None else evenly(scores, who)))
 
     def bound(self, rows: Located, eps: float, method: str) -> Array:
         """(M,) ln ns that log C* stays below with probability ≥ 1 − ε; never falls where ε does."""

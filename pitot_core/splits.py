@@ -79,6 +79,16 @@ def folds(observations: Observations, n_folds: int, *, by: str = "job", seed: in
     return fold
 
 
+def enough_of(observations: Observations, most: int, *, by: str = "job", seed: int = 0) -> NDArray[np.bool_]:
+    """(N,) all rows of a number of co-runners, or whole jobs of about `most` rows where there are many more."""
+    enough, n_co = np.ones(len(observations), bool), observations.n_co_runners
+    for n in np.unique(n_co):
+        rows = np.flatnonzero(n_co == n)
+        parts = max(1, round(len(rows) / most))
+        enough[rows] = folds(observations[rows], parts, by=by, seed=seed) == 0
+    return enough
+
+
 def _units(observations: Observations, by: str) -> NDArray[np.int64]:
     if by == "job":
         return _jobs_with_equal_rows(observations)

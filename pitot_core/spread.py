@@ -7,8 +7,9 @@ v is the standard deviation that the method itself claims (1 where it claims non
 A, B and D are tables under the same kind of Gaussian-process prior as the tables of times (see `tables.solve`): cells
 are as uncertain as those of workloads and platforms that are alike, by features and by how they behave. They are fitted
 to |log C* − log Ĉ| of rows that the predictions had not seen: first to its logarithm, then by scoring steps of an
-exponential likelihood (target log σ + |e|/σ − 1), for which the mean of |e| counts and not what is typical. For bounds
-only the shape of σ matters: calibration stretches it until a share 1 − ε of the rows lies below (see `conformal`).
+exponential likelihood (target log σ + |e|/σ − 1), for which the mean of |e| counts and not what is typical. Times
+below their prediction count BELOW of what they are off by, since no bound is exceeded there. For bounds only the shape
+of σ matters: calibration stretches it until a share 1 − ε of the rows lies below (see `conformal`).
 p is 1 in the fit; afterwards p and c are set so that σ is as large as the residuals are (see `levelled`).
 """
 
@@ -33,6 +34,7 @@ Array = NDArray[Any]
 DEGREES = MAX_CO_RUNNERS + 1
 FOLDS = 5
 FLOOR = 0.003  # ln units: a residual of nothing still counts as a third of a percent
+BELOW = 0.3  # of a residual below zero
 NOISE = 1.2  # variance of log |e| about log σ
 OWN, BESIDE = 0.6, 0.2  # prior variance of A and B, and of D
 SHARED, APART = 1.0, 0.3  # of a kernel: what all have in common, what each has alone
@@ -42,6 +44,8 @@ CLAIM = 0.5  # power of the standard deviation that the method claims
 MOST_PULL = 4.0  # by which one row may seem larger than σ
 MEAN_OF_NORMAL = math.sqrt(math.pi / 2.0)  # times the mean of |z| gives the standard deviation of a normal z
 LEAST = 1e-6
+OFTEN_ENOUGH = 0.995  # of the rows have a smaller σ: what is larger was seen too seldom to be believed
+UNLIMITED = 1e3
 ENOUGH_TO_LEVEL = 500  # rows of a number of co-runners
 
 
@@ -76,13 +80,14 @@ class Alike:
 
 @dataclass(frozen=True)
 class Spread:
-    """degree (4,) c, power (4,) p; alone A, suffers B and presses D (P, W) float32."""
+    """degree (4,) c, power (4,) p; alone A, suffers B and presses D (P, W) float32; most (4,) σ is never above."""
 
     degree: Array
     power: Array
     alone: Array
     suffers: Array
     presses: Array
+    most: Array
 
     @classmethod
     def array_names(cls) -> tuple[str, ...]:
@@ -97,7 +102,7 @@ class Spread:
         With the σ (N,) of every row by a fit without its fifth, which is of whole jobs where `by` is "job".
         """
         n_co, claim = rows.n_co_runners, 1.0 if deviation is None else deviation**CLAIM
-        size = (np.abs(residual) + FLOOR) / claim
+        size = (np.where(residual > 0.0, residual, -BELOW * residual) + FLOOR) / claim
         whole = [_Tables(alike, beside=False), _Tables(alike, beside=True)]
         degree = _means(n_co, np.log(size))
         fold = folds(rows, FOLDS, by=by, seed=seed)
@@ -116,7 +121,8 @@ class Spread:
                 else:
                     own[mine] = np.exp(degree[n_co[mine]])
         alone, suffers, presses = whole[0].own.f, whole[1].own.f, whole[1].presses.f
-        return cls(degree, np.ones(DEGREES), alone, suffers, presses).levelled(n_co, own * claim, residual)
+        fitted = cls(degree, np.ones(DEGREES), alone, suffers, presses, np.full(DEGREES, UNLIMITED))
+        return fitted.levelled(n_co, own * claim, residual)
 
     def levelled(self, n_co: NDArray[np.int64], own: Array, residual: Array) -> tuple[Self, Array]:
         """With σ raised to a power and times a factor, per number of co-runners, such that it is what it claims to be.
@@ -136,8 +142,12 @@ class Spread:
                 level[n] = found.mean() - slope[n] * claimed.mean()
             elif len(rows):
                 level[n] = np.log(np.mean(np.abs(residual[rows]) / own[rows]) * MEAN_OF_NORMAL + LEAST)
-        levelled = replace(self, degree=slope * self.degree + level, power=slope)
-        return levelled, np.exp(level[n_co] + slope[n_co] * np.log(own))
+        own = np.exp(level[n_co] + slope[n_co] * np.log(own))
+        most = np.full(DEGREES, UNLIMITED)
+        for n in np.unique(n_co):
+            most[n] = np.quantile(own[n_co == n], OFTEN_ENOUGH)
+        levelled = replace(self, degree=slope * self.degree + level, power=slope, most=most)
+        return levelled, np.minimum(own, most[n_co])
 
     def __call__(self, queries: Queries, deviation: Array | None = None) -> NDArray[np.float64]:
         """(M,) σ in ln units, from the deviation (M,) that the method claims, where it does."""
@@ -150,12 +160,13 @@ class Spread:
             log += np.where(k >= 0, self.presses[j, k], 0.0)
         if deviation is not None:
             log += CLAIM * np.log(deviation)
-        return np.asarray(np.exp(self.degree[n_co] + self.power[n_co] * log))
+        return np.asarray(np.minimum(np.exp(self.degree[n_co] + self.power[n_co] * log), self.most[n_co]))
 
     def check(self, n_platforms: int, n_workloads: int) -> None:
         """Raise ModelFileError where arrays from a file do not fit the tables."""
         check_shape("spread_degree", self.degree, (DEGREES,))
         check_shape("spread_power", self.power, (DEGREES,))
+        check_shape("spread_most", self.most, (DEGREES,))
         for name in ("alone", "suffers", "presses"):
             check_shape(f"spread_{name}", getattr(self, name), (n_platforms, n_workloads))
 
@@ -172,6 +183,25 @@ class Spread:
         return replace(
             self, alone=longer(self.alone), suffers=longer(self.suffers), presses=longer(self.presses)
         )
+
+    def anew(self, side: str, numbers: Array, fellows: NDArray[np.bool_]) -> Self:
+        """With some workloads or platforms as uncertain as their fellows (mask) are on average, but for their claims.
+
+        Newcomers have too few rows to say more, and known ones that are rehearsed as newcomers must not know more.
+        """
+        others = fellows.copy()
+        others[numbers] = False
+        if not others.any():
+            return self
+        tables = []
+        for table in (self.alone, self.suffers, self.presses):
+            table = table.copy()
+            if side == "platform":
+                table[numbers] = table[others].mean(axis=0)
+            else:
+                table[:, numbers] = table[:, others].mean(axis=1)[:, None]
+            tables.append(table)
+        return replace(self, alone=tables[0], suffers=tables[1], presses=tables[2])
 
 
 class _Tables:

@@ -225,26 +225,24 @@ def predict(
         raise UsageError(
             "--cold is for workloads alone, one question at a time; leave out --batch and --with."
         )
-    if memory and batch:
-        raise UsageError("--memory is for one question at a time; leave out --batch.")
     if batch:
         if any((workload, device, engine, platform, beside)):
             raise UsageError("with --batch the rows say what is asked; leave out -w, -d, -e, -p and --with.")
         from harness.decide.batch import Batch
 
-        questions = Batch(batch, loaded)
+        questions = Batch(batch, loaded, explain=explain, memory=memory)
         if output and (as_json or as_csv):
             raise UsageError(
                 "the name of --output says its form (.csv, .parquet, .jsonl); leave out --json and --csv."
             )
         form_of(as_json, as_csv)
         if output:
-            questions.write(output, eps, explain=explain)
+            questions.write(output, eps)
             stderr().print(f"{len(questions.queries):,} answered rows are in {output}")
         elif as_json:
-            questions.print_json(sys.stdout, eps, explain=explain)
+            questions.print_json(sys.stdout, eps)
         else:
-            questions.print_csv(sys.stdout, eps, explain=explain)
+            questions.print_csv(sys.stdout, eps)
         told = questions.shortage(eps)
     else:
         if output:

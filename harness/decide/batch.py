@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from harness.decide.footprint import need_memory
 from harness.decide.predict import bounds, check_eps, shortage_at
 from harness.decide.row_file import LINES, refused
 from harness.errors import ModelError, UnknownName, UsageError
@@ -31,10 +32,14 @@ NOTHING = pa.table({name: pa.array([], pa.string()) for name in ("workload", "pl
 
 
 class Batch:
-    """The questions of one file. Raises UsageError for a file that cannot be read or a row that asks nothing."""
+    """The questions of one file, with `explain` and `memory` also about what goes by those names of `predict`.
 
-    def __init__(self, path: Path, model: Pitot) -> None:
-        self.path, self.model = path, model
+    Raises UsageError for a file that cannot be read or a row that asks nothing, ModelError where memory is not known.
+    """
+
+    def __init__(self, path: Path, model: Pitot, *, explain: bool = False, memory: bool = False) -> None:
+        self.path, self.model, self.explain = path, model, explain
+        self.memory = need_memory(model) if memory else None
         try:
             self.asked = _read(path)
             if twice := [name for name, n in Counter(self.asked.column_names).items() if n > 1]:
@@ -47,7 +52,7 @@ class Batch:
         """The sentence that says why bounds are missing, if any is."""
         return shortage_at(self.model, np.unique(self.queries.n_co_runners).tolist(), eps)
 
-    def write(self, path: Path, eps: float, *, explain: bool) -> None:
+    def write(self, path: Path, eps: float) -> None:
         """CSV, Parquet or JSON lines by the file's extension; the file appears whole or not at all."""
         from harness.files import replacing
 
@@ -56,7 +61,7 @@ class Batch:
             if path.suffix == ".parquet":
                 import pyarrow.parquet as pq
 
-                answers = self._answers(eps, explain)
+                answers = self._answers(eps)
                 first = next(answers)
                 with pq.ParquetWriter(partial, first.schema) as writer:
                     writer.write_table(first)
@@ -64,17 +69,17 @@ class Batch:
                         writer.write_table(table)
             elif path.suffix in LINES:
                 with open(partial, "w", encoding="utf-8") as file:
-                    self.print_lines(file, eps, explain=explain)
+                    self.print_lines(file, eps)
             else:
                 with open(partial, "w", encoding="utf-8", newline="") as file:
-                    self.print_csv(file, eps, explain=explain)
+                    self.print_csv(file, eps)
 
-    def print_csv(self, file: TextIO, eps: float, *, explain: bool) -> None:
+    def print_csv(self, file: TextIO, eps: float) -> None:
         """As CSV; lists are joined by ";" and a missing bound is empty."""
         import pyarrow.csv
 
         check_eps(eps)
-        for number, table in enumerate(self._answers(eps, explain, joined=True)):
+        for number, table in enumerate(self._answers(eps, joined=True)):
             for place, field in enumerate(table.schema):
                 if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
                     text = arrow_names([";".join(names or ()) for names in table[field.name].to_pylist()])
@@ -89,29 +94,29 @@ class Batch:
             else:
                 file.write(text)
 
-    def print_lines(self, file: TextIO, eps: float, *, explain: bool) -> None:
+    def print_lines(self, file: TextIO, eps: float) -> None:
         """As one JSON object a line; a missing bound is null."""
-        file.writelines(f"{line}\n" for line in self._objects(eps, explain))
+        file.writelines(f"{line}\n" for line in self._objects(eps))
 
-    def print_json(self, file: TextIO, eps: float, *, explain: bool) -> None:
+    def print_json(self, file: TextIO, eps: float) -> None:
         """As one JSON list, an object a line; a missing bound is null."""
         before = "["
-        for line in self._objects(eps, explain):
+        for line in self._objects(eps):
             file.write(f"{before}\n {line}")
             before = ","
         file.write("[]\n" if before == "[" else "\n]\n")
 
-    def _objects(self, eps: float, explain: bool) -> Iterator[str]:
+    def _objects(self, eps: float) -> Iterator[str]:
         """Every row as a JSON object."""
         check_eps(eps)
-        for table in self._answers(eps, explain):
+        for table in self._answers(eps):
             keys = [json.dumps(name).replace("{", "{{").replace("}", "}}") for name in table.column_names]
             pattern = "{{" + ", ".join(f"{key}: {{}}" for key in keys) + "}}"
             columns = [_texts(table[name].combine_chunks()) for name in table.column_names]
             for row in zip(*columns, strict=True):
                 yield pattern.format(*row)
 
-    def _answers(self, eps: float, explain: bool, *, joined: bool = False) -> Iterator[pa.Table]:
+    def _answers(self, eps: float, *, joined: bool = False) -> Iterator[pa.Table]:
         """Slices of the file with the answers behind its own columns; one empty slice where nothing is asked.
 
         `joined`: lists as one text with ";" between.
@@ -125,8 +130,15 @@ class Batch:
                     "mean_ns": arrow_numbers(mean),
                     "bound_ns": arrow_numbers(bound, np.isfinite(bound)),
                 }
-                if explain:
+                if self.explain:
                     added |= self._explained(queries, joined)
+            if self.memory is not None:
+                cells = queries.platform, queries.workload
+                expected, most = self.memory.expected[cells], self.memory.bound(eps)[cells]
+                added |= {
+                    "memory_bytes": arrow_numbers(expected, np.isfinite(expected)),
+                    "memory_bound_bytes": arrow_numbers(most, np.isfinite(most)),
+                }
             for name, values in added.items():
                 kept = [column for column in table.column_names if column != name]
                 table = table.select(kept).append_column(name, values)

@@ -29,15 +29,21 @@ def answer_memory(model: Pitot, asked: Sequence[Question], eps: float) -> list[d
 
     Raises ModelError where the model was told nothing of memory.
     """
-    memory, queries = Memory.of(model), encode(model, asked)
-    if memory is None:
-        raise ModelError(
-            "the model was told of no memory, as where it was trained on imported times or before this version; "
-            "train it again on a dataset of `harness collect`."
-        )
+    memory, queries = need_memory(model), encode(model, asked)
     cells = queries.platform, queries.workload
     expected, bound = memory.expected[cells].tolist(), memory.bound(eps)[cells].tolist()
     return [
         {"memory_bytes": None if np.isnan(m) else m, "memory_bound_bytes": b}
         for m, b in zip(expected, bound, strict=True)
     ]
+
+
+def need_memory(model: Pitot) -> Memory:
+    """What the model was told of memory. Raises ModelError where that is nothing."""
+    memory = Memory.of(model)
+    if memory is None:
+        raise ModelError(
+            "the model was told of no memory, as where it was trained on imported times or before this version; "
+            "train it again on a dataset of `harness collect`."
+        )
+    return memory

@@ -99,7 +99,7 @@ const whatIf = document.getElementById("model") && {
     const n = beside.length;
     const sum = this.arrays[n ? "B" : "A"](j, i) + beside.reduce((total, k) => total + this.arrays.D(j, k), 0)
       + spread.claim * Math.log(this.deviation(j, i, beside));
-    return Math.exp(spread.degree[n] + spread.power[n] * sum);
+    return Math.min(Math.exp(spread.degree[n] + spread.power[n] * sum), spread.most[n]);
   },
 
   stretched(side, e, j, i, beside) {

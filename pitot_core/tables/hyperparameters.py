@@ -87,6 +87,11 @@ class TableOptions:
         """CV+ bounds are possible: the fits without a fold are kept where rows are few."""
         return True
 
+    @property
+    def rehearses_apart(self) -> bool:
+        """Rehearsals know nothing of the rows of those that are rehearsed, so that rows which train may be of them."""
+        return True
+
     def check(self, settings: Settings) -> None:
         """Raise SettingsError where these options and those of every Pitot do not go together."""
         if settings.bounds not in ("spread", "plain"):

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pitot_core.baseline import Baseline
 from pitot_core.completion import LeftOut
 from pitot_core.features import Features
-from pitot_core.known import Known, learnable
+from pitot_core.known import SIDES, Known, learnable
 from pitot_core.observations import Observations, joined
 from pitot_core.steps import one_blas_thread
-from pitot_core.tables.arrivals import Newcomer, Side, other_kernels
 from pitot_core.tables.kernels import prior_kernels
 from pitot_core.tables.left_out import Parts
+from pitot_core.tables.rehearsal import placed, rehearsed_as, side_of
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solution import Solution
 from pitot_core.tables.stages import know_behaviour
@@ -24,11 +24,10 @@ from pitot_core.tables.sweeps import Sums, Sweeps
 
 Array = NDArray[Any]
 AGAIN_SWEEPS = 3
-REHEARSALS = 40
 
 
 def updated(
-    tables: Solution, rows: Observations, features: Features, known: Known, rehearsal: Observations
+    tables: Solution, rows: Observations, features: Features, known: Known, kept: Observations
 ) -> tuple[Solution, Known, dict[str, LeftOut]]:
     """See `Tables.updated`."""
     kernels = prior_kernels(features, tables.options, tables.hyper, tables.fitted)
@@ -40,19 +39,19 @@ def updated(
         others = rows[~_trained(known)(rows)]
         arrived = _once(joined(tables.arrived, others)) if len(others) else tables.arrived
         since_fit = known = _trained(known)
-        rehearsed = {}
-        for side in ("platform", "workload"):
+        fitted, rehearsed = tables, {}
+        for side in reversed(SIDES):
             numbers = arrived.platform if side == "platform" else arrived.workload
             for new in np.setdiff1d(numbers, np.flatnonzero(known.of_side(side))):
                 mine = learnable(arrived, side, int(new), known, features)
-                learner = _side(tables, side, known, since_fit, kernels)
-                tables = _placed(tables, side, int(new), learner.learn(int(new), mine))
+                learner = side_of(tables, side, known, since_fit, kernels)
+                tables = placed(tables, side, [int(new)], [learner.learn(int(new), mine)])
                 known = known.with_newcomer(side, int(new))
             fresh = np.setdiff1d(numbers, np.flatnonzero(since_fit.of_side(side)))
             if len(fresh) and len(others):
-                counts = [int(np.count_nonzero(numbers == new)) for new in fresh]
-                learner = _side(tables, side, since_fit, since_fit, kernels)
-                rehearsed[side] = _rehearsed(tables, learner, int(np.median(counts)), known, rehearsal)
+                seen = [arrived[numbers == new].n_co_runners > 0 for new in fresh]
+                asked = [(int((~beside).sum()), int(beside.sum())) for beside in seen]
+                rehearsed[side] = rehearsed_as(fitted, side, asked, since_fit, kept, kernels)
     return replace(tables, arrived=arrived), known, rehearsed
 
 
@@ -110,68 +109,3 @@ def _solved_again(tables: Solution, rows: Observations, kernels: tuple[Array, Ar
     sums = sweeps.sums(residuals)
     work, suffers, presses = sweeps.values()
     return replace(tables, work=work, suffers=suffers, presses=presses, sums=sums)
-
-
-def _side(tables: Solution, side: str, known: Known, judging: Known, kernels: tuple[Array, Array]) -> Side:
-    """Behaviour is compared on what is known since the fit, so that newcomers do not depend on each other's order."""
-    base, hyper, other = tables.baseline, tables.hyper, "workload" if side == "platform" else "platform"
-    of_platforms = np.column_stack([base.startup, base.platform])
-    of_workloads = base.workload[:, None]
-    if side == "platform":
-        kernel = other_kernels(kernels[1], tables.work[judging.platforms].T, hyper, "workload")
-        turned = tables.work, tables.suffers, tables.presses
-        levels, others = of_platforms, of_workloads
-    else:
-        kernel = other_kernels(kernels[0], tables.work[:, judging.workloads], hyper, "platform")
-        turned = tables.work.T, tables.suffers.swapaxes(1, 2), tables.presses.swapaxes(1, 2)
-        levels, others = of_workloads, of_platforms
-    features = kernels[0] if side == "platform" else kernels[1]
-    return Side(
-        side, *turned, levels, others, *kernel, features, known.of_side(side), judging.of_side(other),
-        tables.options.negative_slope, hyper,
-    )  # fmt: skip
-
-
-def _placed(tables: Solution, side: str, new: int, found: Newcomer) -> Solution:
-    """With one newcomer's numbers."""
-    at: tuple[Any, ...] = (new, slice(None)) if side == "platform" else (slice(None), new)
-    base = tables.baseline
-    startup, platform, workload = base.startup.copy(), base.platform.copy(), base.workload.copy()
-    if side == "platform":
-        startup[new], platform[new] = found.level
-    else:
-        workload[new] = found.level[0]
-    work, suffers, presses = tables.work.copy(), tables.suffers.copy(), tables.presses.copy()
-    deviations, types = tables.deviations.copy(), len(tables.suffers)
-    work[at], suffers[:, *at], presses[:, *at] = found.work, found.suffers, found.presses
-    deviations[0][at] = found.deviation
-    for part in range(1, 1 + 2 * types):  # a newcomer's interference is as unsure as that of its fellows
-        deviations[part][at] = np.sqrt(np.mean(tables.deviations[part].astype(np.float64) ** 2))
-    parts = tables.without
-    if len(parts):
-        alone, part_suffers, part_presses = parts.alone.copy(), parts.suffers.copy(), parts.presses.copy()
-        alone[:, *at] = (Baseline(startup, platform, workload).table() + work)[at]
-        part_suffers[:, :, *at], part_presses[:, :, *at] = found.suffers, found.presses
-        parts = Parts(alone, part_suffers, part_presses)
-    return replace(
-        tables, baseline=Baseline(startup, platform, workload), work=work, suffers=suffers, presses=presses,
-        deviations=deviations, without=parts,
-    )  # fmt: skip
-
-
-def _rehearsed(tables: Solution, learner: Side, n_rows: int, known: Known, rows: Observations) -> LeftOut:
-    """Known ones learned again from `n_rows` of their rows each, and the predictions of their other rows."""
-    rng = np.random.default_rng(0)
-    side = learner.name
-    rows = rows[known(rows)]
-    target = rows.workload if side == "workload" else rows.platform
-    count = np.bincount(target, minlength=len(known.of_side(side)))
-    eligible = np.flatnonzero(known.trained(side) & (count > n_rows))
-    left: list[Array] = [np.zeros(0, np.int64)]
-    predicted: list[Array] = [np.zeros(0)]
-    for entity in rng.permutation(eligible)[:REHEARSALS]:
-        mine = rng.permutation(np.flatnonzero(target == entity))
-        again = _placed(tables, side, int(entity), learner.learn(int(entity), rows[mine[:n_rows]]))
-        left.append(mine[n_rows:])
-        predicted.append(again.log_ns(rows[mine[n_rows:]]))
-    return LeftOut(rows[np.concatenate(left)], np.concatenate(predicted))

@@ -122,6 +122,11 @@ class TowerOptions:
         """Whether every row was left out by a member, and no kind of row is ignored: then CV+ can calibrate."""
         return self.members >= self.folds and self.interference != "discarded"
 
+    @property
+    def rehearses_apart(self) -> bool:
+        """Rehearsals are by towers that have seen all rows that train."""
+        return False
+
     def check(self, settings: Settings) -> None:
         """Raise SettingsError where these options and those of every Pitot do not go together."""
         if settings.bounds == "shared" and 0.5 not in self.quantiles:

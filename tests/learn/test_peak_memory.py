@@ -104,7 +104,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "lab.npz"
 
 
-def test_predict_tells_the_memory_and_its_bound(model: Path, harness) -> None:
+def test_predict_tells_the_memory_and_its_bound(model: Path, tmp_path: Path, harness) -> None:
     asked = harness("predict", model, "-w", "s/small/w9", "-e", "e1", "--memory", "--eps", 0.2, "--json")
     assert asked.code == 0, asked.err
     for row in json.loads(asked.out):
@@ -112,16 +112,24 @@ def test_predict_tells_the_memory_and_its_bound(model: Path, harness) -> None:
     assert (
         "66.6 MB" in harness("predict", model, "-w", "s/small/w9", "-e", "e1", "--memory", "--eps", 0.2).out
     )
-    batch = harness("predict", model, "--memory", "--batch", model)
-    assert (batch.code, "leave out --batch" in batch.err) == (2, True)
+    file = tmp_path / "asked.csv"
+    file.write_text("workload,platform,with\ns/small/w9,e1:small,\ns/small/w0,e2:large,s/small/w1\n")
+    batch = harness("predict", model, "--memory", "--batch", file, "--eps", 0.2, "--json")
+    assert batch.code == 0, batch.err
+    told = [1024 * (ENGINE_KB[1] + OWN_KB[9]), 1024 * (ENGINE_KB[2] + OWN_KB[0])]
+    for name in ("memory_bytes", "memory_bound_bytes"):
+        assert [row[name] for row in json.loads(batch.out)] == told
 
 
 def test_a_model_that_knows_of_no_memory_says_so(model: Path, tmp_path: Path, harness) -> None:
     without = Pitot.load(model)
     del without.card["memory"]
     without.save(tmp_path / "old.npz")
-    ran = harness("predict", tmp_path / "old.npz", "-w", "s/small/w1", "--memory")
-    assert (ran.code, "told of no memory" in ran.err) == (2, True)
+    asked = tmp_path / "asked.csv"
+    asked.write_text("workload,platform\ns/small/w1,e1:small\n")
+    for question in (("-w", "s/small/w1"), ("--batch", asked)):
+        ran = harness("predict", tmp_path / "old.npz", *question, "--memory")
+        assert (ran.code, "told of no memory" in ran.err) == (2, True)
 
 
 def test_place_refuses_what_does_not_fit_into_memory(model: Path, tmp_path: Path, harness) -> None:
