@@ -107,8 +107,8 @@ class Pitot(Estimator):
             parts = split(
                 observations, train=1 - share, calibration=share, by=settings.split_by, seed=settings.seed
             )
-            calibration = kept = observations[parts.calibration]
-            observations = observations[parts.train]
+            calibration, observations = observations[parts.calibration], observations[parts.train]
+            kept = calibration
             if self.options.rehearses_apart:
                 enough = enough_of(kept, MOST_CALIBRATE, by=settings.split_by, seed=settings.seed)
                 calibration, observations = kept[enough], joined(observations, kept[~enough])
@@ -125,10 +125,9 @@ class Pitot(Estimator):
             self.bounds = Bounds.fit(completion, left_out, calibration, features, settings)
         self.features, self.completion, self.remembered = features, completion, shown
         self.known = Known.of(observations, features)
-        self.calibration_rows = left_out.rows if kept is None else kept
         calibrated = left_out.rows if calibration is None else calibration
-        trained = int(observations.times.sum())
-        self.rows_used = {"training": trained, "calibration": len(calibrated)}
+        self.calibration_rows = calibrated if kept is None else kept
+        self.rows_used = {"training": int(observations.times.sum()), "calibration": len(calibrated)}
         self.fingerprint = fingerprint(observations, calibrated)
         return self
 
@@ -137,9 +136,8 @@ class Pitot(Estimator):
 
         Rows that it learned before, in training or in an update, are left out; where none is left nothing changes.
         `features` are needed where the newcomers are not in the model's own tables: those tables with rows added
-        at the end. Bounds of newcomers come from calibration rows of known ones, predicted as though they were as
-        new. Raises NotFitted, FeaturesError where the tables do not begin with the model's own, and what the
-        method raises (towers: ObservationsError where nothing is new or a newcomer appears only as a co-runner).
+        at the end. Bounds of newcomers come from rows of known ones, predicted as though they were as new.
+        Raises NotFitted, FeaturesError where the tables do not begin with the model's own, and what the method raises.
         """
         completion, bounds, old = self._fitted()
         features = features or old
@@ -150,10 +148,8 @@ class Pitot(Estimator):
         if not len(observations):
             return self
         known = self.known.grown(*more)
-        assert self.calibration_rows is not None
-        self.completion, self.known, rehearsed = completion.updated(
-            observations, features, known, self.calibration_rows
-        )
+        assert (kept := self.calibration_rows) is not None
+        self.completion, self.known, rehearsed = completion.updated(observations, features, known, kept)
         self.bounds, self.features = bounds.with_newcomers(rehearsed, features, self.known), features
         self.remembered = self.remembered.with_rows(observations)
         return self
@@ -161,8 +157,7 @@ class Pitot(Estimator):
     def predict(self, queries: Asked) -> NDArray[np.float64]:
         """(M,) expected execution time in ns.
 
-        Questions are Queries, a table or frame with columns workload, platform and with, or tuples (see
-        `Queries.named`). Raises NotFitted, UnknownEntity, ObservationsError for a table that asks nothing.
+        Questions are what `Queries.named` takes. Raises NotFitted, UnknownEntity, ObservationsError for no question.
         """
         completion, _, features = self._fitted()
         queries = self._asked(queries, features)
