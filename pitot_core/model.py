@@ -136,8 +136,7 @@ class Pitot(Estimator):
 
         Rows that it learned before, in training or in an update, are left out; where none is left nothing changes.
         `features` are needed where the newcomers are not in the model's own tables: those tables with rows added
-        at the end. Bounds of newcomers come from rows of known ones, predicted as though they were as new.
-        Raises NotFitted, FeaturesError where the tables do not begin with the model's own, and what the method raises.
+        at the end. Raises NotFitted, FeaturesError where they do not begin so, and what the method raises.
         """
         completion, bounds, old = self._fitted()
         features = features or old
@@ -148,7 +147,7 @@ class Pitot(Estimator):
         if not len(observations):
             return self
         known = self.known.grown(*more)
-        assert (kept := self.calibration_rows) is not None
+        kept: Any = self.calibration_rows
         self.completion, self.known, rehearsed = completion.updated(observations, features, known, kept)
         self.bounds, self.features = bounds.with_newcomers(rehearsed, features, self.known), features
         self.remembered = self.remembered.with_rows(observations)
