@@ -44,7 +44,7 @@ CLAIM = 0.5  # power of the standard deviation that the method claims
 MOST_PULL = 4.0  # by which one row may seem larger than σ
 MEAN_OF_NORMAL = math.sqrt(math.pi / 2.0)  # times the mean of |z| gives the standard deviation of a normal z
 LEAST = 1e-6
-OFTEN_ENOUGH = 0.995  # of the rows have a smaller σ: what is larger was seen too seldom to be believed
+OFTEN_ENOUGH = 0.9995  # of the rows have a smaller σ: what is larger was seen too seldom to be believed
 UNLIMITED = 1e3
 ENOUGH_TO_LEVEL = 500  # rows of a number of co-runners
 
