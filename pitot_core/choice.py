@@ -18,7 +18,7 @@ from pitot_core.conformal import order
 
 Array = NDArray[Any]
 EPS = (0.1, 0.05, 0.01)
-TOLERANCES = (0.035, 0.04)  # of coverage: in a tenth of spread, on a device; never more than 2ε
+TOLERANCES = (0.025, 0.04)  # of coverage: in a tenth of spread, on a device; never more than 2ε
 ENOUGH = 100  # rows of a device below which its coverage says nothing
 TENTHS = 10
 
