@@ -134,5 +134,6 @@ def table_of(entries: Sequence[Entry], columns: Sequence[str]) -> pa.Table:
 
 
 def files(folder: Path, suffix: str) -> list[Path]:
-    """The files of a folder, sorted, without hidden ones such as those that macOS and copying programs make."""
-    return sorted(path for path in folder.glob(f"*{suffix}") if not path.name.startswith((".", "~")))
+    """The files of a folder and of those in it, sorted, without hidden ones such as copying programs make."""
+    found = [(path, path.relative_to(folder).parts) for path in folder.rglob(f"*{suffix}")]
+    return sorted(path for path, names in found if not any(name.startswith((".", "~")) for name in names))

@@ -47,7 +47,7 @@ def croissant(dataset: Dataset, name: str, description: str) -> dict[str, Any]:
             files.append(_file(dataset.root, path))
             source = {"fileObject": {"@id": f"{table}.parquet"}}
             records.append(_records(table, fields, source))
-    parts = sorted((dataset.root / "observations").glob("*.parquet"))
+    parts = dataset.snapshot().paths
     if parts:
         files += [_file(dataset.root, path) for path in parts]
         files.append(
@@ -55,7 +55,9 @@ def croissant(dataset: Dataset, name: str, description: str) -> dict[str, Any]:
                 "@type": "cr:FileSet",
                 "@id": "observation-files",
                 "encodingFormat": PARQUET,
-                "includes": "observations/*.parquet",
+                "includes": "observations/**/*.parquet"
+                if any(path.parent.name != "observations" for path in parts)
+                else "observations/*.parquet",
             }
         )
         source = {"fileSet": {"@id": "observation-files"}}

@@ -141,6 +141,16 @@ def test_a_part_that_a_sync_program_copied_counts_once_and_the_next_part_has_a_n
     assert path.with_name(path.name.replace("00001", "00002")).exists()
 
 
+def test_a_part_in_a_folder_of_its_own_is_read_and_one_in_a_hidden_folder_is_not(dataset: Dataset) -> None:
+    before = everything(dataset)
+    [path] = (dataset.root / "observations").iterdir()
+    for folder in ("2026", ".trash"):
+        (path.parent / folder).mkdir()
+        shutil.copy(path, path.parent / folder / path.name)
+    path.unlink()
+    assert everything(dataset) == before
+
+
 def changed(dataset: Dataset, column: str, value: Any) -> None:
     [path] = (dataset.root / "observations").iterdir()
     table = pq.read_table(path)
