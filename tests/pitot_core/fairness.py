@@ -11,9 +11,11 @@ from pitot_core import Features, Observations, Pitot, margin
 ENOUGH = 100  # test rows of a group below which its coverage says nothing
 
 
-def fairness(model: Pitot, test: Observations, features: Features, eps: float) -> dict[str, float]:
+def fairness(
+    model: Pitot, test: Observations, features: Features, eps: float, method: str = "chosen"
+) -> dict[str, float]:
     """In percent: the margin, the coverage, and the coverage of the worst tenth of spread, device and suite."""
-    measured, bound = np.exp(test.log_ns), model.bound(test, eps)
+    measured, bound = np.exp(test.log_ns), model.bound(test, eps, method=method)
     held = measured <= bound
     suites = np.array([name.partition("/")[0] for name in features.workload_names])
     groups: dict[str, Any] = {
