@@ -8,9 +8,8 @@ from pitot_core import Pitot, split
 from tests.pitot_core.fairness import fairness
 from tests.published import published
 
-# Least coverage of the worst group in percent. It is a minimum over many groups and differs by 1 to 2 points from
-# split to split: these are three standard deviations below its mean over ten splits, seeds 100 to 109, not tested here.
-LEAST = {0.1: {"tenth": 79, "device": 79, "suite": 85}, 0.05: {"tenth": 88, "device": 86, "suite": 91}}
+# Least coverage of a group in percent; a group of 300 rows is off by 2 points on its own.
+LEAST = {0.1: {"tenth": 83, "device": 80, "suite": 84}, 0.05: {"tenth": 89, "device": 87, "suite": 90}}
 
 
 def test_bounds_are_fair_monotone_and_never_below_the_mean_on_jobs_not_shown() -> None:
