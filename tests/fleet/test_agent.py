@@ -57,7 +57,7 @@ def test_burning_is_measured_as_cpu_time(tmp_path: Path) -> None:
         [found] = run(agent, member("burner", {"burn_s": 0.06})).members
     spent = [sample.user_ns + sample.sys_ns for sample in found.samples]
     assert spent
-    assert min(spent) >= 50 * MS  # 60, less the coarseness of the kernel's accounting
+    assert min(spent) >= 40 * MS  # 60, less the coarseness of the kernel's accounting
     assert all(sample.wall_ns >= 60 * MS for sample in found.samples)
 
 
