@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.errors import ModelFileError
+from pitot_core.keys import mixed
 from pitot_core.observations import Observations
 
 BITS = 48  # of a digest: one in a million new rows is taken for a learned one where 280 million are
-STEPS = (
-    1e6  # of log_ns, a millionth: the same time has the same logarithm on every machine up to its last bits
-)
+# Of log_ns, a millionth: the same time has the same logarithm on every machine up to its last bits.
+STEPS = 1e6
 ROWS = ("platform", "workload", "co_runners", "log_ns", "job")
-_FACTORS = tuple(np.uint64(factor) for factor in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9))
 
 
 def row_arrays(rows: Observations, prefix: str) -> dict[str, NDArray[Any]]:
@@ -86,10 +85,6 @@ class Remembered:
 def _digests(rows: Observations) -> NDArray[np.uint64]:
     """(N,) BITS bits each."""
     time = np.rint(rows.log_ns * STEPS).astype(np.int64)
-    columns: list[NDArray[Any]] = [rows.platform, rows.workload, *rows.co_runners.T, rows.measured, time]
-    found = np.zeros(len(rows), np.uint64)
-    for column in columns:
-        found = (found ^ column.astype(np.int64).view(np.uint64)) * _FACTORS[0]
-        found = (found ^ (found >> np.uint64(29))) * _FACTORS[1]
-        found ^= found >> np.uint64(32)
-    return found >> np.uint64(64 - BITS)
+    return mixed(rows.platform, rows.workload, *rows.co_runners.T, rows.measured, time) >> np.uint64(
+        64 - BITS
+    )

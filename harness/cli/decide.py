@@ -25,6 +25,8 @@ from harness.output import Form, show, stderr
 command = group("Decide")
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")]
 
+LOAD, JOBS = 0.8, 1500  # of drawn arrivals, where nothing else is asked
+
 
 @command(
     "harness place lab.npz deadlines.csv",
@@ -205,10 +207,12 @@ def simulate(
     ] = "poisson",
     load: Annotated[
         float | None,
-        typer.Option(help="Share of time that drawn jobs keep the pool busy.", show_default="0.8", min=0.01),
+        typer.Option(
+            help="Share of time that drawn jobs keep the pool busy.", show_default=str(LOAD), min=0.01
+        ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(help="How many are drawn for a trace.", show_default="1500", min=10)
+        int | None, typer.Option(help="How many are drawn for a trace.", show_default=str(JOBS), min=10)
     ] = None,
     front: Annotated[
         str,
@@ -237,7 +241,7 @@ def simulate(
             "--load and --jobs are of jobs that are drawn; leave them out with a file of --arrivals."
         )
     wish = study.Study.of(
-        engine, devices or [], policies or [], arrivals, load or 0.8, jobs or 1500, front, seed
+        engine, devices or [], policies or [], arrivals, load or LOAD, jobs or JOBS, front, seed
     )
     loaded = load_model(model)
     with bar(console, "simulating", 1) as progress:

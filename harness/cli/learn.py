@@ -104,7 +104,7 @@ def update(
     learned = learn_more(trained, opened, everything=everything)
     learned.model.save(output)
     show(learned.rows, LEARNED_COLUMNS, form)
-    stderr().print(f"{learned.told}; the updated model is {output}", soft_wrap=True)
+    stderr().print(f"{learned.told}; the updated model is {output}")
 
 
 @command("harness evaluate datasets/published --shares 10,50,90 --jobs 2 -o evaluation")

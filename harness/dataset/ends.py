@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 UNFIT = "device_unfit"
 KEY = ("job", "workload")
 COLUMNS = ("job", "workload", "status", "attempt", "started_at")
-PARTS, _TOP = (
-    16,
-    np.uint64(60),
-)  # keys are compared by their first four bits at a time, to need a sixteenth of the memory
+PARTS, _TOP = 16, np.uint64(60)  # keys are compared by their first four bits at a time, to need less memory
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 

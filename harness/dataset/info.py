@@ -68,9 +68,7 @@ class Info(msgspec.Struct, frozen=True):
     created_at: str
     source: str
     collections: list[Collection] = []
-    with_parts: bool = (
-        False  # made with its directory observations/, so that it is damaged where that is gone
-    )
+    with_parts: bool = False  # made with its directory observations/: where that is gone it is damaged
 
     @property
     def label(self) -> str:

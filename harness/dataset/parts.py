@@ -22,9 +22,7 @@ BATCH = 1 << 17  # rows: what is held in memory of a file
 MANY = 1 << 15  # rows: of less, what each table costs is more than what its rows do
 MUCH = 8 << 20  # bytes of such rows: of more there is no need to wait for others
 FEW = 10_000  # rows that one thread reads with less work than several
-PLAIN_BATCH = (
-    1 << 15
-)  # rows of other tables, which are long and narrow: several threads would only take more memory
+PLAIN_BATCH = 1 << 15  # rows of other tables, long and narrow: several threads would only take more memory
 _NULLABLE = {field.name for field in schema.OBSERVATION_FIELDS if field.null}
 _NEEDED_FOR: dict[str, tuple[str, ...]] = {  # what fills in that which rows of version 1 do not have
     "regime": ("platform",),

@@ -53,8 +53,7 @@ class Measurement:
     ) -> None:
         self.deadlines, self.placement, self.console = deadlines, placement, console
         platforms = [deadlines.places.platforms[one.place] for one in placement.residents]
-        said = console.print
-        listed = load_devices(devices_file, said)
+        listed = load_devices(devices_file, console.print)
         for platform in platforms:
             if platform.partition(":")[2] not in listed:
                 raise UnknownName("device", platform.partition(":")[2], listed, where=str(devices_file))

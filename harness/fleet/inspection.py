@@ -112,7 +112,6 @@ def inspect_all(
             console.print(
                 f"{one.device}: could not be brought: {told}. Repeat the command when they can be had, name another "
                 "place with --manifest, or let `engines:` in devices.yaml name the engines that are wanted there.",
-                markup=False,
             )
     order = [device.name for device in devices]
     return sorted(found, key=lambda one: order.index(one.device))
