@@ -103,6 +103,7 @@ class State(msgspec.Struct, frozen=True):
     free_memory_bytes: Nanoseconds | None = None
     quota_throttled: Nanoseconds | None = None
     steal_s: Reading | None = None
+    yardstick_ns: Nanoseconds | None = None  # of the same work each time
 
 
 class JobResult(msgspec.Struct, frozen=True):

@@ -83,6 +83,12 @@ STATE_FIELDS = [
         "time that a hypervisor gave to others since the start, s, all processors",
         _UNTOLD,
     ),
+    Field(
+        "yardstick_ns",
+        _INTEGER,
+        "the same small work each time, mean over its processors (see measuring.md), ns",
+        _UNTOLD,
+    ),
 ]
 _SAMPLE = pa.struct([(field.name, field.type) for field in SAMPLE_FIELDS])
 _COLD_SAMPLE = pa.struct([(field.name, field.type) for field in COLD_FIELDS])

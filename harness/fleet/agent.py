@@ -75,6 +75,7 @@ OTHER_LOAD = (
 )
 MOST_AGAIN = 3  # measurements again that a device has in hand; each job gives it AGAIN_A_JOB more
 AGAIN_A_JOB = 0.2
+YARDSTICK_PROCESSORS, YARDSTICK_NS = 8, 10**6  # most of them, and for how long each does fixed work
 AGAIN_NS = 5 * 10**9  # what takes longer is not measured again
 TWO_KINDS = 0.1  # the least gap between two kinds of executions, as a share of the shorter
 KEPT_WARM = 100  # of the executions to warm up, the first and the last that are kept one by one
@@ -273,6 +274,39 @@ def quota_throttled() -> Optional[int]:
         if found:
             counts.append(int(found.group(1)))
     return max(counts) if counts else None
+
+
+def fixed_work() -> int:
+    """The same whole-number work each time, some ten thousand instructions of many kinds."""
+    value = 1
+    for step in range(500):
+        value = (value * 3 + step) & 0xFFFF
+    return value
+
+
+def yardstick_ns() -> Optional[int]:
+    """How long `fixed_work` takes: mean over the processors that may be used, 1 ms each, without what is far above.
+
+    It needs all of a core: it takes longer where a clock is lower, and nearly twice as long while a guest of the same
+    host uses the other half of the core, which no counter of this machine tells.
+    """
+    allowed = os.sched_getaffinity(0)
+    means = []
+    try:
+        for processor in sorted(allowed)[:YARDSTICK_PROCESSORS]:
+            os.sched_setaffinity(0, {processor})
+            took: List[int] = []
+            while len(took) < 5 or sum(took) < YARDSTICK_NS:
+                began = now_ns()
+                fixed_work()
+                took.append(now_ns() - began)
+            near = 3 * min(took)  # what is above was interrupted
+            means.append(statistics.mean(one for one in took if one <= near))
+    except OSError:
+        return None
+    finally:
+        os.sched_setaffinity(0, allowed)
+    return round(statistics.mean(means))
 
 
 def state() -> Message:
@@ -1557,11 +1591,12 @@ class Agent:
         result: Message = {
             "job": job["id"],
             "started_unix_ns": time.time_ns(),
-            "state_before": state(),
+            "state_before": dict(state(), yardstick_ns=yardstick_ns()),
             "note": note,
         }
         members = self.undisturbed(job, scratch)
-        result.update(members=[m.result for m in members], state_after=state())
+        paced = yardstick_ns()  # at once: it is to tell of the time that was measured
+        result.update(members=[m.result for m in members], state_after=dict(state(), yardstick_ns=paced))
         return result
 
     def undisturbed(self, job: Message, scratch: Path) -> List[Member]:

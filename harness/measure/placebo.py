@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean, variance
+from statistics import fmean, median, variance
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.dataset.records import Pin
@@ -58,15 +59,24 @@ class Placebo:
     off: float
     cause: str
 
-    def verdict(self, ratio: float, low: float, high: float) -> str:
+    def verdict(self, ratio: float, low: float, high: float, pace: float | None = None) -> str:
         """Empty, or what to look at: where the ratio is off and its interval does not hold the truth."""
         wrong = abs(ratio / self.truth - 1) > self.off and not low <= self.truth <= high
-        return "" if not wrong else self.cause if ratio > self.truth or self.truth > 1 else UNALIKE
+        if not wrong:
+            return ""
+        if pace is not None and pace > PACE:
+            return UNSEEN.format(pace)
+        return self.cause if ratio > self.truth or self.truth > 1 else UNALIKE
 
 
 UNALIKE = (
     "other work beside the jobs, or a clock that follows the load: end it, --idle 10, governor performance"
 )
+UNSEEN = (
+    "half of the time fixed work took more than {:.2f} times as long as at best: a clock that changes, or guests of "
+    "the same host on the same cores, which nothing else shows: choose another hour or host"
+)
+PACE = 1.1  # fixed work over its fastest, from which on it is the first cause to look at
 BESIDE_SLEEPER = Placebo("beside a sleeper", 1.0, 0.03, UNALIKE)
 ONE_PROCESSOR = Placebo(
     "two spinners on one processor",
@@ -89,11 +99,14 @@ PLACEBO_COLUMNS = [
     Column("high", "to", True, "upper end of it"),
     Column("truth", "truth", True, "what it should be"),
     Column("pairs", "pairs", True, "observations beside others"),
+    Column(
+        "pace", "fixed work over its fastest", True, "how long the same work took after half of these jobs"
+    ),
     Column("verdict", "what to look at", meaning="empty where it is as it should be"),
 ]
 COLUMNS = (
-    "purpose", "platform", "workload", "co_runners", "pin", "status", "wall_ns_mean",
-    "samples.list.element.wall_ns", "samples.list.element.covered",
+    "purpose", "platform", "device", "workload", "co_runners", "pin", "status", "wall_ns_mean",
+    "samples.list.element.wall_ns", "samples.list.element.covered", "state_after.yardstick_ns",
 )  # fmt: skip
 
 # An observation: the logarithm of its mean, and the variance of that.
@@ -105,9 +118,18 @@ def placebo_rows(dataset: Dataset) -> list[dict[str, Any]]:
     """A row per platform and placebo that was measured there."""
     alone: dict[_Place, list[_Known]] = defaultdict(list)
     beside: dict[tuple[str, Placebo], list[tuple[_Place, _Known]]] = defaultdict(list)
+    took: dict[str, list[float]] = defaultdict(list)  # fixed work after placebo jobs, by platform
+    least: dict[str, float] = {}  # and after whichever job, by device
     for part in dataset.parts(COLUMNS):
         wanted = pc.and_(pc.equal(part["purpose"], "placebo"), pc.equal(part["status"], "ok"))
+        yardsticks = pc.struct_field(part["state_after"], "yardstick_ns")
+        known_least = pa.table({"device": part["device"], "ns": yardsticks}).group_by("device")
+        for row in known_least.aggregate([("ns", "min")]).to_pylist():
+            if row["ns_min"]:
+                least[row["device"]] = min(row["ns_min"], least.get(row["device"], math.inf))
         for row in part.filter(wanted).to_pylist():
+            if yardstick := (row["state_after"] or {}).get("yardstick_ns"):
+                took[row["platform"]].append(yardstick)
             if (known := _known(row)) is None:
                 continue
             workload = SPINNER if row["workload"] == TWIN else row["workload"]
@@ -118,7 +140,7 @@ def placebo_rows(dataset: Dataset) -> list[dict[str, Any]]:
             elif not row["co_runners"]:
                 alone[place].append(known)
     found = [
-        _row(platform, placebo, pairs)
+        _row(platform, placebo, pairs, _pace(took[platform], least.get(platform.partition(":")[2])))
         for (platform, placebo), observed in beside.items()
         if (pairs := [(known, alone[place]) for place, known in observed if alone[place]])
     ]
@@ -143,7 +165,14 @@ def _known(row: Mapping[str, Any]) -> _Known | None:
     return math.log(row["wall_ns_mean"]), spread
 
 
-def _row(platform: str, placebo: Placebo, pairs: list[tuple[_Known, list[_Known]]]) -> dict[str, Any]:
+def _pace(took: list[float], least: float | None) -> float | None:
+    """How long fixed work took after half of these jobs, over its least on the device; None where it is not told."""
+    return median(took) / least if took and least else None
+
+
+def _row(
+    platform: str, placebo: Placebo, pairs: list[tuple[_Known, list[_Known]]], pace: float | None
+) -> dict[str, Any]:
     logs, within = [], []
     for (together, spread), base in pairs:
         logs.append(together - fmean(log for log, _ in base))
@@ -159,10 +188,12 @@ def _row(platform: str, placebo: Placebo, pairs: list[tuple[_Known, list[_Known]
         "high": high,
         "truth": placebo.truth,
         "pairs": len(pairs),
-        "verdict": placebo.verdict(ratio, low, high),
+        "pace": pace,
+        "verdict": placebo.verdict(ratio, low, high, pace),
     }
 
 
 def in_digits(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """For people: ratios with three digits behind the point."""
-    return [{**row, **{key: f"{row[key]:.3f}" for key in ("ratio", "low", "high", "truth")}} for row in rows]
+    keys = ("ratio", "low", "high", "truth", "pace")
+    return [{**row, **{key: f"{row[key]:.3f}" for key in keys if row[key] is not None}} for row in rows]

@@ -26,6 +26,7 @@ DRIFT = 0.05
 HOT_C = 80.0
 LOADED = 0.3  # load per processor, beyond what the collection itself causes
 CLOCK = 0.15
+PACE = 1.1
 NAMED = 8  # most platforms named in one warning
 
 THRESHOLDS = (
@@ -35,7 +36,8 @@ THRESHOLDS = (
     "twice the error that their samples and their differences from each other explain; "
     f"{HOT_C:.0f} °C and more; any throttling, by heat or by a quota of processors; time that a hypervisor gave to "
     "others; a mean load before jobs of more "
-    f"than the workloads that ran together there and {LOADED:g} per processor besides; a clock that varied by more "
+    f"than the workloads that ran together there and {LOADED:g} per processor besides; fixed work that after "
+    f"half of the jobs took more than {PACE:g} times as long as at best; a clock that varied by more "
     f"than {percent(CLOCK)}; a governor other than performance; gates that gave up."
 )
 
@@ -50,6 +52,7 @@ COLUMNS = {
     "quota": Column("stopped by a quota, times", "count"),
     "steal": Column("s stolen by the hypervisor", "number"),
     "load": Column("load before, mean", "number"),
+    "pace": Column("fixed work over its fastest", "ratio"),
     "clock_low": Column("MHz, least", "count"),
     "clock_high": Column("MHz, most", "count"),
     "governor": Column("governor"),
@@ -63,6 +66,7 @@ TOLD = {
     "quota": "a quota of processors",
     "steal": "stolen time",
     "load": "load",
+    "pace": "how long fixed work takes",
     "clock_low": "clock",
     "governor": "governor",
 }
@@ -150,6 +154,11 @@ def warnings(found: list[Found]) -> list[str]:
             lambda one: f"{one['load']:.2f}, of at most {one['together']} workloads run together",
         ),
         _line(
+            "fixed work took longer than at best after half of the jobs, so a clock is lower or another guest of the "
+            "host uses the same cores, and times are longer by about as much:", over("pace", PACE), "device", "pace",
+            lambda one: f"{one['pace']:.2f}×",
+        ),
+        _line(
             "the clock varied:", varied, "device", "clock_high",
             lambda one: f"{one['clock_low']:.0f} to {one['clock_high']:.0f} MHz",
         ),
@@ -213,6 +222,7 @@ def _platform(rows: Rows, p: int, processors: int) -> Found:
         _known(state["after", name] - state["before", name])
         for name in ("throttle_count", "quota_throttled", "steal_s")
     )
+    pace = _known(rows.pace[at])
     load, clock = _known(state["before", "load_1m"]), _known(state["before", "clock_mhz"])
     governors = (
         pc.drop_null(pc.struct_field(rows.table["state_before"], "governor").take(at)).unique().to_pylist()
@@ -235,6 +245,7 @@ def _platform(rows: Rows, p: int, processors: int) -> Found:
         "quota": _of(_sum, quota),
         "steal": _of(_sum, steal),
         "load": _of(np.mean, load),
+        "pace": _of(np.median, pace),
         "clock_low": _of(np.min, clock),
         "clock_high": _of(np.max, clock),
         "governor": ", ".join(governors) or None,

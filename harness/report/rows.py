@@ -109,8 +109,18 @@ class Rows:
                 "load_1m",
                 "quota_throttled",
                 "steal_s",
+                "yardstick_ns",
             )
         }
+
+    @cached_property
+    def pace(self) -> NDArray[np.float64]:
+        """(N,) how long fixed work took after the job, over the least that it ever took on that device; NaN untold."""
+        before, after = (self.states[when, "yardstick_ns"] for when in ("before", "after"))
+        devices = np.unique([self.device(p) for p in range(len(self.platforms))], return_inverse=True)[1]
+        least = np.full(len(self.platforms), np.inf)
+        np.fmin.at(least, devices[self.platform], np.fmin(before, after))
+        return np.asarray(after / least[devices[self.platform]], np.float64)
 
     @cached_property
     def tail(self) -> NDArray[np.float64]:

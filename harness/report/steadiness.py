@@ -31,8 +31,9 @@ def steadiness(dataset: Dataset, rows: Rows) -> list[Section]:
     columns = [
         Column("platform"), Column("placebo"), Column("time over time alone", "ratio"), Column("from", "ratio"),
         Column("to", "ratio"), Column("truth", "ratio"), Column("pairs", "count"),
+        Column("fixed work over its fastest", "ratio"),
     ]  # fmt: skip
-    keys = ("platform", "placebo", "ratio", "low", "high", "truth", "pairs")
+    keys = ("platform", "placebo", "ratio", "low", "high", "truth", "pairs", "pace")
     body = [[row[key] for key in keys] for row in placebos]
     content = join(
         sentences(warned, "warnings") or (tag("p", "Nothing is off.", class_="good") if placebos else None),

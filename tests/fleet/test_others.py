@@ -102,3 +102,35 @@ def test_other_load_reaches_the_result(tmp_path: Path) -> None:
         [found] = run(opened, member("w", {"burn_s": 0.001})).members
     assert found.other_load is not None
     assert found.other_load >= 0
+
+
+def test_the_yardstick_is_the_mean_of_the_processors_without_what_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    allowed, pinned, clock = os.sched_getaffinity(0), [], [0]
+    took = {1: [20_000, 24_000, 900_000, 22_000, 22_000], 3: [30_000, 30_000, 30_000, 30_000, 30_000]}
+
+    def work() -> int:
+        [processor] = pinned[-1]
+        clock[0] += took[processor].pop(0)
+        return 0
+
+    monkeypatch.setattr(agent, "YARDSTICK_NS", 100_000)
+    monkeypatch.setattr(agent, "now_ns", lambda: clock[0])
+    monkeypatch.setattr(agent, "fixed_work", work)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 1})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, processors: pinned.append(processors))
+    assert agent.yardstick_ns() == 26_000  # 22 and 30 µs: one of 900 µs was interrupted
+    assert pinned == [{1}, {3}, {3, 1}]
+    monkeypatch.undo()
+    assert agent.yardstick_ns() > 0
+    assert os.sched_getaffinity(0) == allowed
+
+
+def test_the_yardstick_reaches_the_result_before_and_after(tmp_path: Path) -> None:
+    with session(tmp_path) as opened:
+        found = run(opened, member("w", {"burn_s": 0.001}))
+    assert found.state_after is not None
+    for state in (found.state_before, found.state_after):
+        assert state.yardstick_ns
+        assert 10**3 < state.yardstick_ns < 10**8

@@ -17,8 +17,17 @@ from harness.suites.catalogue import load_suites, load_workloads
 from harness.suites.ready import STARTUP
 
 
-def collected(root: Path, sleeper: float, shared: float, own: float, noise: float = 0.01) -> Dataset:
-    """A dataset of two rounds of placebos whose slowdowns are given; a spinner takes 1 ms, a streamer 2 ms."""
+def collected(
+    root: Path,
+    sleeper: float,
+    shared: float,
+    own: float,
+    noise: float = 0.01,
+    yardsticks: tuple[int | None, ...] = (None,),
+) -> Dataset:
+    """A dataset of two rounds of placebos whose slowdowns are given, and what fixed work took in turns after them; a
+    spinner takes 1 ms, a streamer 2 ms.
+    """
     dataset, draw, number = Dataset.create(root), random.Random(0), 0
     factors = {None: sleeper, "one": shared, "each": own}
     with dataset.journal("local") as journal:
@@ -34,7 +43,8 @@ def collected(root: Path, sleeper: float, shared: float, own: float, noise: floa
                     walls = [round(mean * max(0.1, draw.gauss(1, noise))) for _ in range(100)]
                     samples = [Sample(i, wall, 0, 0, 0, True) for i, wall in enumerate(walls)]
                     members.append(MemberResult(name, "ok", "", samples, regime="steady"))
-                journal.append(Entry(job, JobResult(job.id, 0, State(), members), "1", "1"))
+                after = State(yardstick_ns=yardsticks[number % len(yardsticks)])
+                journal.append(Entry(job, JobResult(job.id, 0, State(), members, after), "1", "1"))
     return dataset
 
 
@@ -63,6 +73,19 @@ def test_what_is_off_is_told_with_what_to_look_for(slowdowns, off: str, cause: s
     rows = placebo_rows(collected(tmp_path / "d", *slowdowns))
     assert [row["placebo"] for row in rows if row["verdict"]] == [off]
     assert next(row["verdict"] for row in rows if row["verdict"]).startswith(cause)
+
+
+def test_where_fixed_work_took_longer_that_is_the_cause(tmp_path: Path) -> None:
+    busy = placebo_rows(collected(tmp_path / "busy", 1.2, 2.0, 1.0, yardsticks=(20_000, 31_000, 30_000)))
+    assert [row["pace"] for row in busy] == [1.5, 1.5, 1.5]
+    assert [row["verdict"][:65] for row in busy] == [
+        "half of the time fixed work took more than 1.50 times as long as ", "", ""
+    ]  # fmt: skip
+    quiet = placebo_rows(collected(tmp_path / "quiet", 1.2, 2.0, 1.0, yardsticks=(20_000, 21_000, 20_500)))
+    assert quiet[0]["pace"] == 1.025
+    assert quiet[0]["verdict"].startswith("other work beside the jobs")
+    untold = placebo_rows(collected(tmp_path / "untold", 1.0, 2.0, 1.0))
+    assert [row["pace"] for row in untold] == [None, None, None]
 
 
 def test_noise_makes_intervals_wide_and_no_verdicts(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 `python -m tests.perf regime` prints five tables: command lines beside hyperfine, resident engines beside a bare loop of
 their own interface, kernels beside a sleeper, spinners that share a processor, and cells that are measured again in
 another job. `python -m tests.perf.bench_regime placebo wasmtime-j node-v8` prints one of them for some engines.
-A quiet machine with two processors is needed for figures within a percent or two.
+A quiet machine with two processors is needed for figures within a percent or two: jobs are repeated until fixed work
+took no more than QUIET times its fastest before and after them, and ratios of such jobs are told beside those of all.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 import statistics
@@ -48,6 +50,7 @@ COMMANDS = [
     ("wasm2c-gcc-O2", "polybench/small/floyd-warshall"), ("wasm2c-gcc-O0", "polybench/small/floyd-warshall"),
     ("native", "polybench/small/gemm"), ("native", "polybench/small/floyd-warshall"),
 ]  # fmt: skip
+QUIET, TRIES = 1.03, 2
 RESIDENT = [name for name, engine in ENGINES.items() if engine.regime == "steady"]
 
 
@@ -56,6 +59,22 @@ class Bench:
 
     def __init__(self, device: Reached, workloads: dict[str, Workload]) -> None:
         self.device, self.workloads = device, workloads
+        self.yardsticks: list[
+            float
+        ] = []  # what fixed work took before or after each job, ns, the larger of both
+        self.fastest = math.inf
+
+    def is_quiet(self, *jobs: int) -> bool:
+        """Whether these jobs, by their numbers from the latest, -1, began and ended on an undisturbed machine."""
+        return all(self.yardsticks[job] <= QUIET * self.fastest for job in jobs)
+
+    def quietly(self, engine: str, *jobs: tuple[str, ...]) -> tuple[list[float], bool]:
+        """Mean times of jobs next to each other in time, until all were quiet, and whether they were."""
+        for _ in range(TRIES):
+            took = [mean_ns(self.run(engine, *job)[0]) for job in jobs]
+            if quiet := self.is_quiet(*range(-len(jobs), 0)):
+                break
+        return took, quiet
 
     def run(self, engine: str, *names: str, **changes: Any) -> list[MemberResult]:
         spec = ENGINES[engine]
@@ -73,6 +92,9 @@ class Bench:
         job = job_spec(*members, engine=spec, **rule) | {"engine": spec.spec(self.device.versions[engine])}
         result = self.device.session.run("bench", job, 120)
         assert result is not None
+        around = [one.yardstick_ns or 0 for one in (result.state_before, result.state_after)]
+        self.fastest = min(self.fastest, *around)
+        self.yardsticks.append(max(around))
         for member in result.members:
             assert member.status == "ok", (engine, member.workload, member.status, member.reason)
         return result.members
@@ -235,23 +257,21 @@ def placebo(bench: Bench, engines: Sequence[str], kernels: int = 30) -> list[dic
     names = sorted(name for name in bench.workloads if name.startswith("polybench/mini/"))[:kernels]
     rows = []
     for engine in bench.have(engines):
-        ratios, long, repeated = [], [], []
+        found = []
         for number, name in enumerate(random.Random(0).sample(names, len(names))):
-            jobs = [(name,), (name, SLEEPER), (name,)]
-            took = [mean_ns(bench.run(engine, *job)[0]) for job in jobs]
+            took, quiet = bench.quietly(engine, (name,), (name, SLEEPER), (name,))
             alone, other = (took[0], took[2]) if number % 2 else (took[2], took[0])
-            ratios.append(took[1] / alone)
-            if alone > 0.1 * MS:
-                long.append(took[1] / alone)
-                repeated.append(other / alone)
-        low, high = np.quantile(long or [np.nan], [0.1, 0.9])
-        # What this machine does to a ratio of two equal jobs: no method can be closer to 1.
-        floor = np.quantile(repeated or [np.nan], [0.1, 0.9])
-        rows.append(
-            {"engine": engine, "pairs": len(ratios), "median": f"{np.median(ratios):.3f}",
-             "gmean": f"{np.exp(np.log(ratios).mean()):.3f}", "p10": f"{low:.3f}", "p90": f"{high:.3f}",
-             "alone again": f"{floor[0]:.3f}–{floor[1]:.3f}"}
-        )  # fmt: skip
+            found.append((took[1] / alone, other / alone, alone > 0.1 * MS, quiet))
+        for which, some in (("all", found), ("quiet", [one for one in found if one[3]])):
+            ratios = [one[0] for one in some] or [np.nan]
+            low, high = np.quantile([one[0] for one in some if one[2]] or [np.nan], [0.1, 0.9])
+            # What this machine does to a ratio of two equal jobs: no method can be closer to 1.
+            floor = np.quantile([one[1] for one in some if one[2]] or [np.nan], [0.1, 0.9])
+            rows.append(
+                {"engine": engine, "jobs": which, "pairs": len(some), "median": f"{np.median(ratios):.3f}",
+                 "gmean": f"{np.exp(np.log(ratios).mean()):.3f}", "p10": f"{low:.3f}", "p90": f"{high:.3f}",
+                 "alone again": f"{floor[0]:.3f}–{floor[1]:.3f}"}
+            )  # fmt: skip
     return rows
 
 
@@ -278,9 +298,13 @@ def again(bench: Bench, engines: Sequence[str]) -> list[dict[str, Any]]:
     names = sorted(name for name in bench.workloads if name.startswith("polybench/mini/"))
     rows = []
     for engine in bench.have(engines):
-        first, second = ([mean_ns(bench.run(engine, name)[0]) for name in names] for _ in range(2))
-        gaps = [abs(b / a - 1) for a, b in zip(first, second, strict=True)]
-        rows.append({"engine": engine, "cells": len(gaps), "gap": f"{100 * statistics.median(gaps):.1f} %"})
+        first, second = ([bench.quietly(engine, (name,)) for name in names] for _ in range(2))
+        gaps = [(abs(b / a - 1), x and y) for ([a], x), ([b], y) in zip(first, second, strict=True)]
+        calm = [gap for gap, quiet in gaps if quiet]
+        rows.append(
+            {"engine": engine, "cells": len(gaps), "gap": f"{statistics.median(gap for gap, _ in gaps):.1%}",
+             "quiet cells": len(calm), "gap of quiet": f"{statistics.median(calm):.1%}" if calm else ""}
+        )  # fmt: skip
     return rows
 
 

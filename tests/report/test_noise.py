@@ -17,6 +17,7 @@ def platform(drift: float | None, error: float = 0.01) -> dict:
             "heat_most",
             "throttled",
             "load",
+            "pace",
             "clock_low",
             "clock_high",
             "waited",
@@ -60,3 +61,10 @@ def test_a_quota_and_a_hypervisor_are_told_with_the_number() -> None:
         "A hypervisor gave time to others during jobs: e:pi 2.5 s.",
     ]
     assert warnings([platform(None) | {"quota": 0.0, "steal": 0.0, "tail": 1.01}]) == []
+
+
+def test_processors_that_did_fixed_work_more_slowly_are_told_by_their_device() -> None:
+    [told] = warnings([platform(None) | {"pace": 1.43}])
+    assert told.startswith("Fixed work took longer than at best after half of the jobs")
+    assert told.endswith(" pi 1.43×.")
+    assert warnings([platform(None) | {"pace": 1.02}]) == []

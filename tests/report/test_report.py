@@ -198,6 +198,7 @@ def test_a_warning_names_each_device_once_and_counts_those_it_leaves_out() -> No
             "quota",
             "steal",
             "load",
+            "pace",
             "clock_low",
             "clock_high",
             "governor",
