@@ -73,8 +73,8 @@ UNALIKE = (
     "other work beside the jobs, or a clock that follows the load: end it, --idle 10, governor performance"
 )
 UNSEEN = (
-    "half of the time fixed work took more than {:.2f} times as long as at best: a clock that changes, or guests of "
-    "the same host on the same cores, which nothing else shows: choose another hour or host"
+    "fixed work took {:.2f} times its fastest: other work, a clock that changes, or guests of the same host on the "
+    "same cores: choose another hour or host"
 )
 PACE = 1.1  # fixed work over its fastest, from which on it is the first cause to look at
 BESIDE_SLEEPER = Placebo("beside a sleeper", 1.0, 0.03, UNALIKE)
