@@ -66,6 +66,7 @@ class Entry:
 
 def entries(path: Path) -> dict[str, Entry]:
     """By name, what the arrays of a file claim to be; no number is read. Raises ArchiveError, FileNotFoundError."""
+    _check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return _entries(archive, path)
@@ -79,6 +80,7 @@ def entries(path: Path) -> dict[str, Entry]:
 
 def read(path: Path, names: list[str] | None = None) -> dict[str, Array]:
     """The arrays of these names (default: all). Raises ArchiveError, FileNotFoundError; KeyError for a missing name."""
+    _check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             found = _entries(archive, path)
@@ -90,6 +92,14 @@ def read(path: Path, names: list[str] | None = None) -> dict[str, Array]:
         raise
     except WHAT_ZIPFILE_RAISES as problem:
         raise ArchiveError(f"{path} is not a whole .npz file ({_told(problem)})") from None
+
+
+def _check_file(path: Path) -> None:
+    """Raise ArchiveError for what is there and no file: a device without an end would be read until memory is."""
+    if path.exists() and not path.is_file():
+        raise ArchiveError(
+            f"{path} is {'a directory' if path.is_dir() else 'a device or a pipe'} and no file"
+        )
 
 
 def write(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -38,6 +38,8 @@ FAMILIES = ("wasmtime", "node")  # with more engines each would get too few meas
 SETTINGS = Settings(repeats=3, limit_s=1.5, co_run_s=0.04, rounds={2: 1}, anchors=2, placebos=1)
 HELD_OUT = {1: 8, 2: 8}  # how many jobs of each degree are predicted before they are measured
 EPS = 0.1
+BUSY = 0.3  # processors that others used, from which on the demo speaks of it
+SOURCE = "collected by harness demo"
 PREDICTED_COLUMNS = [
     Column("workload", "workload", meaning="suite/size/name"),
     Column("platform", "platform", meaning="engine:device"),
@@ -83,7 +85,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
         console.print(f"  {len(engines)} engines: {told}")
 
         say(f"Measuring {len(workloads)} workloads alone and in pairs, in random order, for {minutes:g} min")
-        dataset = Dataset.create(output, source="collected by harness demo")
+        dataset = Dataset.create(output, source=SOURCE)
         whole = make_plan(
             [(engine.name, "local") for engine in engines], workloads, startup, SETTINGS,
             placebos=placebos, processors={"local": reached[0].processors},
@@ -101,6 +103,9 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
         console.print(
             f"  {done:,} of {len(plan.jobs):,} jobs were run; what was not measured is for the model to predict"
         )
+
+        if told := _told_of_others(dataset):
+            console.print(told)
 
         say("Training the model on what was measured")
         trained = train(dataset, test_share=0.2, calibration_share=0.25)
@@ -127,8 +132,11 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
     write_report(dataset, trained.model, report)
     took = f"Done in {time.monotonic() - started:.0f} s"
     where = f"the dataset is {output}, the model {model_path}, the report {report}"
-    more = f"harness predict {typed(model_path)} -w {workloads[-1].name} --with {workloads[0].name}"
-    console.print(f"\n{took}: {where}.\nAsk for more: {more}")
+    console.print(f"\n{took}: {where}.\nAsk for more:")
+    # to be copied: a line's end in it would cut it in two
+    console.print(
+        f"harness predict {typed(model_path)} {_question(trained.model, workloads)}", soft_wrap=True
+    )
 
 
 def _hold_out(plan: Plan) -> tuple[Plan, list[Job]]:
@@ -193,10 +201,34 @@ def _clear(output: Path) -> None:
     """An earlier demo makes room; anything else is refused."""
     if not output.exists():
         return
-    source = Dataset.open(output).info.source if (output / "dataset.json").exists() else ""
-    if source != "collected by harness demo":
+    there = Dataset.open(output) if (output / "dataset.json").exists() else None
+    if there is None or there.info.source != SOURCE:
         raise DatasetError(f"{output} exists and is not of an earlier demo; name another place with -o.")
-    shutil.rmtree(output)
+    if any(collection.command for collection in there.info.collections):
+        raise DatasetError(
+            f"{output} began as a demo, and `harness collect` measured more into it since; name another place with -o."
+        )
+    with there.locked():  # and not under the hands of a demo that runs
+        shutil.rmtree(output)
+
+
+def _told_of_others(dataset: Dataset) -> str:
+    """What there is to say where other programs took part of this machine from most jobs."""
+    loads = [row["other_load"] for row in dataset.observations(["other_load"]).to_pylist()]
+    middle = median([load for load in loads if load is not None] or [0])
+    if middle < BUSY:
+        return ""
+    return (
+        f"  meanwhile other programs used {middle:.1f} processors: times are longer and less alike than on a machine "
+        "at rest, and so the model is less sure of them"
+    )
+
+
+def _question(model: Pitot, workloads: list[Workload]) -> str:
+    """The options of a question that the model can answer."""
+    assert model.features is not None
+    known = [one.name for one in workloads if one.name in model.features.workload_names]
+    return f"-w {known[-1]}" + (f" --with {known[0]}" if 1 in model.pools() else "")
 
 
 class _Steps:

@@ -226,7 +226,7 @@ def predict(
             "--cold is for workloads alone, one question at a time; leave out --batch and --with."
         )
     if batch:
-        if any((workload, device, engine, platform, beside)):
+        if beside or any(name is not None for name in (workload, device, engine, platform)):
             raise UsageError("with --batch the rows say what is asked; leave out -w, -d, -e, -p and --with.")
         from harness.decide.batch import Batch
 

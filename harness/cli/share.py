@@ -83,6 +83,8 @@ def export(
     if not csv:
         if output is None or str(output) == "-":
             raise UsageError("name the directory of the npz files with -o DIR, or ask for --csv.")
+        if output.exists() and not output.is_dir():
+            raise UsageError(f"{output} is a file; name the directory of the npz files, or ask for --csv.")
         rows = export_published(opened, output)
         stderr().print(f"{_told(rows)} are now in {output}, times in microseconds")
     elif output is None or str(output) == "-":

@@ -65,6 +65,8 @@ class Dataset:
         try:
             info = msgspec.json.decode(path.read_bytes(), type=Info)
         except (FileNotFoundError, NotADirectoryError):
+            if root.exists() and not root.is_dir():
+                raise DatasetError(f"{root} is a file, and a dataset is a directory; name that.") from None
             raise DatasetError(
                 f"{root} is not a dataset (no dataset.json in it); make one with `harness collect -o {typed(root)}`."
             ) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from harness.decide.cell_text import in_one_cell, is_plain, is_text, texts, unfolded
 from harness.decide.footprint import need_memory
 from harness.decide.predict import bounds, check_eps, shortage_at
 from harness.decide.row_file import LINES, refused
@@ -46,6 +48,12 @@ class Batch:
                 raise ValueError(f"column {twice[0]!r} is there twice")
         except (OSError, ValueError, pa.ArrowException) as error:
             raise refused(path, "workload, platform and with", error) from error
+        for column in ("workload", "platform"):
+            if column not in self.asked.column_names:
+                there = ", ".join(map(repr, self.asked.column_names[:12])) or "none"
+                raise UsageError(
+                    f"{path} has no column {column!r}, its columns are: {there}; give it that one."
+                )
         self.queries = self._queries()
 
     def shortage(self, eps: float) -> str | None:
@@ -81,9 +89,8 @@ class Batch:
         check_eps(eps)
         for number, table in enumerate(self._answers(eps, joined=True)):
             for place, field in enumerate(table.schema):
-                if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
-                    text = arrow_names([";".join(names or ()) for names in table[field.name].to_pylist()])
-                    table = table.set_column(place, field.name, text)
+                if not is_plain(field.type):
+                    table = table.set_column(place, field.name, in_one_cell(table[field.name]))
             stream = io.BytesIO()
             options = pyarrow.csv.WriteOptions(include_header=number == 0, quoting_style="needed")
             pyarrow.csv.write_csv(table, stream, options)
@@ -112,7 +119,7 @@ class Batch:
         for table in self._answers(eps):
             keys = [json.dumps(name).replace("{", "{{").replace("}", "}}") for name in table.column_names]
             pattern = "{{" + ", ".join(f"{key}: {{}}" for key in keys) + "}}"
-            columns = [_texts(table[name].combine_chunks()) for name in table.column_names]
+            columns = [texts(table[name].combine_chunks()) for name in table.column_names]
             for row in zip(*columns, strict=True):
                 yield pattern.format(*row)
 
@@ -171,8 +178,8 @@ class Batch:
         if not len(table):
             return Queries.of([], [])
         for column in ("workload", "platform"):
-            values = table[column] if column in table.column_names else pa.nulls(len(table), pa.string())
-            if _is_text(values):
+            values = table[column]
+            if is_text(values):
                 empty = np.flatnonzero(numbers_of(pc.utf8_length(values.cast(pa.string()))) <= 0)
             else:
                 empty = np.zeros(1, np.int64)
@@ -187,70 +194,55 @@ class Batch:
                 kind = column if column in known else "workload"
                 for name in _names(table, column):
                     if name not in known[kind]:
-                        raise UnknownName(
-                            kind, name, known[kind], where="the model (it was never observed)"
-                        ) from error
+                        row = next(n for n, names in enumerate(_lists(table[column]), 1) if name in names)
+                        where = f"the model (it was never observed; {self.path}, row {row})"
+                        raise UnknownName(kind, name, known[kind], where=where) from error
             raise ModelError(f"{error}.") from error
-        except ObservationsError as error:
-            raise UsageError(f"{self.path}: {error}.") from error
+        except ObservationsError as error:  # it counts rows from 0, a reader of files from 1
+            told = re.sub(r"\brow (\d+)", lambda found: f"row {int(found[1]) + 1}", str(error))
+            raise UsageError(f"{self.path}: {told}.") from error
 
 
 def _read(path: Path) -> pa.Table:
     """A CSV, Parquet or JSON-lines file, by its extension; names are text, whatever they look like."""
+    source: Any = path
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe has no size before it is read
+        source = io.BytesIO(path.read_bytes())
+    size = path.stat().st_size if source is path else len(source.getbuffer())
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(path) as file:
-            return file.read()
+        with pq.ParquetFile(source) as file:
+            return unfolded(file.read())
     if path.suffix in LINES:
         import pyarrow.json
 
-        return pyarrow.json.read_json(path) if path.stat().st_size else NOTHING
+        return pyarrow.json.read_json(source) if size else NOTHING
     import pyarrow.csv
 
-    if not path.stat().st_size:
+    if not size:
         return NOTHING
     text = dict.fromkeys(NAMED, pa.string())
     return pyarrow.csv.read_csv(
-        path,
+        source,
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(column_types=text, strings_can_be_null=False),
     )
-
-
-def _is_text(values: Any) -> bool:
-    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _names(table: pa.Table, column: str) -> list[str]:
     """The distinct names in a column."""
     if column not in table.column_names:
         return []
-    values = pc.unique(table[column]).to_pylist() if _is_text(table[column]) else table[column].to_pylist()
-    lists = [value.split(";") if isinstance(value, str) else value for value in values if value]
-    return list(dict.fromkeys(name.strip() for names in lists for name in names if name and name.strip()))
+    values = pc.unique(table[column]) if is_text(table[column]) else table[column]
+    return list(dict.fromkeys(name for names in _lists(values) for name in names))
 
 
-def _texts(column: Any) -> list[str]:
-    """Every value as JSON; a number that is not finite as null."""
-    kind = column.type
-    if pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        coded = column if pa.types.is_dictionary(kind) else column.dictionary_encode()
-        words = [json.dumps(word, default=str) for word in coded.dictionary.to_pylist()]
-        return ["null" if at is None else words[at] for at in coded.indices.to_pylist()]
-    if pa.types.is_list(kind) and _is_text(column.values):
-        words = _texts(column.flatten())
-        ends = np.cumsum(numbers_of(pc.fill_null(pc.list_value_length(column), 0))).tolist()
-        lists = [f"[{', '.join(words[a:b])}]" for a, b in zip([0, *ends], ends, strict=False)]
-        return [
-            one if there else "null" for one, there in zip(lists, column.is_valid().to_pylist(), strict=True)
-        ]
-    if pa.types.is_floating(kind):
-        column = pc.if_else(pc.is_finite(column), column, None)
-    if len(column) and (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-        return json.dumps(column.to_pylist())[1:-1].split(", ")
-    return [json.dumps(value, default=str) for value in column.to_pylist()]
+def _lists(values: Any) -> Iterator[list[str]]:
+    """The names of each row."""
+    for value in values.to_pylist():
+        names = value.split(";") if isinstance(value, str) else value or ()
+        yield [name.strip() for name in names if name and name.strip()]
 
 
 def _quoted(name: str) -> str:

@@ -57,6 +57,12 @@ def load_model(path: str | Path) -> Pitot:
     path = Path(path)
     if not path.exists():
         raise ModelError(f"no model at {path}; make one with `harness train DATASET -o {typed(path)}`.")
+    if (path / "dataset.json").exists():
+        there = path / "model.npz"  # where `harness demo` puts it
+        its = (
+            f"name {there}" if there.is_file() else f"`harness train {typed(path)} -o MODEL` makes one of it"
+        )
+        raise ModelError(f"{path} is a dataset and no model; {its}.")
     try:
         return Pitot.load(path)
     except (OSError, PitotError) as error:
@@ -74,28 +80,30 @@ def questions(
 ) -> list[Question]:
     """Everything the options leave open, over all the model knows. Raises UnknownName, UsageError."""
     workloads, platforms = _names(model)
-    if platform and (device or engine):
+    if platform is not None and (device, engine) != (None, None):
         raise UsageError("give either -p ENGINE:DEVICE or -d and -e, not both.")
     chosen = platforms
-    if platform:
+    if platform is not None:
         _known("platform", platform, platforms)
         chosen = [platform]
-    if device:
+    if device is not None:
         _known("device", device, [name.partition(":")[2] for name in platforms])
         chosen = [name for name in chosen if name.partition(":")[2] == device]
-    if engine:
+    if engine is not None:
         _known("engine", engine, [name.partition(":")[0] for name in platforms])
         chosen = [name for name in chosen if name.partition(":")[0] == engine]
     if not chosen:
         raise UsageError(
             f"{engine} was never observed on {device}; leave out -e to see the engines that were."
         )
-    if workload:
+    if workload is not None:
         _known("workload", workload, workloads)
     for name in co_runners:
         _known("workload", name, workloads)
     return [
-        Question(w, p, tuple(co_runners)) for w in ([workload] if workload else workloads) for p in chosen
+        Question(w, p, tuple(co_runners))
+        for w in (workloads if workload is None else [workload])
+        for p in chosen
     ]
 
 

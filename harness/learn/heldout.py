@@ -67,6 +67,11 @@ def held_out(model: Pitot, observations: Observations, features: Features) -> Ar
             "the model was trained on another dataset, or on this one before it changed, so it is not known which "
             "of these jobs it was shown; train it again with `harness train`."
         )
+    if not len(test):
+        raise ModelError(
+            "training kept no job for testing, since each was all that is known of its workload or platform, so there "
+            "is nothing to judge the model by; collect more and train again."
+        )
     learned = observations.job[test][model.remembered(observations[test])]
     test = test[~np.isin(observations.job[test], learned)]
     if not len(test):

@@ -167,6 +167,8 @@ def show_accuracy(accuracy: list[dict[str, Any]], form: Form = Form.table) -> No
     if form is not Form.table:
         show(accuracy, ACCURACY_COLUMNS, form)
         return
+    if not accuracy:  # a sentence says so already
+        return
     columns = [
         Column("co_runners", "co-runners", True),
         Column("test_rows", "rows", True),

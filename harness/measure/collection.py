@@ -17,7 +17,7 @@ from rich.console import Console
 from harness import __version__
 from harness.dataset.info import Origin, Settings
 from harness.dataset.records import Job
-from harness.dataset.store import NO_ORIGIN, Dataset
+from harness.dataset.store import NO_ORIGIN, Dataset, refuse_taken
 from harness.engines import ENGINES
 from harness.errors import DeviceError, HarnessError, Interrupted, ModuleError, UsageError
 from harness.fleet.devices import Device, choose, load_devices
@@ -41,7 +41,7 @@ PLAN_COLUMNS = [
     Column("engine", "engine", meaning="under which engine"),
     Column("alone", "alone", True, "jobs of one workload"),
     Column("together", "together", True, "jobs of several workloads"),
-    Column("hours", "hours at most", True, "h, if every job ran to its limit"),
+    Column("hours", "hours, about", True, "h: jobs alone to their limit, others for `--co-run`"),
 ]
 
 
@@ -84,6 +84,8 @@ def run_collection(
         known_already = Dataset.open(request.output)
         if dry_run:
             known_already.attempts()  # what a collection would read first is read here too
+    else:
+        refuse_taken(request.output)  # now, and not when suites are built and devices reached
     names = [w.name for w in (*workloads, *beside)]
     parts = [part for suite in suites.values() if (part := suite.only(names)).workloads]
     build_shown(parts, console, checks=False)
@@ -273,7 +275,7 @@ def share(devices: list[Device], shard: tuple[int, int]) -> list[Device]:
 
 
 def plan_rows(plan: Plan) -> list[dict[str, Any]]:
-    """A row per platform: jobs alone and together, and hours at most."""
+    """A row per platform: jobs alone and together, and about how many hours."""
     by_platform: dict[str, list[Job]] = {}
     for job in plan.jobs:
         by_platform.setdefault(job.platform, []).append(job)

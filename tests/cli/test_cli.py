@@ -57,6 +57,8 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["import", "nowhere"], "no data.npz in nowhere"),
         (["import", "nowhere", "-o", "lab"], "lab is a dataset already; name a new directory with -o"),
         (["import", "nowhere", "--manifest", "m.json"], "--manifest says what to download; give --fetch too"),
+        (["train", "good.yaml", "-o", "m.npz"], "good.yaml is a file, and a dataset is a directory"),
+        (["export", "lab", "-o", "good.yaml"], "good.yaml is a file; name the directory of the npz files"),
         (["export", "lab"], "name the directory of the npz files with -o DIR, or ask for --csv"),
         (["compare", "lab", "nowhere"], "nowhere is not a dataset"),
         (["status", "-x y"], "make one with `harness collect -o './-x y'`"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -228,6 +229,10 @@ def test_the_expected_time_is_given_also_where_a_number_of_co_runners_was_never_
             ["-w", "s/small/w1", "--with", "s/small/w2,s/small/w3,s/small/w4,s/small/w5"],
             "4 co-runners were given; at most 3 are measured and calibrated",
         ),
+        (["-w", ""], "no workload named ''"),
+        (["-d", ""], "no device named ''"),
+        (["-e", ""], "no engine named ''"),
+        (["-p", ""], "no platform named ''"),
         (["--batch", "nowhere.csv"], "no file nowhere.csv"),
         (["-w", "s/small/w1", "-o", "x.csv"], "--output goes with --batch"),
         (["--json", "--csv"], "give either --json or --csv, not both"),
@@ -245,9 +250,19 @@ def test_a_bad_question_is_one_sentence_and_exit_code_2(
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("workload\ns/small/w1\n", "row 1: column 'platform' is missing or empty"),
+        ("workload\ns/small/w1\n", "asked.csv has no column 'platform', its columns are: 'workload'"),
+        (
+            "s/small/w1,engine0:device0\n",
+            "asked.csv has no column 'workload', its columns are: 's/small/w1', ",
+        ),
+        ("workload,platform\ns/small/w1,\n", "row 1: column 'platform' is missing or empty"),
         ("workload,platform\ns/small/nope,engine0:device0\n", "no workload named 's/small/nope'"),
-        ("workload,platform\ns/small/w1,engine0:device9\n", "no platform named 'engine0:device9'"),
+        ("workload,platform\ns/small/w1,engine0:device0\ns/small/w1,engine0:device9\n", "asked.csv, row 2)"),
+        ("workload,platform,with\ns/small/w1,engine0:device0,s/small/w2; nope\n", "asked.csv, row 1)"),
+        (
+            "workload,platform,with\ns/small/w1,engine0:device0," + ";".join(["s/small/w2"] * 4) + "\n",
+            "asked.csv: row 1 has 4 co-runners",
+        ),
     ],
 )
 def test_a_bad_row_in_a_batch_stops_it_before_anything_is_written(
@@ -268,6 +283,58 @@ def test_what_is_no_model_is_refused(harness, tmp_path: Path) -> None:
     junk = harness("predict", tmp_path / "junk.npz")
     assert junk.code == 2
     assert "is not a model" in junk.err
+
+
+def test_what_is_no_file_is_refused_unread(harness, model_path: Path, tmp_path: Path) -> None:
+    """A device may have no end, and a dataset is what most often is named in a model's place."""
+    device = harness("predict", "/dev/zero")
+    assert (device.code, "is a device or a pipe and no file" in device.err) == (2, True)
+    (tmp_path / "lab").mkdir()
+    folder = harness("predict", tmp_path / "lab")
+    assert (folder.code, folder.err.count("is a directory and no file"), "Errno" in folder.err) == (
+        2,
+        1,
+        False,
+    )
+    (tmp_path / "lab" / "dataset.json").write_text("{}")
+    assert "is a dataset and no model; `harness train" in harness("predict", tmp_path / "lab").err
+    (tmp_path / "lab" / "model.npz").write_bytes(b"")
+    dataset = harness("predict", tmp_path / "lab")
+    assert dataset.code == 2
+    assert dataset.err.endswith(f"is a dataset and no model; name {tmp_path / 'lab' / 'model.npz'}.\n")
+
+
+def test_a_batch_comes_out_of_a_pipe(harness, model_path: Path) -> None:
+    read, write = os.pipe()
+    os.write(write, b"workload,platform\ns/small/w1,engine0:device0\n")
+    os.close(write)
+    ran = harness("predict", model_path, "--batch", f"/dev/fd/{read}")
+    os.close(read)
+    assert (ran.code, ran.out.count("\n")) == (0, 2)
+
+
+def test_columns_of_every_type_come_out_again(harness, model_path: Path, tmp_path: Path) -> None:
+    """What a cell of CSV cannot hold is JSON there, and JSON has no number that is not finite."""
+    table = pa.table(
+        {
+            "workload": pa.array(["s/small/w1"], pa.string_view()),
+            "platform": ["engine0:device0"],
+            "with": [["s/small/w2"]],
+            "numbers": [[1, 2]],
+            "object": [{"a": float("nan")}],
+            "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+            "bytes": [b"\xff"],
+        }
+    )
+    pq.write_table(table, tmp_path / "asked.parquet")
+    asked = ["predict", model_path, "--batch", tmp_path / "asked.parquet"]
+    [row] = csv.DictReader(io.StringIO(harness(*asked, "--csv").out))
+    [line] = json.loads(harness(*asked, "--json").out, parse_constant=pytest.fail)
+    assert [row[name] for name in ("with", "numbers", "object", "map")] == [
+        "s/small/w2", "[1, 2]", '{"a": null}', '[["k", 1]]',
+    ]  # fmt: skip
+    assert [line[name] for name in ("with", "numbers", "object")] == [["s/small/w2"], [1, 2], {"a": None}]
+    assert float(row["mean_ns"]) == line["mean_ns"]
 
 
 @pytest.mark.parametrize(

@@ -122,3 +122,10 @@ def test_a_negative_seed_is_refused(tmp_path: Path, harness) -> None:
     assert "--seed" in ran.err
     assert "Traceback" not in ran.err
     assert not (tmp_path / "m.npz").exists()
+
+
+def test_a_model_that_no_job_can_judge_says_so_and_shows_no_empty_table(tmp_path: Path, harness) -> None:
+    data = dataset(tmp_path, platforms=1, workloads=20, rows=20, degrees=1)
+    assert harness("train", data, "-o", tmp_path / "m.npz").out == ""
+    asked = harness("simulate", tmp_path / "m.npz", "--check", data, "-e", "e0")
+    assert (asked.code, "training kept no job for testing" in asked.err) == (2, True), asked.err
