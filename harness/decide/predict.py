@@ -59,10 +59,11 @@ def load_model(path: str | Path) -> Pitot:
         raise ModelError(f"no model at {path}; make one with `harness train DATASET -o {typed(path)}`.")
     if (path / "dataset.json").exists():
         there = path / "model.npz"  # where `harness demo` puts it
-        its = (
-            f"name {there}" if there.is_file() else f"`harness train {typed(path)} -o MODEL` makes one of it"
+        if there.is_file():
+            raise ModelError(f"{path} is a dataset and no model; name {there}.")
+        raise ModelError(
+            f"{path} is a dataset and no model; make one with `harness train {typed(path)} -o MODEL`."
         )
-        raise ModelError(f"{path} is a dataset and no model; {its}.")
     try:
         return Pitot.load(path)
     except (OSError, PitotError) as error:

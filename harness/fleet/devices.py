@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from ruamel.yaml import YAML
@@ -77,6 +77,12 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return SshTransport(address, self.cache, python, controller)
 
 
+IN_YAML = {
+    "object": "a mapping of names to values", "array": "a list", "null": "nothing", "str": "text",
+    "int": "a whole number", "float": "a number", "bool": "true or false",
+}  # fmt: skip
+
+
 class _DevicesFile(msgspec.Struct, forbid_unknown_fields=True):
     devices: dict[str, Device]
     engines: dict[str, CustomEngine] = {}
@@ -117,7 +123,15 @@ def load_devices(
         parsed = msgspec.convert(raw, _DevicesFile)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
-        raise _wrong(path, raw, _steps(where.strip("`"), raw), what) from error
+        steps = _steps(where.strip("`"), raw)
+        what = _in_yaml(what, steps)
+        if where.startswith("`key` in "):  # such as 12, which YAML reads as a number
+            names = raw[steps[0]] if steps else raw
+            steps, what = (
+                [*steps, next(name for name in names if not isinstance(name, str))],
+                f"{what}: quote it",
+            )
+        raise _wrong(path, raw, steps, what) from error
     try:
         ENGINES.update(custom_engines(parsed.engines, BUILT_IN))
     except WrongEngine as error:
@@ -145,6 +159,18 @@ def choose(devices: dict[str, Device], names: Iterable[str]) -> list[Device]:
         if name not in devices:
             raise UnknownName("device", name, devices, where="devices.yaml")
     return [device for name, device in devices.items() if not names or name in names]
+
+
+def _in_yaml(what: str, steps: list[str | int]) -> str:
+    """What msgspec says, in the words of someone who writes YAML."""
+    what = re.sub(
+        r"`([a-z]+)( \| null)?`", lambda kind: IN_YAML[kind[1]] if kind[1] in IN_YAML else kind[0], what
+    )
+    if what.startswith("Invalid enum value") and steps:
+        hint = get_type_hints(Device, include_extras=True).get(str(steps[-1]))
+        words = [word for one in (hint, *get_args(hint)) for word in get_args(one) if isinstance(word, str)]
+        what += f" (known: {', '.join(words)})" * bool(words)
+    return what
 
 
 def _steps(where: str, raw: Any) -> list[str | int]:

@@ -297,7 +297,9 @@ def test_what_is_no_file_is_refused_unread(harness, model_path: Path, tmp_path: 
         False,
     )
     (tmp_path / "lab" / "dataset.json").write_text("{}")
-    assert "is a dataset and no model; `harness train" in harness("predict", tmp_path / "lab").err
+    assert (
+        "is a dataset and no model; make one with `harness train" in harness("predict", tmp_path / "lab").err
+    )
     (tmp_path / "lab" / "model.npz").write_bytes(b"")
     dataset = harness("predict", tmp_path / "lab")
     assert dataset.code == 2

@@ -41,17 +41,28 @@ def test_every_field_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("devices:\n  a:\n    transport: carrier-pigeon\n", "line 3, devices.a.transport: invalid enum value"),
-        ("devices:\n  a:\n    transport: local\n    cpus: [0, x]\n", "line 4, devices.a.cpus.1: expected `int`"),
+        (
+            "devices:\n  a:\n    transport: carrier-pigeon\n",
+            "line 3, devices.a.transport: invalid enum value 'carrier-pigeon' (known: local, ssh, command)",
+        ),
+        (
+            "devices:\n  a:\n    transport: local\n    cpus: [0, x]\n",
+            "line 4, devices.a.cpus.1: expected a whole number, got text",
+        ),
         (
             "devices:\n  a: {transport: local}\n  b:\n    tranport: local\n",
             "line 4, devices.b.tranport: object contains unknown field `tranport`",
         ),
         ("devices:\n  a: [\n", "line 3: not valid YAML"),
         ("devices:\n  'a b':\n    transport: local\n", "line 2, devices.a b: a device's name takes"),
-        ("devices:\n  a:\n", "line 2, devices.a: expected `object`, got `null`"),
+        ("devices:\n  a:\n", "line 2, devices.a: expected a mapping of names to values, got nothing"),
         ("devices: {}\n", "line 1, devices: it names no device"),
-        ("", "line 1, the file: expected `object`, got `null`"),
+        ("", "line 1, the file: expected a mapping of names to values, got nothing"),
+        ("devices:\n  a: {transport: local, cpus: 2}\n", "line 2, devices.a.cpus: expected a list, got a whole number"),
+        (
+            "devices:\n  a: {transport: local}\n  7: {transport: local}\n",
+            "line 3, devices.7: expected text, got a whole number: quote it",
+        ),
         ("devices:\n  a: {transport: local}\n  a: {transport: local}\n", "line 3: not valid YAML: found duplicate key"),
         ("devices:\n  a: !!python/object/apply:os.system ['id']\n", "devices.yaml, line 2, devices.a"),
     ],
