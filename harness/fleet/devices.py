@@ -66,6 +66,11 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         from harness.fleet.openssh import OpenSshTransport, available
         from harness.fleet.ssh import SshTransport
 
+        key = os.path.expanduser(self.key or "")
+        if "%" not in key and not any(
+            map(os.path.exists, (key or "/", f"{key}.pub"))
+        ):  # an agent may hold the other
+            raise Unreachable(f"there is no key {self.key} here; correct `key:`")
         address = Address(self.host or self.name, self.port, self.user, self.key, self.known_hosts, self.jump)
         ssh = None if self.client == "paramiko" else available()
         if ssh:

@@ -23,6 +23,7 @@ from harness.fleet.ssh_refusals import (
     nobody_there,
     not_let_in,
     place_of,
+    revoked,
     silent,
     too_many_keys,
     unknown,
@@ -87,9 +88,7 @@ class OpenSshTransport(Pipe):
                 return LinkLost(str(error))
             return not_started(code, python, last or printed(error))
         if re.search(r"revoked", said, re.I) and "key" in said:
-            return Unreachable(
-                f"{place} shows a host key that is marked as revoked; it is not trusted: {last}"
-            )
+            return revoked(place, last)
         if "HOST IDENTIFICATION HAS CHANGED" in said:
             return _changed(said, place, known)
         if wrong := re.search(r"Certificate invalid: (.+)", said):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import paramiko
@@ -21,6 +21,7 @@ from harness.fleet.ssh_refusals import (
     nobody_there,
     not_let_in,
     place_of,
+    revoked,
     silent,
     too_many_keys,
     unknown,
@@ -123,9 +124,11 @@ class SshTransport(Lines):
             sock = through.open_channel("direct-tcpip", target, ("127.0.0.1", 0), timeout=CONNECT_S)
         client = paramiko.SSHClient()
         self._clients.append(client)
-        client.set_missing_host_key_policy(Refuse())
         files = [Path(address.known_hosts or "~/.ssh/known_hosts").expanduser()]
-        keys = _known_hosts(files if address.known_hosts else [*files, Path("/etc/ssh/ssh_known_hosts")])
+        keys, revoked = _known_hosts(
+            files if address.known_hosts else [*files, Path("/etc/ssh/ssh_known_hosts")]
+        )
+        client.set_missing_host_key_policy(Refuse(revoked))
         client.get_host_keys().update(keys)
         try:
             client.connect(
@@ -169,22 +172,26 @@ class SshTransport(Lines):
 
 
 class UnknownHost(paramiko.SSHException):
-    """A host whose key is in no file of known hosts; ``shown`` is the key that it has."""
+    """A host whose key is in no file of known hosts, or is ``revoked`` there; ``shown`` is the key that it has."""
 
-    def __init__(self, host: str, shown: str) -> None:
-        self.shown = shown
+    def __init__(self, host: str, shown: str, *, revoked: bool) -> None:
+        self.shown, self.revoked = shown, revoked
         super().__init__(f"{host} is not in known_hosts")
 
 
 class Refuse(paramiko.MissingHostKeyPolicy):
-    """Refuses a host whose key is not known, and tells what it has shown."""
+    """Refuses a host whose key is not known, and tells what it has shown and whether that was ``revoked``."""
+
+    def __init__(self, revoked: Container[bytes]) -> None:
+        self._revoked = revoked
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        raise UnknownHost(hostname, fingerprint(key.get_name(), key.asbytes()))
+        shown = key.asbytes()
+        raise UnknownHost(hostname, fingerprint(key.get_name(), shown), revoked=shown in self._revoked)
 
 
-def _known_hosts(paths: Sequence[Path]) -> paramiko.HostKeys:
-    """The keys in files of known hosts; a line that cannot be read is no other line's trouble.
+def _known_hosts(paths: Sequence[Path]) -> tuple[paramiko.HostKeys, set[bytes]]:
+    """The keys in files of known hosts, and those revoked there; a line that cannot be read is no other line's trouble.
 
     A key that is marked as revoked is nobody's, wherever else it stands. Certificates of hosts are not followed.
     """
@@ -206,7 +213,7 @@ def _known_hosts(paths: Sequence[Path]) -> paramiko.HostKeys:
         if one.key.asbytes() not in revoked:
             for name in one.hostnames:
                 keys.add(name, one.key.get_name(), one.key)
-    return keys
+    return keys, revoked
 
 
 def _explained(error: BaseException, address: Address) -> Exception:
@@ -233,6 +240,8 @@ def _told(error: BaseException, address: Address) -> Exception:
     if str(error) == "No existing session":  # paramiko's words for a server that hung up meanwhile
         return too_many_keys(where["user"], host)
     if isinstance(error, UnknownHost):
+        if error.revoked:  # and is not to be added anew
+            return revoked(place, f"{error.shown} in {known}")
         return unknown(host, port, known, error.shown)
     if isinstance(error, socket.gaierror):
         return no_address(host)

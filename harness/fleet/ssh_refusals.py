@@ -53,6 +53,11 @@ def changed(name: str, shown: str, known: str, kept: str) -> Unreachable:
     )
 
 
+def revoked(place: str, told: str) -> Unreachable:
+    """A host key that somebody has revoked, whatever else stands in the files of known hosts."""
+    return Unreachable(f"{place} shows a host key that is marked as revoked; it is not trusted: {told}")
+
+
 def not_let_in(user: str, host: str, port: int | str, keys: Sequence[str], last: str = "") -> Unreachable:
     """The device takes none of our keys, perhaps because the one it would take needs a passphrase."""
     who = f"{user}@{host}"

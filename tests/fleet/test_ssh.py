@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -157,8 +158,21 @@ def test_lines_of_known_hosts_that_are_odd_spoil_no_other_and_a_revoked_key_is_n
     known.write_text(f"@cert-authority *.lab ssh-ed25519 AAAA\nmangled ssh-ed25519 !!\n{line}")
     connect(server).close()
     known.write_text(f"@revoked * {line.partition(' ')[2]}{line}")
-    with pytest.raises(Unreachable, match=r"is not in .*known_hosts"):
+    with pytest.raises(
+        Unreachable, match=r"marked as revoked; it is not trusted: ssh-ed25519 SHA256:.* in "
+    ) as told:
         connect(server)
+    assert "ssh-keyscan" not in str(told.value)  # which would add it anew
+
+
+@pytest.mark.parametrize("client", [None, "paramiko"])
+def test_a_key_that_is_not_there_is_told_as_such(server: Server, client: Literal["paramiko"] | None) -> None:
+    device = Device(
+        transport="ssh", name="one", host="127.0.0.1", port=server.port, key=f"{server.key}-gone", client=client,
+        known_hosts=str(server.root / "known_hosts"),
+    )  # fmt: skip
+    with pytest.raises(Unreachable, match=r"there is no key .*-gone here; correct `key:`"):
+        device.connect("tests")
 
 
 def test_what_is_not_followed_of_the_configuration_is_named_where_it_matters(
