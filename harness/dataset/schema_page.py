@@ -34,7 +34,8 @@ made with `observations/`, so that it is damaged without |
 | `plan.parquet` | the jobs of the last collection |
 | `platforms.parquet` | engine, device, versions, what `wall_ns` contains, what the device told of itself |
 | `workloads.parquet` | module hash and size, argv, exact opcode counts (or the features an import brought) |
-| `observations/*.parquet` | what was measured; parts of several datasets merge by copying them into one directory |
+| `observations/*.parquet` | what was measured; parts of several datasets merge by copying them into one directory, \
+with the other's tables of platforms and workloads as `platforms-2.parquet` and `workloads-2.parquet` |
 | `journal/*.jsonl` | finished jobs that are not yet in a part; the next `harness collect` moves them |
 | `now.json` | what a running collection is doing, for onlookers; nothing of it is a result |
 

@@ -45,7 +45,7 @@ class Dataset:
         self.root, self.info = root, info
         self._place: os.stat_result | None = None  # where it was when it was locked
         self._numbering = threading.Lock()
-        self._read: dict[str, tuple[tuple[int, ...], pa.Table]] = {}
+        self._read: dict[str, tuple[tuple[Any, ...], pa.Table]] = {}
 
     @classmethod
     def create(cls, root: str | Path, source: str = "collected by harness") -> Dataset:
@@ -228,31 +228,45 @@ class Dataset:
         self._write(self.root / f"{name}.parquet", pa.Table.from_pylist(list(by_key.values()), shape), fields)
 
     def _table(self, name: str, fields: Sequence[schema.Field]) -> pa.Table:
-        """Read once for as long as the file stays the same, by columns: a file is only ever replaced whole."""
-        with contextlib.suppress(FileNotFoundError):
-            now = (self.root / f"{name}.parquet").stat()
-            told = now.st_ino, now.st_mtime_ns, now.st_size, *(hash(field.name) for field in fields)
-            kept = self._read.get(name)
-            if kept is None or kept[0] != told:
-                self._read[name] = kept = told, self._read_table(name, fields)
-            return kept[1]
-        return self._read_table(name, fields)
-
-    def _read_table(self, name: str, fields: Sequence[schema.Field]) -> pa.Table:
-        table = pa.concat_tables(self._tables(name, fields))
-        counts = pc.value_counts(table[name[:-1]]).to_pylist() if name[:-1] in table.column_names else []
-        if wrong := [one["values"] for one in counts if one["counts"] > 1 or one["values"] is None]:
-            raise DatasetError(
-                f"{self.root / name}.parquet is no table of {name}: it has more than one row of {wrong[0]!r}; "
-                "restore it from a copy."
-            )
-        return table
+        """Read once for as long as the files stay the same, by columns: a file is only ever replaced whole."""
+        files = self._files(name)
+        stats = [path.stat() for path in files]
+        told = (
+            *((now.st_ino, now.st_mtime_ns, now.st_size) for now in stats),
+            *(hash(one.name) for one in fields),
+        )
+        kept = self._read.get(name)
+        if kept is None or kept[0] != told:
+            table = schema.arrow(fields).empty_table()
+            for path in files:
+                more = self._read_table(path, name[:-1], fields)
+                if name[:-1] in more.column_names:
+                    more = more.filter(
+                        pc.invert(pc.is_in(more[name[:-1]], table[name[:-1]].combine_chunks()))
+                    )
+                table = pa.concat_tables([table, more])
+            self._read[name] = kept = told, table
+        return kept[1]
 
     def _tables(self, name: str, fields: Sequence[schema.Field]) -> Iterator[pa.Table]:
         path = self.root / f"{name}.parquet"
         yield schema.arrow(fields).empty_table()
         if path.exists():
             yield from read_tables(path, fields)
+
+    def _files(self, name: str) -> list[Path]:
+        """A table's own file, and those copied beside it when datasets were merged, such as NAME-2.parquet."""
+        own = self.root / f"{name}.parquet"
+        return [*([own] if own.exists() else []), *sorted(self.root.glob(f"{name}-*.parquet"))]
+
+    def _read_table(self, path: Path, key: str, fields: Sequence[schema.Field]) -> pa.Table:
+        table = pa.concat_tables([schema.arrow(fields).empty_table(), *read_tables(path, fields)])
+        counts = pc.value_counts(table[key]).to_pylist() if key in table.column_names else []
+        if wrong := [one["values"] for one in counts if one["counts"] > 1 or one["values"] is None]:
+            raise DatasetError(
+                f"{path} is no table of {key}s: it has more than one row of {wrong[0]!r}; restore it from a copy."
+            )
+        return table
 
     def _write(self, path: Path, table: pa.Table, fields: Sequence[schema.Field]) -> None:
         with replacing(path) as partial:

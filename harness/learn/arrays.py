@@ -273,7 +273,7 @@ def _known(
         missing = sorted(column.filter(places.is_null()).unique().to_pylist())
         raise DatasetError(
             f"{dataset.root}: {kind} {missing[0]} is observed but not in {kind}s.parquet; "
-            "copy that table too where datasets are merged."
+            f"where datasets were merged, copy that table of the other one here too, as {kind}s-2.parquet."
         )
     found: np.ndarray[Any, np.dtype[np.int32]] = places.to_numpy()
     return found

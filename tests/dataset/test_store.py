@@ -136,6 +136,21 @@ def test_parts_of_two_datasets_merge_by_copying(dataset: Dataset, tmp_path: Path
     assert jobs(dataset) == ["job0", "job1"]
 
 
+def test_tables_of_two_datasets_merge_by_copying_them_beside_each_other(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """As --shard leaves them: each controller has devices of its own, and what both have is that of the first."""
+    other = Dataset.create(tmp_path / "other")
+    dataset.put_platforms([{"platform": "e:a", "facts": [("cores", "1")]}, {"platform": "e:b"}])
+    other.put_platforms([{"platform": "e:a", "facts": [("cores", "9")]}, {"platform": "e:c"}])
+    assert [row["platform"] for row in dataset.platforms().to_pylist()] == ["e:a", "e:b"]
+    (dataset.root / "platforms-2.parquet").write_bytes((other.root / "platforms.parquet").read_bytes())
+    merged = {row["platform"]: row["facts"] for row in dataset.platforms().to_pylist()}
+    assert (list(merged), merged["e:a"]) == (["e:a", "e:b", "e:c"], [("cores", "1")])
+    (dataset.root / "platforms.parquet").unlink()
+    assert [row["platform"] for row in dataset.platforms().to_pylist()] == ["e:a", "e:c"]
+
+
 def test_a_second_collection_is_kept_out(dataset: Dataset) -> None:
     with (
         dataset.locked(),
