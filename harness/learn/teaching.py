@@ -3,7 +3,8 @@
 The tables are Gaussian, so the variance of a prediction is known before the job is done. A row with variance v and
 noise σ² tells ½ ln(1 + v/σ²) nats of its cell (Lindley 1956); a job tells the sum over its members, for the seconds
 that it takes. Jobs of one kind know much of each other, and who takes the best ones of a list measures the same thing
-many times over; so it is a random sample, with chances in proportion to the square of nats per second (see POWER).
+many times over; so it is a random sample, with chances ∝ nats^POWER / seconds^DEAR. Seconds count for less than nats:
+what is dear is asked about too, and a choice of quick jobs alone leaves it unknown.
 """
 
 from __future__ import annotations
@@ -32,7 +33,13 @@ START_S = 0.15  # to start a runner, compile, and stop it
 WARM_UP = 10  # executions, see fleet/agent.py
 LEAST_S = 0.1  # of warming up, and of samples where a job ends when its means are known
 ROWS = 20  # of the table
-POWER = 2.0  # of nats per second in the chance to be taken: 1.5 to 2.5 save the same, 1 a fifteenth less (replayed)
+POWER, DEAR = (
+    2.0,
+    1.2,
+)  # of nats and of seconds in the chance to be taken, replayed (tests/perf/bench_adaptive.py)
+TOGETHER = (
+    0.55  # how often a job together is taken, where one alone that tells as much in as long is taken once
+)
 
 NEXT_COLUMNS = [
     Column("platform", "platform", meaning="engine:device"),
@@ -49,7 +56,7 @@ NEXT_COLUMNS = [
         "gain",
         "nats/s",
         True,
-        "the one over the other: the chance to be taken is in proportion to its square",
+        "the one over the other; the chance to be taken goes by nats² / seconds^1.2, for jobs together half of it",
     ),
 ]
 
@@ -71,6 +78,7 @@ class Advice:
     nats: Array
     seconds: Array
     deviation: Array
+    together: NDArray[np.bool_]
     error: Error | None
 
     @property
@@ -78,10 +86,16 @@ class Advice:
         """(M,) nats per second."""
         return self.nats / self.seconds
 
+    @property
+    def chance(self) -> Array:
+        """(M,) of being taken next, in proportion."""
+        told = np.maximum(self.nats, 1e-12) ** POWER / self.seconds**DEAR
+        return np.where(self.together, TOGETHER, 1.0) * told
+
     def drawn(self, seed: int) -> NDArray[np.int64]:
-        """(M,) the numbers of all jobs in a random order, the next one each time with a chance ∝ gain^POWER."""
+        """(M,) the numbers of all jobs in a random order, the next one each time by its chance."""
         noise = np.random.default_rng(seed).gumbel(size=len(self.nats))
-        return np.argsort(-(POWER * np.log(np.maximum(self.gain, 1e-12)) + noise))
+        return np.argsort(-(np.log(self.chance) + noise))
 
     @property
     def hours(self) -> float:
@@ -111,7 +125,8 @@ def advise(dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True) -> Adv
     seconds = np.array([expected_s(one, float(s)) for one, s in zip(jobs, longest, strict=True)])
     members = np.maximum(np.bincount(job, minlength=len(jobs)), 1)
     mean_deviation = np.asarray(np.bincount(job, deviation, len(jobs)) / members, np.float64)
-    return Advice(nats, seconds, mean_deviation, error)
+    together = np.array([one.degree > 1 for one in jobs], bool)
+    return Advice(nats, seconds, mean_deviation, together, error)
 
 
 def information(queries: Queries, deviation: Array, job: NDArray[np.int64], jobs: int) -> Array:
@@ -182,8 +197,8 @@ def judge(rows: Observations, features: Features, plan: Sequence[Job]) -> Error 
 
 
 def next_rows(jobs: Sequence[Job], advice: Advice, most: int = ROWS) -> list[dict[str, Any]]:
-    """The table of what to measure next, the best first."""
-    best = np.argsort(-advice.gain)[:most]
+    """The table of what to measure next, the likeliest first."""
+    best = np.argsort(-advice.chance)[:most]
     return [
         {
             "platform": jobs[i].platform,

@@ -21,8 +21,8 @@ COLUMNS = [
 ]  # fmt: skip
 NOTE = (
     "The information that a job is expected to give about the model's tables, ½ ln(1 + variance / noise) summed over "
-    "its members, and the seconds that it is expected to take: `harness collect --adaptive` takes jobs by the one over "
-    "the other."
+    "its members, and the seconds that it is expected to take: `harness collect --adaptive` takes jobs by both, and "
+    "those that it is likeliest to take come first."
 )
 
 

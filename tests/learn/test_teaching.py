@@ -12,7 +12,17 @@ from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample,
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 from harness.learn.arrays import load_training
-from harness.learn.teaching import advise, expected_s, judge, measured_next, next_rows
+from harness.learn.teaching import (
+    DEAR,
+    POWER,
+    TOGETHER,
+    Advice,
+    advise,
+    expected_s,
+    judge,
+    measured_next,
+    next_rows,
+)
 from harness.learn.train import train
 from tests.learn.test_train import dataset
 
@@ -49,14 +59,20 @@ def test_a_job_takes_as_long_as_its_rule_says() -> None:
     assert expected_s(job(2, "e:d", "v", "w"), 1e-4) == pytest.approx(0.3 + 0.1 + 1)
 
 
-def test_chances_are_in_proportion_to_the_square_of_information_per_second(data: Dataset) -> None:
+def test_chances_go_by_information_and_less_by_seconds(data: Dataset) -> None:
     _, features = load_training(data)
     jobs = [job(i, name, "s0/small/w0") for i, name in enumerate(features.platform_names)]
+    jobs.append(job(len(jobs), features.platform_names[0], "s0/small/w0", "s1/small/w1"))
     advice = advise(data, jobs, judged=False)
     first = np.bincount([advice.drawn(seed)[0] for seed in range(4000)], minlength=len(jobs)) / 4000
-    assert first == pytest.approx(advice.gain**2 / (advice.gain**2).sum(), abs=0.04)
+    assert first == pytest.approx(advice.chance / advice.chance.sum(), abs=0.04)
+    one, dear, together = Advice(
+        np.array([1.0, 2.0, 1.0]), np.array([1.0, 4.0, 1.0]), np.ones(3), np.array([False, False, True]), None
+    ).chance
+    assert dear / one == pytest.approx(2**POWER / 4**DEAR)
+    assert together / one == pytest.approx(TOGETHER)
     table = next_rows(jobs, advice)
-    assert [row["gain"] for row in table] == sorted((row["gain"] for row in table), reverse=True)
+    assert [row["nats"] for row in table] == advice.nats[np.argsort(-advice.chance)].tolist()
 
 
 def test_the_error_is_that_of_tables_which_had_not_seen_the_job(data: Dataset) -> None:
