@@ -101,6 +101,8 @@ def main() -> None:
     try:
         try:
             app(prog_name="harness")
+        except KeyboardInterrupt:  # before a command began
+            raise Interrupted from None
         except SystemExit as leave:
             if leave.code == 1 and _reader_left():  # rich's and click's own answer to a broken pipe
                 sys.exit(BROKEN_PIPE)

@@ -169,3 +169,21 @@ def test_what_is_heavy_is_not_imported_for_a_look(command: str) -> None:
     ran = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=True)
     allowed = {"--version": "['numpy', 'pyarrow']\n", "--help": "[]\n"}
     assert ran.stderr in ("[]\n", allowed[command])
+
+
+INTERRUPTED = """
+import os, signal, sys
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == "harness.cli.measure":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Pressed())
+from harness.cli import main
+"""
+
+
+def test_ctrl_c_before_a_command_has_begun_shows_no_traceback() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
