@@ -149,24 +149,21 @@ class _Cells:
         anchors = float(np.median(u)), float(np.median(p)), float(np.median(w))
         prior, damping = 0.1 * ridge, 1e-3
 
-        def cost(u: Vector, p: Vector, w: Vector) -> float:
+        def cost(u: Vector, p: Vector, w: Vector) -> tuple[float, Vector]:
             total = np.logaddexp(u[:, None], p[:, None] + w)
             below = np.maximum(self.limit - total, 0.0)
             ridges = sum(np.sum((x - anchor) ** 2) for x, anchor in zip((u, p, w), anchors, strict=True))
-            return float(
-                np.sum(self.weight * (total - self.mean) ** 2)
-                + np.sum(self.cut_weight * below**2)
-                + prior * ridges
-            )
+            square = np.sum(self.weight * (total - self.mean) ** 2) + np.sum(self.cut_weight * below**2)
+            return float(square + prior * ridges), total
 
-        now = cost(u, p, w)
+        now, total = cost(u, p, w)
         for _ in range(30):
-            step = self._step(u, p, w, anchors, prior, damping)
+            step = self._step(u, p, w, total, anchors, prior, damping)
             scale = min(1.0, 3.0 / max(*(float(np.abs(part).max()) for part in step), 1e-12))
             trial = (u + scale * step[0], p + scale * step[1], w + scale * step[2])
-            after = cost(*trial)
+            after, there = cost(*trial)
             if after <= now:
-                u, p, w = trial
+                (u, p, w), total = trial, there
                 damping = max(damping * 0.2, 1e-9)
                 if now - after < 1e-5 * now:
                     break
@@ -178,12 +175,11 @@ class _Cells:
         return u, p, w
 
     def _step(
-        self, u: Vector, p: Vector, w: Vector, anchors: tuple[float, float, float], prior: float, damping: float
+        self, u: Vector, p: Vector, w: Vector, total: Vector, anchors: tuple[float, float, float], prior: float,
+        damping: float,
     ) -> tuple[Vector, Vector, Vector]:  # fmt: skip
-        """The damped Gauss–Newton step of u, p and w."""
-        work = p[:, None] + w
-        total = np.logaddexp(u[:, None], work)
-        a = np.exp(work - total)  # d log C̄ / d(p_j + w_i); the start-up has 1 − a
+        """The damped Gauss–Newton step of u, p and w, where log C̄ is `total` (P, W)."""
+        a = np.exp(p[:, None] + w - total)  # d log C̄ / d(p_j + w_i); the start-up has 1 − a
         pulls = np.where(total < self.limit, self.cut_weight, 0.0)
         weight = self.weight + pulls
         moment = self.weight * (self.mean - total) + pulls * (self.limit - total)

@@ -19,6 +19,7 @@ from pitot_core.observations import Observations, Queries
 from pitot_core.pool import Pool
 from pitot_core.settings import Settings
 from pitot_core.spread import Alike, Spread
+from pitot_core.steps import side_by_side
 
 Array = NDArray[Any]
 ENOUGH_FOR_SPREAD = 200  # left-out rows below which every row gets the same distance
@@ -69,12 +70,15 @@ class Bounds:
             cross = _cross(left_out[rows.fair], own[rows.fair] if scales else None)
             return replace(empty, cross=cross, pools=empty._unshaped(rows))
         scored = empty._located(completion, calibration)
-        n_devices, pools = int(empty.devices.max()) + 1, {}
-        for n in np.unique(calibration.n_co_runners):
+        n_devices, numbers = int(empty.devices.max()) + 1, np.unique(calibration.n_co_runners).tolist()
+
+        def pool(n: int) -> Pool:
             these, ours = rows.n_co_runners == n, calibration.n_co_runners == n
             there = located[these]
             shaped = Pool.shaped(candidates, rows.log_ns[these], there, (there.device, n_devices))
-            pools[int(n)] = shaped.calibrated(calibration.log_ns[ours], scored[ours])
+            return shaped.calibrated(calibration.log_ns[ours], scored[ours])
+
+        pools = dict(zip(numbers, side_by_side(pool, numbers, worth=True), strict=True))
         return replace(empty, pools=pools)
 
     def __call__(

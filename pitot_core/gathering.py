@@ -173,7 +173,7 @@ class Gathering:
             self._train(held[held.censored])
             held, place = replace(held[held.measured], censored=None), place[held.measured]
         self._thin()
-        order = np.argsort(place, kind="stable")
+        order = np.lexsort((held.workload, place))
         return held[order], place[order] / self.zone
 
     def _known(self, side: str) -> Array:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Words = list[NDArray[np.int64]]
 MOST = 2**62
+AT_ONCE = 1 << 14
 
 
 def packed(columns: Sequence[tuple[Array, int]]) -> Words:
@@ -79,20 +80,46 @@ def numbers_of_jobs(column: Any) -> NDArray[np.int64]:
     """(n,) of an Arrow column of text the same number for the same text in whatever batch; whole numbers stay."""
     import pyarrow as pa
 
-    kind = column.type
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(column.type):
         return np.asarray(column, np.int64)
-    column = column.cast(pa.large_string()).combine_chunks()
-    column = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
-    if not len(column):
-        return np.zeros(0, np.int64)
-    _, ends, text = column.buffers()
-    at = np.frombuffer(ends, np.int64)[column.offset : column.offset + len(column) + 1]
-    found = np.zeros(len(column), np.uint64)
-    for length in np.unique(np.diff(at)).tolist():
-        rows = np.flatnonzero(np.diff(at) == length)
-        letters = np.zeros((len(rows), -(-length // 8) * 8), np.uint8)
+    return (hashed(column) >> np.uint64(1)).astype(np.int64)
+
+
+def hashed(column: Any) -> NDArray[np.uint64]:
+    """(n,) 64 bits of every text of an Arrow column, the same for the same text in whatever batch."""
+    import pyarrow as pa
+
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return np.concatenate([np.zeros(0, np.uint64), *map(_hashed, chunks)])
+
+
+def _hashed(chunk: Any) -> NDArray[np.uint64]:
+    import pyarrow as pa
+
+    if not pa.types.is_string(chunk.type):
+        chunk = chunk.cast(pa.large_string())
+    found = np.zeros(len(chunk), np.uint64)
+    if not len(chunk):
+        return found
+    _, ends, text = chunk.buffers()
+    wide = np.int64 if pa.types.is_large_string(chunk.type) else np.int32
+    at = np.frombuffer(ends, wide)[chunk.offset : chunk.offset + len(chunk) + 1]
+    letters, lengths = np.frombuffer(text or b"", np.uint8), np.diff(at)
+    if lengths[0] and lengths[0] % 8 == 0 and (lengths == lengths[0]).all():  # as those of jobs are
+        return _mixed_texts(letters[at[0] : at[-1]].reshape(len(chunk), -1), int(lengths[0]))
+    for length in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == length)
+        words = np.zeros((len(rows), -(-length // 8) * 8), np.uint8)
         if length:
-            letters[:, :length] = np.frombuffer(text, np.uint8)[at[rows][:, None] + np.arange(length)]
-        found[rows] = mixed(np.full(len(rows), length), *letters.view(np.int64).T)
-    return (found >> np.uint64(1)).astype(np.int64)
+            words[:, :length] = letters[at[rows][:, None] + np.arange(length)]
+        found[rows] = _mixed_texts(words, length)
+    return found
+
+
+def _mixed_texts(texts: NDArray[np.uint8], length: int) -> NDArray[np.uint64]:
+    """(n,) of texts (n, 8 k) of one length, some at a time: what is made on the way stays in the cache."""
+    words, found = texts.view(np.int64), np.empty(len(texts), np.uint64)
+    for first in range(0, len(texts), AT_ONCE):
+        some = words[first : first + AT_ONCE]
+        found[first : first + AT_ONCE] = mixed(np.full(len(some), length), *some.T)
+    return found

@@ -121,7 +121,7 @@ class Pitot(Estimator):
         shown = Remembered.of(observations, *([] if calibration is None else [calibration]))
         observations = kind.usable(observations, self.options)
         completion, left_out = kind.fit(observations, features, settings, self.options, progress, calibration)
-        with one_blas_thread():
+        with one_blas_thread(settings.threads):
             self.bounds = Bounds.fit(completion, left_out, calibration, features, settings)
         self.features, self.completion, self.remembered = features, completion, shown
         self.known = Known.of(observations, features)

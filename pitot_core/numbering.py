@@ -50,4 +50,13 @@ def co_runner_sets(co_runners: NDArray[Any], rows: int) -> NDArray[np.int32]:
         raise ObservationsError(
             "co_runners must be whole row numbers of workloads, or −1 where there is none"
         )
-    return np.ascontiguousarray(np.sort(co_runners.astype(np.int32), axis=1)[:, ::-1])
+    return np.stack(in_order(*co_runners.astype(np.int32).T)[::-1], axis=1)
+
+
+def in_order(*columns: NDArray[Any]) -> list[NDArray[Any]]:
+    """Columns (n,) with the values of every row in rising order, which for a few is quicker than to sort each row."""
+    found = list(columns)
+    for turn in range(len(found)):
+        for k in range(turn % 2, len(found) - 1, 2):
+            found[k : k + 2] = np.minimum(*found[k : k + 2]), np.maximum(*found[k : k + 2])
+    return found

@@ -12,7 +12,7 @@ from pitot_core import naming
 from pitot_core.errors import ObservationsError
 from pitot_core.keys import mixed, numbers_of_jobs
 from pitot_core.naming import Named
-from pitot_core.numbering import MAX_CO_RUNNERS, co_runner_sets, numbers, padded
+from pitot_core.numbering import MAX_CO_RUNNERS, co_runner_sets, in_order, numbers, padded
 
 __all__ = ["MAX_CO_RUNNERS", "Observations", "Queries"]
 LONGEST_LOG_NS = 60.0  # e^60 ns is 3.6 million years: anything longer is not a time
@@ -254,5 +254,4 @@ def joined(*parts: Observations) -> Observations:
 
 def jobs_of(platform: NDArray[Any], workload: NDArray[Any], co_runners: NDArray[Any]) -> NDArray[np.int64]:
     """A job number per row: rows of one platform and one set of workloads share it, in whatever batch they come."""
-    members = np.sort(np.column_stack([workload, co_runners]), axis=1)
-    return (mixed(platform, *members.T) >> np.uint64(1)).astype(np.int64)
+    return (mixed(platform, *in_order(workload, *co_runners.T)) >> np.uint64(1)).astype(np.int64)

@@ -15,6 +15,7 @@ p is 1 in the fit; afterwards p and c are set so that σ is as large as the resi
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -26,6 +27,7 @@ from pitot_core.archive import check_shape
 from pitot_core.features import Features
 from pitot_core.observations import MAX_CO_RUNNERS, Observations, Queries
 from pitot_core.splits import folds
+from pitot_core.steps import side_by_side
 from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
 from pitot_core.tables.kernels import behaviour, prior_kernels, unit
 from pitot_core.tables.solve import Factor, Table
@@ -107,19 +109,22 @@ class Spread:
         degree = _means(n_co, np.log(size))
         fold = folds(rows, FOLDS, by=by, seed=seed)
         own = np.empty(len(rows))
-        for tables, these in zip(whole, (n_co == 0, n_co > 0), strict=True):
-            at = np.flatnonzero(these)
-            if not len(at):
-                continue
-            tables.fit(rows[at], size[at], degree, *ROUNDS)
-            for held in range(FOLDS):
-                mine, others = at[fold[at] == held], at[fold[at] != held]
-                if len(mine) and len(others):
-                    without, level = tables.copy(), degree.copy()
-                    without.fit(rows[others], size[others], level, 0, ROUNDS_WITHOUT)
-                    own[mine] = np.exp(level[n_co[mine]] + without(rows[mine]))
-                else:
-                    own[mine] = np.exp(degree[n_co[mine]])
+        kinds = [k for k in zip(whole, (n_co == 0, n_co > 0), strict=True) if k[1].any()]
+
+        for tables, these in kinds:  # one after another: they share factors, which the first turns
+            tables.fit(rows[these], size[these], degree, *ROUNDS)
+
+        def fit_without(part: tuple[tuple[_Tables, Array], int]) -> None:
+            (tables, these), held = part
+            mine, others = np.flatnonzero(these & (fold == held)), np.flatnonzero(these & (fold != held))
+            if len(mine) and len(others):
+                without, level = tables.copy(), degree.copy()
+                without.fit(rows[others], size[others], level, 0, ROUNDS_WITHOUT)
+                own[mine] = np.exp(level[n_co[mine]] + without(rows[mine]))
+            else:
+                own[mine] = np.exp(degree[n_co[mine]])
+
+        side_by_side(fit_without, list(itertools.product(kinds, range(FOLDS))), worth=True)
         alone, suffers, presses = whole[0].own.f, whole[1].own.f, whole[1].presses.f
         fitted = cls(degree, np.ones(DEGREES), alone, suffers, presses, np.full(DEGREES, UNLIMITED))
         return fitted.levelled(n_co, own * claim, residual)

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from harness.cli.interrupt import ended_by_interrupts
+from harness.cli.spare import spare_pandas
 from harness.errors import HarnessError, Interrupted
 from harness.output import stderr
 from harness.spelling import is_text
@@ -84,6 +85,7 @@ def main() -> None:
     global _stdout
     for_help = not {"-h", "--help"}.isdisjoint(sys.argv[1:]) or len(sys.argv) == 1
     open_streams(for_help=for_help)
+    spare_pandas()
     if for_help:
         _import_help()
     for word in sys.argv[1:]:

@@ -40,7 +40,6 @@ def train(
     as_csv: AsCsv = False,
 ) -> None:
     """Train a model with calibrated bounds, and print its accuracy on held-out jobs."""
-    from harness.dataset.regimes import told_of_mixed
     from harness.dataset.store import Dataset
     from harness.learn.cold import cold_path
     from harness.learn.train import show_accuracy
@@ -50,8 +49,6 @@ def train(
     form, console = form_of(as_json, as_csv), stderr()
     opened = Dataset.open(dataset)
     _check_place(output)
-    if told := told_of_mixed(opened):
-        console.print(told)
     targets = {output: False, cold_path(output): True} if cold else {output: False}
     rows = []
     for path, anew in targets.items():

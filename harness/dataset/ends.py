@@ -5,33 +5,64 @@ A row is there twice where a file was copied under another name, and a job has s
 
 from __future__ import annotations
 
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pitot_core.keys import hashed, mixed
+
 UNFIT = "device_unfit"
 KEY = ("job", "workload")
 COLUMNS = ("job", "workload", "status", "attempt", "started_at")
-PARTS, _TOP = 16, np.uint64(60)  # keys are compared by their first four bits at a time, to need less memory
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
+IN_MEMORY = 1 << 24  # keys
+_PARTS, _TOP = np.arange(16, dtype=np.uint64), np.uint64(60)  # compared by their first four bits at a time
+
+
+class Keys:
+    """A hash of job and workload of each row that was added, to find those that are there twice.
+
+    Of very many rows they are on disk, in files without a name that go away with this.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[NDArray[np.uint64]] = []
+        self._files: list[IO[bytes]] = []
+
+    def add(self, table: pa.Table) -> None:
+        self._waiting.append(keys(table))
+        if sum(map(len, self._waiting)) > IN_MEMORY:
+            self._put()
+
+    def twice(self) -> NDArray[np.uint64]:
+        """Those that several rows have, sorted.
+
+        Equal rows have equal keys, and different rows hardly ever: what these rows are is for `superseded` to tell.
+        """
+        if self._files:
+            self._put()
+            return np.concatenate([_repeated(_read(file)) for file in self._files])
+        every = np.concatenate([np.zeros(0, np.uint64), *self._waiting])
+        return np.concatenate([_repeated(every[every >> _TOP == part]) for part in _PARTS])
+
+    def _put(self) -> None:
+        self._files = self._files or [TemporaryFile() for _ in _PARTS]  # noqa: SIM115
+        every, self._waiting = np.concatenate(self._waiting), []
+        for part, file in zip(_PARTS, self._files, strict=True):
+            file.write(every[every >> _TOP == part].data)
 
 
 def keys(table: pa.Table) -> NDArray[np.uint64]:
     """(n,) a hash of job and workload of each row."""
-    mixed = hashed(table["job"]) * _PRIME ^ _hashed_few(table["workload"])
-    return np.asarray(mixed * _PRIME, np.uint64)
+    return mixed(hashed(table["job"]), _hashed_few(table["workload"]))
 
 
-def twice(keys: NDArray[np.uint64]) -> NDArray[np.bool_] | None:
-    """(n,) whether another row has the same key; None where none has.
-
-    Equal rows have equal keys, and different rows hardly ever: what these rows are is for `superseded` to tell.
-    """
-    repeated = [_repeated(keys[keys >> _TOP == part]) for part in np.arange(PARTS, dtype=np.uint64)]
-    return np.isin(keys, np.concatenate(repeated)) if any(map(len, repeated)) else None
+def _read(file: IO[bytes]) -> NDArray[np.uint64]:
+    file.seek(0)
+    return np.fromfile(file, np.uint64)
 
 
 def _repeated(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -62,37 +93,7 @@ def superseded(rows: pa.Table) -> NDArray[np.bool_]:
     return dropped
 
 
-def hashed(column: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """(n,) 64-bit hashes of texts."""
-    return np.concatenate([np.zeros(0, np.uint64), *map(_hashed_chunk, column.chunks)])
-
-
 def _hashed_few(column: pa.ChunkedArray) -> NDArray[np.uint64]:
     """As `hashed`, of texts that are mostly the same ones."""
     encoded = column.combine_chunks().dictionary_encode()
-    texts: NDArray[np.uint64] = hashed(pa.chunked_array([encoded.dictionary]))
-    return np.asarray(texts[encoded.indices.to_numpy()], np.uint64)
-
-
-def _hashed_chunk(chunk: pa.Array) -> NDArray[np.uint64]:
-    offsets = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-    data = np.frombuffer(chunk.buffers()[2] or b"", np.uint8)
-    lengths = np.diff(offsets)
-    if len(lengths) and lengths[0] % 8 == 0 and (lengths == lengths[0]).all():
-        return _mixed(data[offsets[0] : offsets[-1]].reshape(len(chunk), -1), int(lengths[0]))
-    found = np.zeros(len(chunk), np.uint64)
-    for length in np.unique(lengths).tolist():
-        mine = lengths == length
-        words = np.zeros((int(mine.sum()), -(-length // 8) * 8), np.uint8)
-        words[:, :length] = data[offsets[:-1][mine][:, None] + np.arange(length)]
-        found[mine] = _mixed(words, length)
-    return found
-
-
-def _mixed(texts: NDArray[np.uint8], length: int) -> NDArray[np.uint64]:
-    """(n,) of texts (n, 8 k) of one length."""
-    value = np.full(len(texts), length, np.uint64)
-    for word in np.ascontiguousarray(texts).view(np.uint64).T:
-        value = (value ^ word) * _PRIME
-        value ^= value >> np.uint64(32)
-    return value
+    return np.asarray(hashed(encoded.dictionary)[encoded.indices.to_numpy()], np.uint64)

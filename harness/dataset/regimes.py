@@ -6,13 +6,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.dataset.entry_rows import MIXED
-from harness.dataset.store import Dataset
 
 COLUMNS = ("status", "regime")
 
 
 class Regimes:
     """Counts rows with a time, and those of them whose regime is ``mixed``."""
+
+    columns = COLUMNS
 
     def __init__(self) -> None:
         self.mixed = self.whole = 0
@@ -32,11 +33,3 @@ class Regimes:
             "they hold executions to warm up, together they do not, so that what co-runners cost short workloads comes "
             "out too small; collect them again, see docs/measuring.md."
         )
-
-
-def told_of_mixed(dataset: Dataset) -> str:
-    """The sentence about a dataset; empty where it has no such rows."""
-    regimes = Regimes()
-    for part in dataset.parts(COLUMNS):
-        regimes.add(part)
-    return regimes.told()

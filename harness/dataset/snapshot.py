@@ -53,11 +53,11 @@ class Snapshot:
 
     def counted(self, columns: Sequence[str], fresh: Callable[[], Counts]) -> Counts:
         """What ``fresh().add(table)`` comes to over the rows that count, read once unless some row is there twice."""
-        counts, hashes = fresh(), []
+        counts, keys = fresh(), ends.Keys()
         for part in self._everything(list(dict.fromkeys([*columns, *ends.KEY]))):
-            hashes.append(ends.keys(part))
+            keys.add(part)
             counts.add(part)
-        if ends.twice(np.concatenate(hashes)) is None:
+        if not len(keys.twice()):
             return counts
         counts = fresh()
         for part in self.parts(columns):
@@ -67,14 +67,18 @@ class Snapshot:
     @cached_property
     def kept(self) -> NDArray[np.bool_] | None:
         """Of all rows, the journals' last, which count; None where all do."""
-        again = ends.twice(np.concatenate([ends.keys(part) for part in self._everything(ends.KEY)]))
-        if again is None:
+        keys = ends.Keys()
+        for part in self._everything(ends.KEY):
+            keys.add(part)
+        twice = keys.twice()
+        if not len(twice):
             return None
-        several, first = [], 0
+        several, masks = [], []
         for part in self._everything(ends.COLUMNS):
-            several.append(part.filter(pa.array(again[first : first + len(part)])))
-            first += len(part)
-        kept = np.ones(len(again), bool)
+            masks.append(np.isin(ends.keys(part), twice))
+            several.append(part.filter(pa.array(masks[-1])))
+        again = np.concatenate(masks)
+        kept = ~again
         kept[again] = ~ends.superseded(pa.concat_tables(several))
         return kept
 

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from harness.dataset.ends import hashed
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError, typed
+from harness.learn.numbered import COLUMNS, Numbered
 from harness.learn.platforms import Encoded, platform_features
 from harness.opcodes import features as opcode_features
-from pitot_core import MAX_CO_RUNNERS, Features, Gathering, Observations, PitotError, joined
+from pitot_core import Features, Gathering, Observations, PitotError, joined
 from pitot_core.gathering import MANY
-
-COLUMNS = [
-    "job",
-    "purpose",
-    "platform",
-    "workload",
-    "co_runners",
-    "n_co_runners",
-    "status",
-    "time_ns",
-    "censored",
-    "drawn",
-]
 
 
 @dataclass(frozen=True)
@@ -77,7 +63,8 @@ def load_training(
     """
     described = Described.of(dataset)
     with _sensible(dataset):
-        rows = list(_batches(dataset, described))
+        numbered = Numbered(dataset, described.platforms, described.workloads)
+        rows = [numbered.rows(part) for part in dataset.parts(COLUMNS)]
         if not any(part.measured.any() for part in rows):
             raise _nothing(dataset)
         every = _in_order(joined(*rows))
@@ -93,6 +80,7 @@ class Training:
     calibration  of very many, rows kept apart, and test likewise; else None
     total        how many rows there are
     share        of the distinct sets of co-runners how many are among `rows`
+    watched      who else saw every part
     """
 
     rows: Observations
@@ -102,35 +90,45 @@ class Training:
     test: Observations | None
     total: int
     share: float
+    watched: tuple[Watch, ...] = ()
 
 
 def gather_training(
-    dataset: Dataset, *, calibration: float, test: float, seed: int = 0, watch: Watch | None = None
+    dataset: Dataset,
+    *,
+    calibration: float,
+    test: float,
+    seed: int = 0,
+    watch: Callable[[], tuple[Watch, ...]] = tuple,
 ) -> Training:
     """The rows of `load_training`, in memory for the distinct ones (see `pitot_core.gathering`).
 
-    calibration and test are the shares to keep apart where there are very many. ``watch`` is shown what is read.
+    calibration and test are the shares to keep apart where there are very many. Those that ``watch`` makes are shown
+    what is read, which is all once, or again from the start where some rows turn out to be there twice.
     Raises DatasetError as `load_training` does.
     """
     described = Described.of(dataset)
     shape = len(described.platforms), len(described.workloads)
-    gathering = Gathering(shape, calibration=calibration, test=test, seed=seed, many=MANY)
+
+    def fresh() -> _Reading:
+        gathering = Gathering(shape, calibration=calibration, test=test, seed=seed, many=MANY)
+        return _Reading(Numbered(dataset, described.platforms, described.workloads), gathering, watch())
+
     with _sensible(dataset):
-        known = False
-        for rows in _batches(dataset, described, watch):
-            known = known or bool(rows.measured.any())
-            gathering.add(rows)
-        if not known:
+        columns = [*COLUMNS, *(name for one in watch() for name in one.columns)]
+        reading = dataset.snapshot().counted(columns, fresh)
+        pa.default_memory_pool().release_unused()
+        if not reading.any_time:
             raise _nothing(dataset)
-        found = gathering.finish()
+        found = reading.gathering.finish()
         apart = [part for part in (found.calibration, found.test) if part is not None]
-        every = found.training if apart else _in_order(found.training)
+        every = found.training if apart else _by_job(_in_order(found.training))
         place, features = _seen(dataset, [every, *apart], described, {}, Planned())
         held = [
             None if part is None else _renumbered(part, place) for part in (found.calibration, found.test)
         ]
-        training = _renumbered(every, place)
-        return Training(training, features, described, held[0], held[1], found.rows, found.share)
+        training, watched = _renumbered(every, place), reading.watched
+        return Training(training, features, described, held[0], held[1], found.rows, found.share, watched)
 
 
 class Watch(Protocol):
@@ -158,32 +156,32 @@ def _nothing(dataset: Dataset) -> DatasetError:
     )
 
 
-def _batches(dataset: Dataset, described: Described, watch: Watch | None = None) -> Iterator[Observations]:
-    """The rows to learn from, a part at a time, by the numbers of everything described, which is sorted by name."""
-    platforms, workloads = sorted(described.platforms), sorted(described.workloads)
-    columns = list(dict.fromkeys([*COLUMNS, *(watch.columns if watch else ())]))
-    known = pa.array(["ok", "timeout"])
-    for part in dataset.parts(columns):
-        if watch:
-            watch.add(part)
-        wanted = pc.and_(pc.is_in(part["status"], known), pc.equal(part["purpose"], "measure"))
-        table = part.select(COLUMNS).filter(pc.and_(wanted, part["time_ns"].is_valid()))
-        yield Observations.of(
-            platform=_known(dataset, "platform", table["platform"], platforms),
-            workload=_known(dataset, "workload", table["workload"], workloads),
-            co_runners=_co_runners(dataset, table, workloads),
-            log_ns=np.log(table["time_ns"].to_numpy()),
-            censored=table["censored"].to_numpy(),
-            chosen=pc.fill_null(pc.equal(table["drawn"], "chosen"), False).to_numpy(),
-            job=(hashed(table["job"]) >> np.uint64(1)).astype(np.int64),
-        )
+@dataclass
+class _Reading:
+    """What the parts of a dataset come to, one after another."""
+
+    numbered: Numbered
+    gathering: Gathering
+    watched: tuple[Watch, ...]
+    any_time: bool = False
+
+    def add(self, part: pa.Table) -> None:
+        for one in self.watched:
+            one.add(part)
+        rows = self.numbered.rows(part)
+        self.any_time = self.any_time or bool(rows.measured.any())
+        self.gathering.add(rows)
 
 
 def _in_order(rows: Observations) -> Observations:
-    """Those whose time is known first, and jobs numbered in the order in which they come then."""
+    """Those whose time is known first, and jobs numbered by their hashes, wherever they stand."""
     rows = rows[np.argsort(~rows.measured, kind="stable")]
-    _, first, job = np.unique(rows.job, return_index=True, return_inverse=True)
-    return replace(rows, job=np.argsort(np.argsort(first))[job.reshape(-1)])
+    return replace(rows, job=np.unique(rows.job, return_inverse=True)[1].reshape(-1))
+
+
+def _by_job(rows: Observations) -> Observations:
+    """In an order that no file decides, so that sums of them are the same to the last bit."""
+    return rows[np.lexsort((rows.workload, rows.job, ~rows.measured))]
 
 
 def _seen(
@@ -257,38 +255,3 @@ def matrix(
 def columns_of(rows: Sequence[Encoded]) -> list[str]:
     """The names of all features that any row has, sorted."""
     return sorted({name for row in rows for name in row})
-
-
-def _numbers(column: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
-    found: np.ndarray[Any, np.dtype[np.int32]] = pc.index_in(column, pa.array(names)).to_numpy()
-    return found
-
-
-def _known(
-    dataset: Dataset, kind: str, column: Any, names: Sequence[str]
-) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """The number of each name. Raises DatasetError for a name that is not described."""
-    places = pc.index_in(column, pa.array(names, pa.string()))
-    if places.null_count:
-        missing = sorted(column.filter(places.is_null()).unique().to_pylist())
-        raise DatasetError(
-            f"{dataset.root}: {kind} {missing[0]} is observed but not in {kind}s.parquet; "
-            f"where datasets were merged, copy that table of the other one here too, as {kind}s-2.parquet."
-        )
-    found: np.ndarray[Any, np.dtype[np.int32]] = places.to_numpy()
-    return found
-
-
-def _co_runners(dataset: Dataset, table: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """(N, 3) workload numbers, −1 where there is none."""
-    counts = table["n_co_runners"].to_numpy()
-    flat = _known(dataset, "workload", pc.list_flatten(table["co_runners"]), names)
-    if len(flat) != counts.sum() or counts.max(initial=0) > MAX_CO_RUNNERS:
-        raise DatasetError(
-            "n_co_runners does not agree with co_runners; the observations are damaged; restore them from a copy."
-        )
-    numbers = np.full((len(table), MAX_CO_RUNNERS), -1, np.int32)
-    row = np.repeat(np.arange(len(table)), counts)
-    place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-    numbers[row, place] = flat
-    return numbers

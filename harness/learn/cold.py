@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError, ModelError, typed
-from harness.learn.arrays import _numbers, matrix, workload_features
+from harness.learn.arrays import matrix, workload_features
 from harness.learn.platforms import platform_features
 from pitot_core import Features, Observations
 
@@ -39,8 +40,8 @@ def load_cold(dataset: Dataset) -> tuple[Observations, Features]:
                 "copy that table too where datasets are merged."
             )
     observations = Observations.of(
-        platform=_numbers(table["platform"], names["platform"]),
-        workload=_numbers(table["workload"], names["workload"]),
+        platform=pc.index_in(table["platform"], pa.array(names["platform"])).to_numpy(),
+        workload=pc.index_in(table["workload"], pa.array(names["workload"])).to_numpy(),
         log_ns=np.log(table["cold_ns"].to_numpy()),
         job=pc.index_in(table["job"], table["job"].unique()).to_numpy(),
     )

@@ -83,7 +83,8 @@ def held_out(model: Pitot, observations: Observations, features: Features) -> Ar
 
 
 def _digest(rows: Observations, features: Features) -> str:
-    """SHA-256 of what was measured, with names, so that no other rows have it."""
+    """SHA-256 of what was measured, with names, so that no other rows have it; in whatever order they come."""
+    rows = rows[np.lexsort((rows.workload, rows.job))]
     digest = hashlib.sha256("\0".join([*features.platform_names, "", *features.workload_names]).encode())
     for array in (rows.platform, rows.workload, rows.co_runners, rows.log_ns):
         digest.update(np.ascontiguousarray(array).tobytes())

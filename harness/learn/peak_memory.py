@@ -23,13 +23,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from harness.dataset.ends import hashed
 from harness.dataset.peaks import KB, PEAK, peak_kb
 from harness.dataset.store import Dataset
 from harness.errors import ModelError
 from pitot_core import Features, Pitot
 from pitot_core.conformal import gamma
-from pitot_core.keys import mixed
+from pitot_core.keys import hashed, mixed
 
 Array = NDArray[Any]
 CARD = "memory"  # its place in the card of a model
@@ -118,18 +117,19 @@ class Peaks:
     def add(self, part: pa.Table) -> None:
         """A table with these columns."""
         free = pc.struct_field(part["state_before"].combine_chunks(), "free_memory_bytes")
-        for device in part["device"].unique().to_pylist():
-            mine = free.filter(pc.equal(part["device"], device).combine_chunks()).drop_null().to_numpy()
-            values, count = np.unique(mine // KB, return_counts=True)
-            self._free[device].update(dict(zip(values.tolist(), count.tolist(), strict=True)))
+        told = pa.table({"device": part["device"], "free": pc.divide(free, KB)}).filter(free.is_valid())
+        for one in told.group_by(["device", "free"]).aggregate([([], "count_all")]).to_pylist():
+            self._free[one["device"]][one["free"]] += one["count_all"]
+        peak = peak_kb(part["samples"])
+        if np.isnan(peak).all():
+            return
         platform, workload = (
             pc.fill_null(pc.index_in(part[kind], pa.array(known, pa.string())), -1).to_numpy()
             for kind, known in zip(("platform", "workload"), self._names, strict=True)
         )
-        peak = peak_kb(part["samples"])
-        told = (platform >= 0) & (workload >= 0) & ~np.isnan(peak)
-        cell = platform[told].astype(np.int64) * len(self._names[1]) + workload[told]
-        self._cells.add(cell, hashed(part["job"])[told], peak[told])
+        known = (platform >= 0) & (workload >= 0) & ~np.isnan(peak)
+        cell = platform[known].astype(np.int64) * len(self._names[1]) + workload[known]
+        self._cells.add(cell, hashed(part["job"])[known], peak[known])
 
     def entry(self, features: Features) -> dict[str, Any]:
         """For the card of a model of these platforms and workloads; empty where no device told of memory."""
@@ -141,7 +141,7 @@ class Peaks:
         one, others = (
             values.reshape(shape)[np.ix_(*wanted)] for values in (self._cells.one, self._cells.others)
         )
-        least = {device: _quantile(counts, FREE_SHARE) for device, counts in self._free.items() if counts}
+        least = {device: _quantile(counts, FREE_SHARE) for device, counts in sorted(self._free.items())}
         return _entry(one, others, self._limited(least))
 
     def _limited(self, free: dict[str, int]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
 from harness.errors import ModelError, UsageError, typed
 from harness.learn import groups
@@ -81,13 +82,12 @@ def train(
     The test jobs are used for nothing but the accuracy that is reported. With ``cold`` the times are those of starting
     anew. Raises DatasetError, ModelError.
     """
-    peaks = None if cold else Peaks(dataset)
-    if peaks is None:
+    if cold:
         rows, features = load_cold(dataset)
         given = Training(rows, features, Described.of(dataset), None, None, len(rows), 1.0)
     else:
         apart = {"calibration": (1 - test_share) * calibration_share, "test": test_share}
-        given = gather_training(dataset, **apart, seed=seed, watch=peaks)
+        given = gather_training(dataset, **apart, seed=seed, watch=lambda: (Peaks(dataset), Regimes()))
     features, started = given.features, time.perf_counter()
     try:
         if given.test is None:
@@ -121,9 +121,13 @@ def train(
         "columns": given.described.columns(features),
         "held_out": entry,
         "accuracy": accuracy,
-        **({} if peaks is None else peaks.entry(features)),
     }
     told = unsupported(model, given.rows, features, test)
+    for one in given.watched:
+        if isinstance(one, Peaks):
+            model.card |= one.entry(features)
+        elif isinstance(one, Regimes) and (sentence := one.told()):
+            told.insert(0, sentence)
     return Trained(model, accuracy, given.total, len(test), seconds, told)
 
 

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.dataset.changes import Changes
-from harness.dataset.ends import UNFIT, hashed
+from harness.dataset.ends import UNFIT
 from harness.dataset.now import Now, read_now
 from harness.dataset.store import Dataset
 from harness.measure.vitals import Vitals
+from pitot_core.keys import hashed
 
 COLUMNS = (
     "job", "purpose", "platform", "device", "workload", "n_co_runners", "status", "time_ns", "started_at", "attempt",

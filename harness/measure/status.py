@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from harness.dataset.ends import UNFIT, hashed
+from harness.dataset.ends import UNFIT
 from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
 from harness.output import Column
+from pitot_core.keys import hashed
 
 COLUMNS = (
     "job", "platform", "workload", "n_co_runners", "status", "censored", "unsteady", "regime", "wall_ns_median",

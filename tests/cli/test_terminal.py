@@ -19,6 +19,7 @@ import wasmtime
 from rich.console import Console
 
 from harness import progress
+from harness.dataset.store import Dataset
 from tests.compare.test_comparison import make
 
 COMMAND = [sys.executable, "-m", "harness.cli"]
@@ -187,3 +188,21 @@ def test_ctrl_c_before_a_command_has_begun_shows_no_traceback() -> None:
         [sys.executable, "-c", INTERRUPTED], stderr=subprocess.PIPE, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
+
+
+def test_arrow_does_not_import_pandas_for_a_command(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    Dataset.create(tmp_path / "data")
+    code = (
+        "import sys; sys.argv = ['harness', 'status', sys.argv[1]]\n"
+        "from harness.cli import main\n"
+        "try: main()\n"
+        "finally:\n"
+        "    import pyarrow\n"
+        "    pyarrow.array([1]).to_numpy()\n"
+        "    print([name for name in ('pyarrow', 'pandas') if name in sys.modules], file=sys.stderr)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "data"], capture_output=True, text=True, check=True
+    )
+    assert ran.stderr == "['pyarrow']\n"

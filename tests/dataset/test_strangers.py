@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.dataset import schema
+from harness.dataset import ends, schema
 from harness.dataset.records import JobResult, MemberResult, Sample, State
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
@@ -139,6 +139,17 @@ def test_a_part_that_a_sync_program_copied_counts_once_and_the_next_part_has_a_n
     dataset.compact()
     assert sorted(set(dataset.observations(["job"])["job"].to_pylist())) == ["job1", "job2", "job3", "job4"]
     assert path.with_name(path.name.replace("00001", "00002")).exists()
+
+
+def test_rows_that_are_there_twice_are_found_among_more_than_are_kept_in_memory(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = everything(dataset)
+    monkeypatch.setattr(ends, "IN_MEMORY", 0)
+    assert everything(dataset) == before
+    [path] = (dataset.root / "observations").iterdir()
+    shutil.copy(path, path.with_name("copy.parquet"))
+    assert sorted(map(str, everything(dataset)[0])) == sorted(map(str, before[0]))
 
 
 def test_a_part_in_a_folder_of_its_own_is_read_and_one_in_a_hidden_folder_is_not(dataset: Dataset) -> None:

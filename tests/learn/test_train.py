@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from harness.dataset import snapshot
 from harness.dataset.published import CO_RUN, ISOLATED, import_published
 from harness.dataset.store import Dataset
 from harness.errors import ModelError
@@ -85,8 +87,8 @@ def test_very_many_rows_are_read_once_and_train_as_well(
     data = Dataset.open(dataset(tmp_path, platforms=6, workloads=12, rows=4000, degrees=3))
     usual = train(data)
     reads = []
-    everything = Dataset.parts
-    monkeypatch.setattr(Dataset, "parts", lambda self, columns: reads.append(1) or everything(self, columns))
+    everything = snapshot.read_parts
+    monkeypatch.setattr(snapshot, "read_parts", lambda *asked: reads.append(1) or everything(*asked))
     monkeypatch.setattr("harness.learn.arrays.MANY", 1000)
     merged = train(data)
     assert (len(reads), merged.rows) == (1, 4000)
@@ -98,6 +100,23 @@ def test_very_many_rows_are_read_once_and_train_as_well(
         assert one["coverage_0.1_high"] >= 0.9
     with pytest.raises(ModelError, match="more rows than are kept in memory"):
         held_out(merged.model, *load_training(data))
+
+
+@pytest.mark.parametrize("many", [1000, 10_000])
+def test_the_order_of_files_and_rows_means_nothing(
+    many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.learn.arrays.MANY", many)
+    data = Dataset.open(dataset(tmp_path, platforms=4, workloads=8, rows=3200, degrees=2))
+    train(data).model.save(tmp_path / "before.npz")
+    [path] = (data.root / "observations").iterdir()
+    rows = pq.read_table(path)
+    mixed = rows.take(np.random.default_rng(0).permutation(len(rows)))
+    for name, part in (("b", mixed[:900]), ("a", mixed[900:])):
+        pq.write_table(part, path.with_name(f"{name}.parquet"))
+    path.unlink()
+    train(data).model.save(tmp_path / "after.npz")
+    assert (tmp_path / "after.npz").read_bytes() == (tmp_path / "before.npz").read_bytes()
 
 
 def test_where_bounds_hold_least_is_told_beside_the_average(tmp_path: Path, harness) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from pitot_core import (
     folds,
     split,
 )
+from pitot_core.keys import hashed, numbers_of_jobs
 from tests.pitot_core.problems import made_up
 
 
@@ -153,3 +155,16 @@ def test_copies_of_a_measurement_are_one_job_in_every_split() -> None:
     np.testing.assert_array_equal(fold[:100], fold[400:])
     with pytest.raises(SplitError, match="seed"):
         split(again, train=0.5, test=0.5, seed=-1)
+
+
+def test_a_text_has_the_same_hash_in_whatever_batch_and_type() -> None:
+    texts = ["", "a", "b", "ab", "aaaaaaaa", "aaaaaaaa\0", "ä" * 40, *(f"{k:032x}" for k in range(300))]
+    column = pa.array(texts)
+    found = hashed(column)
+    assert len(set(found.tolist())) == len(texts)
+    parts = pa.chunked_array([column[:3], column[3:3], column[3:]])
+    for same in (parts, column.cast(pa.large_string()), column.dictionary_encode()):
+        np.testing.assert_array_equal(hashed(same), found)
+    np.testing.assert_array_equal(hashed(column[7:]), found[7:])
+    np.testing.assert_array_equal(numbers_of_jobs(column), (found >> np.uint64(1)).astype(np.int64))
+    np.testing.assert_array_equal(numbers_of_jobs(pa.array([5, 2])), [5, 2])

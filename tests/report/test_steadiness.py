@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample, State
-from harness.dataset.regimes import told_of_mixed
+from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
 from harness.measure.status import status_rows
 from harness.report.rows import load_rows
@@ -43,14 +43,14 @@ def test_what_is_off_or_not_steady_is_told_with_figures(tmp_path: Path) -> None:
     assert text.count("became 30 % faster at once") == 3
     assert gist == "1 of 3 placebos are off, 3 observations unsteady."
     assert {row["platform"]: row["unsteady"] for row in status_rows(dataset)} == {"e:local": 0, "e:d": 3}
-    assert told_of_mixed(dataset) == ""
+    assert dataset.snapshot().counted(Regimes.columns, Regimes).told() == ""
 
 
 def test_rows_of_the_rule_of_before_are_warned_about_once(tmp_path: Path, harness) -> None:
     dataset = Dataset.create(tmp_path / "d")
     add(dataset, None, None, 4)
     text, _ = said(dataset)
-    sentence = told_of_mixed(dataset)
+    sentence = dataset.snapshot().counted(Regimes.columns, Regimes).told()
     assert sentence.startswith("4 of 4 observations are of regime mixed")
     assert (text.count(sentence), harness("status", dataset.root).err.count(sentence)) == (1, 1)
 
