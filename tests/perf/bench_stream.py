@@ -140,7 +140,7 @@ def measured(dataset: Path, count: int, law: Law) -> tuple[str, ...]:
         sys.exit(f"the process for {count:,} rows ended with {process.returncode}")
     trained = Pitot.load(model)
     questions, log_ns = law.rows(100_000, 10**6)
-    error = mape(trained.predict(questions), np.exp(log_ns))
+    error = mape(trained.predict(questions.to_arrow(law.features)), np.exp(log_ns))
     cpu, sizes = used.ru_utime + used.ru_stime, f"{law.alone.shape[0]} × {law.alone.shape[1]}"
     rows = trained.rows_used["training"]
     return (
