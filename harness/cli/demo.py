@@ -20,6 +20,7 @@ from harness.engines import ENGINES
 from harness.errors import DatasetError, HarnessError, typed
 from harness.fleet.devices import Device
 from harness.fleet.reach import Reached, choose_engines, reach_all
+from harness.learn.support import few_tell
 from harness.learn.train import show_accuracy, train
 from harness.measure.collection import measure, prepare
 from harness.measure.placebo import SUITE as PLACEBOS
@@ -195,6 +196,8 @@ def _show_predictions(rows: list[dict[str, Any]], form: Form, console: Console) 
         middle = median(abs(row["error"]) for row in rows)
         promise = f"the bound held in {held} of {len(rows)} (promised: {1 - EPS:.0%} in the long run)"
         console.print(f"  {promise}; median error {middle:.0%}")
+        if told_of_few := few_tell(held, len(rows)):
+            console.print(f"  {told_of_few}")
 
 
 def _clear(output: Path) -> None:

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from pitot_core import Features, Observations, Pitot
+from pitot_core import Features, Observations, Pitot, binomial_interval
 
 USUAL_EPS = 0.05  # what `harness predict` asks for
-FEW_TEST_ROWS = 30
+TOLD_EPS = 0.1
+FEW_TEST_ROWS = 50
 
 
 def unsupported(model: Pitot, rows: Observations, features: Features, test: Observations) -> list[str]:
@@ -54,5 +55,27 @@ def unsupported(model: Pitot, rows: Observations, features: Features, test: Obse
             "good the model is, is not known; measure workloads on more than one platform, or more than once."
         )
     elif len(test) < FEW_TEST_ROWS:
-        told.append(f"The accuracy comes from {len(test)} rows and is rough; collect more to know it better.")
+        rough = f"The accuracy comes from {len(test)} rows and is rough"
+        told.append(f"{rough}{_held(model, test)}; collect more to know it better.")
     return told
+
+
+def few_tell(held: int, count: int) -> str:
+    """That so many of a few bounds held tells little, as half a sentence; nothing where they are not few."""
+    if not 0 < count < FEW_TEST_ROWS:
+        return ""
+    low, high = (f"{100 * end:.0f}" for end in binomial_interval(held, count, confidence=0.9))
+    often = f"bounds that hold anywhere from {low} to {high} % of the time would often do the same"
+    return f"{held} of {count} tells little, since {often}"
+
+
+def _held(model: Pitot, test: Observations) -> str:
+    """How many finite bounds held, and what that says; nothing where there are none."""
+    some = test[test.measured]
+    some = some[model.knows(some) & np.isin(some.n_co_runners, list(model.pools()))]
+    bound = model.bound(some, TOLD_EPS) if len(some) else np.zeros(0)
+    finite = np.isfinite(bound)
+    if not finite.any():
+        return ""
+    held = int(np.count_nonzero((bound >= np.exp(some.log_ns))[finite]))
+    return f": that bounds at ε = {TOLD_EPS:g} held in {few_tell(held, int(finite.sum()))}"
