@@ -204,6 +204,10 @@ if __name__ == "__main__":
         "suites.build", "measure.collection", "decide.batch", "cli",
     ):  # fmt: skip
         importlib.import_module(f"harness.{name}")
+    from harness.cli.app import click_command
+
+    for name in click_command("").commands:
+        click_command(name)
     with contextlib.redirect_stderr(io.StringIO()):
         command(["status", os.devnull])  # imports the rest
     serve()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
+import functools
 import os
 import select
 import sys
@@ -13,6 +15,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command, get_command_name
+from typer.models import CommandInfo
 
 from harness.cli.interrupt import ended_by_interrupts
 from harness.cli.spare import spare_pandas
@@ -80,6 +84,23 @@ def group(title: str) -> Callable[..., Callable[[Command], Command]]:
     return command
 
 
+@functools.cache
+def click_command(name: str) -> Any:
+    """``harness`` as click runs it: with only the command of this name, or with all where none is called so.
+
+    To make a command of click is slow, and typer makes all it knows before it runs one.
+    """
+    known = app.registered_commands
+    narrowed = copy.copy(app)
+    narrowed.registered_commands = [one for one in known if _name(one) == name] or known
+    return get_command(narrowed)
+
+
+def _name(command: CommandInfo) -> str:
+    assert command.callback
+    return command.name or get_command_name(command.callback.__name__)
+
+
 def main() -> None:
     """The console command ``harness``."""
     global _stdout
@@ -102,7 +123,7 @@ def main() -> None:
         _stdout = _stdout or os.dup(1)
     try:
         try:
-            app(prog_name="harness")
+            click_command(*sys.argv[1:2] or [""])(prog_name="harness")
         except KeyboardInterrupt:  # before a command began
             raise Interrupted from None
         except SystemExit as leave:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr
 
 from harness.compare.comparison import Comparison
 from harness.compare.ratios import Floats
@@ -120,7 +120,7 @@ def _beyond(rows: Sequence[dict[str, Any]], log_limit: float) -> Floats:
         row = rows[i]
         over = math.log(row["ratio"]) - log_limit
         t = over / row["log_error"] if row["log_error"] else math.copysign(math.inf, over)
-        p[i] = stats.t.sf(t, row["freedom"])
+        p[i] = stdtr(row["freedom"], -t)
     order = sorted(tested, key=lambda i: p[i])
     worst = 0.0
     for rank, i in enumerate(order):

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.special import ndtr, stdtrit
 
 from pitot_core import Observations
 from pitot_core.baseline import Baseline
@@ -139,8 +139,8 @@ def ends(workloads: int) -> list[float]:
 
     Moved outward as Student's t demands of few (Hesterberg's expanded percentiles).
     """
-    t = stats.t.ppf((1 + INTERVAL) / 2, workloads - 1)
-    low = float(stats.norm.cdf(-np.sqrt(workloads / (workloads - 1)) * t))
+    t = stdtrit(workloads - 1, (1 + INTERVAL) / 2)
+    low = float(ndtr(-np.sqrt(workloads / (workloads - 1)) * t))
     return [low, 1 - low]
 
 

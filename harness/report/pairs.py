@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from harness.report.judged import Judged
 from harness.report.rows import Rows
@@ -121,7 +121,7 @@ def intervals(group: Array, logs: Array, size: int) -> tuple[Array, Array]:
     some = count > 1
     width = np.full(size, np.nan)
     freedom = count[some] - 1
-    width[some] = stats.t.ppf(0.975, freedom) * np.sqrt(square[some] / freedom / count[some])
+    width[some] = stdtrit(freedom, 0.975) * np.sqrt(square[some] / freedom / count[some])
     return np.asarray(np.exp(mean - width)), np.asarray(np.exp(mean + width))
 
 

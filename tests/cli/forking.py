@@ -105,12 +105,12 @@ def import_all() -> None:
                 importlib.import_module(module.name)
     import pyarrow.csv
     import pyarrow.json  # noqa: F401
-    from typer.main import get_command
 
     from harness import cli
+    from harness.cli.app import click_command
 
-    module = sys.modules["harness.cli.app"]
-    module.app = get_command(cli.app)  # type: ignore[attr-defined]
+    for name in ("", *click_command("").commands):
+        click_command(name)
     sys.argv = ["harness", "predict", "--help"]  # and what typer and rich import when they are used
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
         cli.main()
