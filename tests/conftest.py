@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from harness.suites.build import build
 from harness.suites.catalogue import load_suites
 from harness.suites.suite import Suite
 from pitot_core import Features, Observations, Pitot
-from tests import missing
+from tests import missing, pure
 
 ROOT = Path(__file__).resolve().parent.parent
 _STATE = (
@@ -31,6 +31,22 @@ class Ran:
     code: int
     out: str
     err: str
+
+
+def pytest_configure() -> None:
+    pure.watch()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    pure.asked.clear()
+    yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    yield
+    pure.check(item)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -109,12 +109,15 @@ def mean_ns(member: MemberResult) -> float:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(engines: Sequence[str] = ()) -> Iterator[Bench]:
+    """This machine with those of these engines that it has; without names, of all."""
     suites = [suite for name, suite in load_suites().items() if name in ("polybench", "placebo")]
     build(suites, checks=False)
     workloads = {workload.name: workload for suite in suites for workload in suite.workloads}
     with tempfile.TemporaryDirectory() as root:
-        device = reach(Device(transport="local", name="local", cache=root), lambda text: None)
+        device = reach(
+            Device(transport="local", name="local", cache=root, engines=[*engines]), lambda text: None
+        )
         try:
             yield Bench(device, workloads)
         finally:
