@@ -11,12 +11,16 @@ have    which hashes are not stored whole                missing
 put     store bytes under their SHA-256, in chunks       stored
 detect  ask runners for their engine's version           detected
 run     run a job to its end, spool the result, send it  result
+drop    forget the jobs that were sent and not begun     dropped
 spool   send what was spooled for a dataset              result or aside..., spool_end
 ack     forget a spooled result                          (none)
 aside   keep a spooled result apart: it is not readable  (none)
-cancel  kill the running job                             cancelled
+cancel  kill the running job, drop those not begun       cancelled
 install unpack stored wheels for the runners to import   installed
 bring   put a program before others of its name, or away brought
+
+A job may be sent while another runs. It is begun when that one has ended, and its runners are started before: while
+the other warms up, before anything of it counts.
 
 What cannot be done is answered with ``error`` and a reason. A job's result is judged before it is sent: where the
 device was not fit to give it (its disk was full, it stood still, a stored file was damaged, somebody killed a
@@ -57,12 +61,17 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 VERSION = 1
 START_LIMIT_NS = 30 * 10**9
+AHEAD_NS = (
+    2 * 10**9
+)  # how long a job waits at most for runners of the next one that start before it is measured
+AHEAD_BYTES = 512 << 20  # of free memory without which none are started ahead
 COMPILE_LIMIT_NS = 120 * 10**9
 BARRIER_NS = 5 * 10**6  # how far ahead the common start is set
+ALONE_NS = 2 * 10**6  # and the start of one that is alone: as long as runners do not sleep before it
 RUN_UP_NS = 10 * 10**6  # from the common start until samples count
 LEAST_WARM = 10  # executions before a workload can be called steady
 STEADY = 0.03  # by how much a steady workload's times may change from one quarter of its warm-up to the next
@@ -757,11 +766,14 @@ def waited_ns(pid: int) -> int:
     return longest
 
 
+AHEAD: Set[int] = set()  # runners that were started for the next job
+
+
 def end_all() -> None:
     """Kill whatever a job or a detection left; orphans are our children, since we are their reaper."""
     deadline = now_ns() + 2 * 10**9
     while now_ns() < deadline:
-        left = descendants(os.getpid())
+        left = [pid for pid in descendants(os.getpid()) if pid not in AHEAD]
         if not left:
             return
         for pid in left:
@@ -957,11 +969,6 @@ class Member:
         self.partial_line = b""
         self.own = folder / "own"
         self.own.mkdir(parents=True)
-        for guest, digest in spec["files"].items():
-            if os.path.isabs(guest) or ".." in Path(guest).parts:
-                raise ValueError("input file outside the module's directory: %r" % guest[:80])
-            (self.own / guest).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(str(files.stored(digest)), str(self.own / guest))
         self.stderr = open(folder / "stderr", "w+b")  # noqa: SIM115
         self.process = subprocess.Popen(
             command_line(job["engine"], files),
@@ -975,6 +982,14 @@ class Member:
         )
         assert self.process.stdin is not None and self.process.stdout is not None
         self.to_runner, self.from_runner = self.process.stdin, self.process.stdout
+
+    def bring_input(self, files: Files) -> None:
+        """Put copies of its input files into the module's directory."""
+        for guest, digest in self.spec["files"].items():
+            if os.path.isabs(guest) or ".." in Path(guest).parts:
+                raise ValueError("input file outside the module's directory: %r" % guest[:80])
+            (self.own / guest).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(files.stored(digest)), str(self.own / guest))
 
     def tell(self, **command: Any) -> None:
         try:
@@ -1113,12 +1128,26 @@ class Member:
             os.killpg(self.process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
+
+    def bury(self) -> None:
+        """Wait until it has ended."""
         self.process.wait()
         for stream in (self.to_runner, self.from_runner, self.stderr):
             try:
                 stream.close()
             except OSError:
                 pass
+
+
+class Ahead:
+    """The next job, its place for files, and its runners, which are started or starting and know nothing of it."""
+
+    def __init__(self, job: Message, scratch: Path) -> None:
+        self.job, self.scratch = job, scratch
+        self.members: List[Member] = []
+
+    def is_started(self) -> bool:
+        return all(member.events or member.failure for member in self.members)
 
 
 def summarise(members: List[Member], end_ns: int, job: Message) -> None:
@@ -1379,6 +1408,9 @@ class Agent:
         self.inbox: List[Message] = []
         self.buffer = b""
         self.controller_gone = False
+        self.moments: Dict[str, int] = {}  # of the running job, ns
+        self.ahead: Optional[Ahead] = None
+        self.has_room = (limits()["memory_limit_bytes"] or 1 << 60) >= 4 * AHEAD_BYTES
         self.heard_ns = now_ns()
         os.set_blocking(1, False)
         woken, wake = os.pipe()
@@ -1421,6 +1453,8 @@ class Agent:
                 message = json.loads(line)
                 if message["op"] == "ping":
                     self.say(event="alive")
+                elif message["op"] == "drop":
+                    self.say(event="dropped", jobs=self.drop())
                 else:
                     self.inbox.append(message)
             except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -1450,6 +1484,15 @@ class Agent:
             self.wait(now_ns() + 10**9)
             while self.inbox and not self.controller_gone:
                 self.answer(self.inbox.pop(0))
+        self.drop()
+
+    def drop(self) -> List[str]:
+        """Forget what was to be run next; the jobs' names."""
+        dropped = [message["job"]["id"] for message in self.inbox if message["op"] == "run"]
+        self.inbox = [message for message in self.inbox if message["op"] != "run"]
+        if self.ahead:
+            self.end_ahead()
+        return dropped
 
     def answer(self, message: Message) -> None:
         try:
@@ -1537,16 +1580,24 @@ class Agent:
     def run(self, dataset: str, job: Message) -> None:
         """Run a job to its end; the result is on disk before it is sent."""
         spooled = self.files.spool(dataset, job["id"])
+        self.moments = {}
+        self.moment("begun")
         try:
             result = self.judged(job)
         except Cancelled:
             self.say(event="cancelled", job=job["id"])
             return
+        self.moment("judged")
+        result["moments"] = self.moments
         try:
             write_synced(spooled, json.dumps(result).encode())
         except OSError as error:
             result["note"] = printable("%s; not spooled on the device: %s" % (result["note"], error))
         self.say(event="result", job=job["id"], result=result)
+
+    def moment(self, name: str) -> None:
+        """Note when the running job came so far; tests/perf/bench_seconds.py tells from that where its time goes."""
+        self.moments[name] = now_ns()
 
     def judged(self, job: Message) -> Message:
         """The result of `measure`, or the cause why the device was not fit to give it, before or after."""
@@ -1564,7 +1615,7 @@ class Agent:
             self.files.check(job)
             if not set(job.get("cpus") or ()) <= os.sched_getaffinity(0):
                 raise Unfit("it has no processors %s" % job["cpus"])
-            scratch = Path(tempfile.mkdtemp(dir=str(self.files.root / "scratch")))
+            scratch = self.scratch_for(job)
             result = self.measure(job, scratch)
             for member in result["members"]:
                 member["reason"] = printable(member["reason"])
@@ -1582,9 +1633,67 @@ class Agent:
             return device_unfit(job, result, printable("%s: %s" % (type(error).__name__, error)))
         finally:
             self.watching = False
+            if self.ahead and self.ahead.job is job:  # it has not come to use them
+                self.end_ahead()
             end_all()
             if scratch:
                 remove(scratch)
+
+    def scratch_for(self, job: Message) -> Path:
+        """A new place for what the job writes, with its runners in it where they were started ahead."""
+        if self.ahead and self.ahead.job is not job:
+            self.end_ahead()
+        return self.ahead.scratch if self.ahead else self.new_scratch()
+
+    def new_scratch(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=str(self.files.root / "scratch")))
+
+    def start_ahead(self) -> None:
+        """Start the runners of the job that comes next, where there is one and memory for them.
+
+        What cannot be started is started again when it is needed, and fails then.
+        """
+        job = next((message["job"] for message in self.inbox if message["op"] == "run"), None)
+        if self.ahead or job is None or job.get("cold") or job.get("gate") or not self.has_room:
+            return
+        free = state().get("free_memory_bytes")
+        if free is None or free < AHEAD_BYTES:
+            return
+        try:
+            self.ahead = Ahead(job, self.new_scratch())
+            for index, (spec, cpus) in enumerate(zip(job["members"], places(job))):  # noqa: B905
+                self.start(self.ahead.members, spec, job, self.ahead.scratch / "0" / str(index), cpus)
+            AHEAD.update(member.process.pid for member in self.ahead.members)
+        except Exception:
+            self.end_ahead()
+
+    def wait_for_ahead(self) -> None:
+        """Wait until what is started ahead does nothing any more, so that nothing of it falls into what is measured."""
+        deadline = now_ns() + AHEAD_NS
+        while self.ahead and not self.ahead.is_started():
+            if now_ns() >= deadline:
+                self.end_ahead()
+                return
+            self.pump(deadline)
+
+    def end_ahead(self) -> None:
+        ahead, self.ahead = self.ahead, None
+        if ahead:
+            self.end(ahead.members)
+            remove(ahead.scratch)
+
+    def take_ahead(self, job: Message) -> List[Member]:
+        """The runners of this job that were started ahead; none where one of them has ended meanwhile."""
+        ahead = self.ahead
+        if not ahead or ahead.job is not job:
+            return []
+        if any(member.failure for member in ahead.members):
+            self.end(ahead.members)
+            remove(ahead.scratch / "0")
+            ahead.members = []
+        self.ahead = None
+        AHEAD.difference_update(member.process.pid for member in ahead.members)
+        return ahead.members
 
     def measure(self, job: Message, scratch: Path) -> Message:
         note = self.gate(job["gate"]) if job.get("gate") else ""
@@ -1623,26 +1732,33 @@ class Agent:
 
     def together(self, job: Message, scratch: Path) -> List[Member]:
         """Measure the members of a job beside each other, or the only one."""
-        members: List[Member] = []
+        self.moment("checked")
+        members = self.take_ahead(job)
         try:
-            for index, (spec, cpus) in enumerate(zip(job["members"], places(job))):  # noqa: B905
+            for index, (spec, cpus) in enumerate(() if members else zip(job["members"], places(job))):  # noqa: B905
                 self.start(members, spec, job, scratch / str(index), cpus)
             for member in members:
                 self.prepare(member, members, job)
+            self.moment("prepared")
             if job["least"] and not any(member.failure for member in members):
                 others = Others()
                 self.warm(members, job)
+                self.wait_for_ahead()
+                self.moment("warm")
                 if not any(member.failure for member in members):
                     meters = Meters(members)
                     try:
                         self.loop(members, job)
                     finally:
                         meters.tell()
+                    self.moment("looped")
+                    self.start_ahead()
                     for member in members:
                         member.beside(others)
         finally:
             end_ns = now_ns()
             self.end(members)
+        self.moment("ended")
         summarise(members, end_ns, job)
         return members
 
@@ -1685,6 +1801,9 @@ class Agent:
             if member.from_runner in self.selector.get_map():
                 self.selector.unregister(member.from_runner)
             member.kill()
+        for member in members:
+            member.bury()
+            AHEAD.discard(member.process.pid)
 
     def gate(self, gate: Message) -> str:
         """Wait until the device is cool and idle, or until the gate's limit; what is to be said of it."""
@@ -1711,6 +1830,7 @@ class Agent:
         """Load, compile and execute one member once while the others wait; a failure is left on the member."""
         if any(other.failure for other in members):
             return
+        member.bring_input(self.files)
         preopens = [[".", str(member.own)]] if member.spec["files"] else []
         stdin = member.spec["stdin"] and str(self.files.stored(member.spec["stdin"]))
         try:
@@ -1728,7 +1848,9 @@ class Agent:
                 memory_bytes=job["memory_bytes"], artefact=self.files.artefact(member.spec.get("artefact")),
                 stdout=str(member.folder / "stdout"),
             )  # fmt: skip
+            self.moment("started")
             loaded = self.expect(member, "loaded", COMPILE_LIMIT_NS, "compiling")
+            self.moment("loaded")
             member.result.update({key: loaded[key] for key in ("compile_ns", "load_ns", "cached")})
             member.tell(cmd="first")
             member.verify(self.expect(member, "first", job["limit_ns"], "the first execution"))
@@ -1761,6 +1883,7 @@ class Agent:
         for member in members:
             self.warm_on(member, job)
         while any(member.running for member in members) and now_ns() < deadline:
+            self.start_ahead()
             self.pump(deadline)
             for member in members:
                 was_running = member.running
@@ -1810,13 +1933,14 @@ class Agent:
         while they waited; then samples count, for ``window_ns`` and until each member has ``least``, at most for
         ``limit_ns``; with a ``precision`` no longer than until each member's mean is known so well. Executions longer
         than the run-up begin after it, the longest ones of all when the others run: so the only one that there may be
-        time for is whole, and covered.
+        time for is whole, and covered. Where nothing else would run meanwhile they begin at once.
         """
         stop = members[0].folder / "stop"
-        start_ns = now_ns() + BARRIER_NS
-        record_ns = start_ns + RUN_UP_NS
-        deadline = record_ns + job["limit_ns"]
         slowest = max(members, key=lambda member: member.typical_ns())
+        start_ns = now_ns() + (BARRIER_NS if len(members) > 1 else ALONE_NS)
+        nothing_to_wake_by = len(members) == 1 and slowest.typical_ns() >= RUN_UP_NS
+        record_ns = start_ns + (0 if nothing_to_wake_by else RUN_UP_NS)
+        deadline = record_ns + job["limit_ns"]
         together = len(members) > 1 and slowest.typical_ns() >= RUN_UP_NS
         precision = job.get("precision")
         go: Optional[Path] = members[0].folder / "go" if together else None
@@ -1861,6 +1985,7 @@ class Agent:
                 self.selector.unregister(member.from_runner)
         if any(message["op"] == "cancel" for message in self.inbox):
             self.inbox = [message for message in self.inbox if message["op"] != "cancel"]
+            self.drop()
             raise Cancelled
 
 

@@ -7,12 +7,13 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from harness.dataset.records import JobResult, Name, Nanoseconds, State, Text
+from harness.dataset.records import JobResult, State
 from harness.errors import DeviceError
+from harness.fleet.events import EVENTS, RESULTS, Event
 from harness.fleet.links import Notes
 from harness.fleet.transport import LinkLost, Transport
 
@@ -24,30 +25,6 @@ CANCEL_S = 5.0  # an agent that has not answered that for so long is left
 SILENT_S = 35.0  # an agent that answered no ping for so long cannot be heard
 MOST_PREAMBLE_LINES = 100  # what a login shell may print before the agent's greeting
 AGENT_VERSION = 1
-
-
-class _Event(msgspec.Struct):
-    """The fields any event may have; each answer is then checked for those it needs."""
-
-    event: Name
-    reason: Text = ""
-    agent: int = 0
-    pid: int = 0
-    holder: Name = ""
-    boot: Name = ""
-    sha256: Name = ""
-    job: Name = ""
-    digests: list[Name] = []
-    state: State = State()
-    unix_ns: Nanoseconds = 0
-    facts: dict[Name, Annotated[str, msgspec.Meta(max_length=300)] | float | bool] = {}
-    engines: dict[Name, dict[Name, Text]] = {}
-    result: msgspec.Raw = msgspec.Raw(b"")
-
-
-# Made here and not where they are used: msgspec prepares a type at its first use, and crashes where two threads of
-# different devices do that at once.
-_EVENTS, _RESULTS = msgspec.json.Decoder(_Event), msgspec.json.Decoder(JobResult)
 
 
 class Refused(Exception):
@@ -71,6 +48,8 @@ class Session:
         self._transport, self._device = transport, device
         self._has: set[str] = set()
         self._cancelled = False
+        self._dropping = False
+        self.dropped: set[str] = set()  # jobs that were sent and will not be begun
         self.notes = Notes(device)
         self.boot = ""  # the same of all agents on one running machine; empty where it does not tell
         self.heard = time.time()  # when the device last said anything, seconds since 1970
@@ -167,20 +146,35 @@ class Session:
 
     def run(self, dataset: str, spec: dict[str, Any], within_s: float) -> JobResult | None:
         """Run a job to its end; None when it was cancelled. ``cancel`` may be called from another thread."""
+        self.send_job(dataset, spec)
+        return self.result(spec["id"], within_s)
+
+    def send_job(self, dataset: str, spec: dict[str, Any]) -> None:
+        """Let the device run a job, after those that were sent before."""
         self._send(op="run", dataset=dataset, job=spec)
+
+    def result(
+        self, job: str, within_s: float, ending: Callable[[], bool] = lambda: False
+    ) -> JobResult | None:
+        """Wait for the result of the first job that was sent and not heard of; None when it was cancelled or dropped.
+
+        Once ``ending`` says so, the device drops what it has not begun, and ``dropped`` tells what that was.
+        """
         deadline = time.monotonic() + within_s
-        while True:
-            event = self._next_while_working(deadline)
+        while job not in self.dropped:
+            event = self._next_while_working(deadline, ending)
+            if event.event == "dropped":
+                self.dropped.update(event.jobs)
+                continue
             if event.event == "cancelled":
                 return None
             if event.event == "result":
                 result = self._result(event)
-                if result.job != spec["id"]:
-                    raise DeviceError(
-                        self._device, f"sent job {result.job!r} when {spec['id']!r} was asked for"
-                    )
+                if result.job != job:
+                    raise DeviceError(self._device, f"sent job {result.job!r} when {job!r} was asked for")
                 return result
             raise DeviceError(self._device, f"answered {event.event!r} to a job")
+        return None
 
     def spooled(self, dataset: str, said: Callable[[str], None] = lambda text: None) -> list[JobResult]:
         """Results that were finished while nobody listened; each stays on the device until ``ack``.
@@ -222,11 +216,11 @@ class Session:
         self._transport.close()
         self.notes.remember()
 
-    def _ask(self, answer: str, *, within_s: float = ANSWER_S, **message: Any) -> _Event:
+    def _ask(self, answer: str, *, within_s: float = ANSWER_S, **message: Any) -> Event:
         self._send(**message)
         return self._answer(answer, within_s)
 
-    def _answer(self, answer: str, within_s: float) -> _Event:
+    def _answer(self, answer: str, within_s: float) -> Event:
         event = self._next(within_s)
         if event.event != answer:
             raise DeviceError(self._device, f"answered {event.event!r} where {answer!r} was due")
@@ -235,7 +229,7 @@ class Session:
     def _send(self, **message: Any) -> None:
         self._transport.send(msgspec.json.encode(message))
 
-    def _next_while_working(self, deadline: float) -> _Event:
+    def _next_while_working(self, deadline: float, ending: Callable[[], bool]) -> Event:
         """The next event but `alive`; pings meanwhile, so that a dead link is noticed whatever the job's length."""
         heard = asked = time.monotonic()
         cancelled: float | None = None
@@ -243,6 +237,9 @@ class Session:
             if self._cancelled and cancelled is None:
                 self._send(op="cancel")
                 cancelled = time.monotonic()
+            if not self._dropping and ending():
+                self._send(op="drop")
+                self._dropping = True
             line = self._transport.receive(min(LISTEN_S, PING_EVERY_S))
             now = time.monotonic()
             if line is None:
@@ -261,7 +258,7 @@ class Session:
             if event.event != "alive":
                 return event
 
-    def _greeting(self) -> _Event:
+    def _greeting(self) -> Event:
         """The first event, after whatever a login shell prints."""
         for _ in range(MOST_PREAMBLE_LINES):
             line = self._line(ANSWER_S)
@@ -275,15 +272,15 @@ class Session:
             raise LinkLost(f"the agent did not answer within {timeout_s:.0f} s")
         return line
 
-    def _next(self, timeout_s: float) -> _Event:
+    def _next(self, timeout_s: float) -> Event:
         deadline = time.monotonic() + timeout_s
-        while (event := self._event(self._line(deadline - time.monotonic()))).event == "alive":
-            continue
+        while (event := self._event(self._line(deadline - time.monotonic()))).event in ("alive", "dropped"):
+            self.dropped.update(event.jobs)
         return event
 
-    def _event(self, line: bytes) -> _Event:
+    def _event(self, line: bytes) -> Event:
         try:
-            event = _EVENTS.decode(line)
+            event = EVENTS.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DeviceError(self._device, f"sent something that is not of its protocol: {error}") from error
         self.heard = time.time()
@@ -291,8 +288,8 @@ class Session:
             raise Refused(event.reason)
         return event
 
-    def _result(self, event: _Event) -> JobResult:
+    def _result(self, event: Event) -> JobResult:
         try:
-            return _RESULTS.decode(event.result)
+            return RESULTS.decode(event.result)
         except msgspec.DecodeError as error:
             raise DeviceError(self._device, f"sent a result that is not one: {error}") from error

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 
@@ -17,18 +16,16 @@ from harness.dataset.info import Settings
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, State
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
-from harness.engines.maker import NotMade, NotMadeNow
 from harness.errors import DeviceError, HarnessError
-from harness.fleet.artefacts import given
 from harness.fleet.payload import Payload
 from harness.fleet.reach import Reached, defect, reach
 from harness.fleet.session import Refused, Session
 from harness.fleet.transport import LinkLost
-from harness.measure.endings import Unfit, measured, refused
-from harness.measure.job_spec import job_spec, longest_s
+from harness.measure.endings import Unfit, measured
 from harness.measure.listener import Listener, Order
 from harness.measure.notice import Activity, Notice
 from harness.measure.plan import Plan
+from harness.measure.queue import Queue
 from harness.measure.stop import Stop
 from harness.suites.suite import Workload
 
@@ -65,14 +62,14 @@ class Worker:
         order: Order | None = None,
     ) -> None:
         self.order, self.ended = order, ended  # how often jobs came to an end before
-        self.dataset, self.settings, self.payloads = dataset, settings, payloads
+        self.dataset, self.payloads = dataset, payloads
         self.listener, self.stop = listener, stop
         self.device, self.versions = reached.device, reached.versions
-        self.machine = str(reached.facts.get("machine", ""))
         self.session: Session | None = reached.session
         self.spool_taken = False
         self.journal = dataset.journal(reached.device.name)
-        self.left = deque(jobs)
+        self.queue = Queue(dataset.info.id, settings, reached, payloads, jobs, stop, order)
+        self.left = self.queue.left
         self.unfit: list[Job] = []  # those that ended so: still to do, by a later run
         self.attempts: Counter[str] = Counter()
         self.crashed: set[str] = set()
@@ -99,21 +96,24 @@ class Worker:
             self.activity.is_at("set aside" if self.set_aside else "ended")
 
     def _work(self) -> None:
-        while not self.stop.asked.is_set() and not self.given_up:
+        queue = self.queue
+        while queue.sent or not (self.stop.asked.is_set() or self.given_up):
             job: Job | None = None
             try:
                 session = self._connected()
-                if not self.left:
+                if not queue.sent and not self.left:
                     session.state()  # when it answers this, it has forgotten what was finished
                     return
-                if not self.stop.take_job():
+                job = queue.sent[0] if queue.sent else queue.next()
+                if not job:
                     return
-                if self.order:
-                    self.order.next(self.device.name, self.left)
-                job = self.left[0]
-                self.activity.is_at("measuring", job, session)
-                result = self._run(session, job)
-                if result is None:
+                result = None if queue.sent else queue.send(session, job)
+                if not result:
+                    self.activity.is_at("measuring", job, session)
+                    if not self.failures:
+                        queue.send_ahead(session)
+                    result = queue.result(session, job)
+                if not result:
                     return  # cancelled
                 self._keep(session, job, result)
             except Unfit as unfit:
@@ -147,29 +147,6 @@ class Worker:
         self.activity.said(text)
         self.listener.said(f"{self.device.name}: {text}")
 
-    def _run(self, session: Session, job: Job) -> JobResult | None:
-        payloads = [self.payloads[name] for name in job.workloads]
-        engine = ENGINES[job.engine]
-        members: list[dict[str, Any]] = []
-        contents: dict[str, Callable[[], bytes]] = {}
-        for payload in payloads:
-            try:
-                more, artefacts = given(engine, self.device, payload.workload, self.machine)
-            except NotMadeNow as reason:
-                raise Unfit(str(reason)) from reason
-            except NotMade as reason:
-                return refused(job, payload.workload.name, str(reason))
-            members.append(payload.spec | more)
-            contents |= payload.contents | artefacts
-        spec = job_spec(job, engine, self.versions[job.engine], members, self.settings, self.device.cpus)
-        session.push(contents)
-        within_s = longest_s(job, self.settings)
-        self.stop.running(session, True)
-        try:
-            return session.run(self.dataset.info.id, spec, within_s)
-        finally:
-            self.stop.running(session, False)
-
     def _keep(self, session: Session, job: Job, result: JobResult) -> None:
         """Journal a result, and only then let the device forget it. Raises Unfit where it is not final."""
         if tuple(member.workload for member in result.members) != job.workloads:
@@ -192,6 +169,7 @@ class Worker:
         session.ack(self.dataset.info.id, job.id)
         if unfit:
             session.forget()
+            self.queue.there.clear()
             raise Unfit(unfit.reason)
         self.failures = 0
         self.kept += 1
@@ -229,7 +207,7 @@ class Worker:
         if job and job in self.left:  # it is not where it failed after it was journaled
             self.attempts[job.id] += 1
             others_done = self.kept > self.kept_when_failed.setdefault(job.id, self.kept)
-            self.left.rotate(-1)
+            self.queue.put_last(job)
             often = self.attempts[job.id] >= ATTEMPTS
             if (often and others_done) or (gives_up and (often or patience_s)):
                 members = [MemberResult(name, "device_unfit", reason[:1000], []) for name in job.workloads]
@@ -248,6 +226,7 @@ class Worker:
         if self.session:
             self.session.close()
         self.session, self.spool_taken = None, False
+        self.queue.begin_anew()
 
 
 def collect(

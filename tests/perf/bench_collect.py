@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from harness.dataset.info import Settings
 from harness.dataset.records import Entry, Job
@@ -37,7 +38,7 @@ class Simulated:
 
     def __init__(self, job_s: float) -> None:
         self.job_s, self.busy_s = job_s, 0.0
-        self._answers: deque[bytes] = deque([b'{"event":"hello","agent":1,"pid":1}'])
+        self._answers: deque[bytes | dict[str, Any]] = deque([b'{"event":"hello","agent":1,"pid":1}'])
         self._there = threading.Event()
         self._there.set()
 
@@ -50,28 +51,27 @@ class Simulated:
         elif asked["op"] == "facts":
             self._say({"event": "facts", "state": {}})
         elif asked["op"] == "run":
-            self._due = asked["job"]
-            self._say(None)
+            self._answers.append(asked["job"])
 
     def receive(self, timeout_s: float) -> bytes | None:
         answer = self._answers.popleft()
-        if answer is None:
+        if isinstance(answer, dict):
             time.sleep(self.job_s)
             self.busy_s += self.job_s
             sample = [1, round(self.job_s * 2e7), 1, 1, 1000, True]
             members = [
                 {"workload": spec["workload"], "status": "ok", "reason": "", "samples": [sample] * 50}
-                for spec in self._due["members"]
+                for spec in answer["members"]
             ]
-            result = {"job": self._due["id"], "started_unix_ns": 1, "state_before": {}, "members": members}
+            result = {"job": answer["id"], "started_unix_ns": 1, "state_before": {}, "members": members}
             return json.dumps({"event": "result", "result": result}).encode()
         return answer
 
     def close(self) -> None:
         pass
 
-    def _say(self, event: dict[str, object] | None) -> None:
-        self._answers.append(None if event is None else json.dumps(event).encode())  # type: ignore[arg-type]
+    def _say(self, event: dict[str, object]) -> None:
+        self._answers.append(json.dumps(event).encode())
 
 
 class Clock:
