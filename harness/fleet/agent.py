@@ -65,9 +65,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tu
 
 VERSION = 1
 START_LIMIT_NS = 30 * 10**9
-AHEAD_NS = (
-    2 * 10**9
-)  # how long a job waits at most for runners of the next one that start before it is measured
+AHEAD_NS = 2 * 10**9  # how long a job waits at most for runners of the next one that start before it
 AHEAD_BYTES = 512 << 20  # of free memory without which none are started ahead
 COMPILE_LIMIT_NS = 120 * 10**9
 BARRIER_NS = 5 * 10**6  # how far ahead the common start is set

@@ -54,7 +54,7 @@ def started(agent: Session, script: dict[str, object], **changes: object) -> lis
 
 
 def ended(agent: Session) -> JobResult:
-    return agent._result(agent._next_while_working(time.monotonic() + 60))
+    return agent._result(agent._next_while_working(time.monotonic() + 60, lambda: False))
 
 
 def cause(result: JobResult) -> str:

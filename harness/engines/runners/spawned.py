@@ -28,9 +28,7 @@ class Output:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def empty(self) -> None:
-        if os.fstat(
-            self.fd
-        ).st_size:  # most processes write nothing: asking is cheaper than what changes a file
+        if os.fstat(self.fd).st_size:  # most write nothing, and to ask is cheaper than to change a file
             os.ftruncate(self.fd, 0)
 
     def read(self) -> bytes:
