@@ -18,11 +18,10 @@ $(READY): pyproject.toml
 demo: $(READY)
 	$(BIN)/harness demo
 
-# Three at once even on two processors: much of the time of tests goes into waiting for processes and limits.
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-arm: $(READY)
 	HARNESS_TEST_ARM=1 $(BIN)/python -m pytest tests/fleet/test_arm.py
