@@ -14,6 +14,10 @@ L_p V with any orthogonal V. They are turned so that for Λ ≈ r cᵀ, the prod
 system is diagonal: 1 + d_p d_w with the eigenvalues of L_pᵀ diag(r) L_p and L_wᵀ diag(c) L_w. That diagonal is the
 preconditioner, and 10 iterations from the last solution are enough. Tables that share a `Factor` are turned by the sums
 of the first of them: the diagonal of another is then that of (L V)ᵀ diag(r) (L V).
+
+In such a direction (k, l) the prior variance is s = d_k d_l times the noise of what rows say of it: their expected
+squared error is s without that and s/(1 + s) with it. Directions of either side whose s²/(1 + s) make together less
+than a hundredth of the sum of all s/(1 + s) are left out, so that a table of which rows say little costs little.
 """
 
 from __future__ import annotations
@@ -28,17 +32,18 @@ from pitot_core.steps import side_by_side
 
 Array = NDArray[Any]
 ITERATIONS = 10
-TOLERANCE = 2e-3  # of the preconditioned residual's norm against that of the right-hand side
+TOLERANCE = 2e-3  # of the residual's norm in the preconditioner against that of the solution
+CUT = 0.01  # of the expected squared error: what directions that are left out may add to it
+UNSEEN = 1e-12  # of the largest eigenvalue: directions that no row tells of
 FLOAT = np.float32
 LARGE = 300_000  # cells of a table whose products are worth two threads
 
 
 class Factor:
-    """L (n, n) of a kernel L Lᵀ, and once it is turned L V and Vᵀ L⁻¹ in float32; tables may share one."""
+    """L (n, n) of a kernel L Lᵀ, and once it is turned L V and its inverse in float32; tables may share one."""
 
     def __init__(self, kernel: Array) -> None:
         self.lower = cholesky(kernel)
-        self._inverse: Array | None = None
         self._turned: tuple[Array, Array] | None = None
 
     def __len__(self) -> int:
@@ -47,28 +52,23 @@ class Factor:
     def twin(self) -> Factor:
         """The same kernel, to be turned by other tables."""
         found = copy(self)
-        found._inverse, found._turned = self.inverse, None
+        found._turned = None
         return found
 
-    @property
-    def inverse(self) -> Array:
-        """L⁻¹ in float32: it only has to find where to start from."""
-        if self._inverse is None:
-            self._inverse = np.linalg.inv(self.lower.astype(FLOAT))
-        return self._inverse
-
     def turn(self, weight: Array) -> tuple[Array, Array]:
-        """L V and Vᵀ L⁻¹, such that Vᵀ Lᵀ diag(weight) L V is diagonal for the weight (n,) of the first who asks."""
-        if self._turned is None:
-            _, vectors = self.eigen(weight)
-            self._turned = (self.lower.astype(FLOAT) @ vectors, vectors.T @ self.inverse)
-        return self._turned
+        """L V and its inverse, such that Vᵀ Lᵀ diag(weight) L V is diagonal for the weight (n,) of the first who asks.
 
-    def eigen(self, weight: Array) -> tuple[Array, Array]:
-        """Eigenvalues and eigenvectors of Lᵀ diag(weight) L."""
-        scaled = self.lower * np.sqrt(weight)[:, None]
-        values, vectors = np.linalg.eigh((scaled.T @ scaled).astype(FLOAT))
-        return np.maximum(values, 0.0), vectors
+        Directions come in falling order. The inverse is E⁻¹ (L V)ᵀ diag(weight) with that diagonal E; what no weight
+        sees has none.
+        """
+        if self._turned is None:
+            scaled = self.lower * np.sqrt(weight)[:, None]
+            values, vectors = np.linalg.eigh(scaled.T @ scaled)
+            turned, values = self.lower @ vectors[:, ::-1], values[::-1]
+            seen = values > UNSEEN * max(float(values[0]), 0.0)
+            inverse = np.where(seen, 1.0 / np.where(seen, values, 1.0), 0.0)[:, None] * (turned.T * weight)
+            self._turned = turned.astype(FLOAT), inverse.astype(FLOAT)
+        return self._turned
 
 
 class Table:
@@ -91,76 +91,99 @@ class Table:
             twin._b = self._b.copy()
         return twin
 
-    def solve(self, precision: Array, moment: Array) -> None:
-        """Move f to the posterior mean, from where it is."""
+    def solve(self, precision: Array, moment: Array, loose: float = 1.0) -> None:
+        """Move f to the posterior mean, from where it is; `loose` is how many times TOLERANCE will do.
+
+        f and B move together, so that what they leave of the right-hand side costs two products to find and not six.
+        """
         precision = np.asarray(precision, FLOAT)
         if self._b is None:
             self._turn(precision)
-        left, right, b = self._left, self._right, self._b
+        b, weight = self._b, self._weight
         assert b is not None
-        left_t, right_t = left.T, right.T
-        times = _halves if self.f.size > LARGE else np.matmul
-        target = times(times(left_t, np.asarray(moment, FLOAT) - precision * self.mean), right)
-        weight = self._weight
-
-        def system(direction: Array) -> Array:
-            cells = times(left, times(direction, right_t))
-            cells *= precision
-            cells = times(times(left_t, cells), right)
-            cells += direction
-            return np.asarray(cells)
-
-        residual = target - system(b)
-        stop = TOLERANCE**2 * _dot(target, weight * target)
+        f = self.f.copy()
+        residual = self._seen(np.asarray(moment, FLOAT) - precision * f) - b
         step = weight * residual
         direction, size = step.copy(), _dot(residual, step)
+        stop = (loose * TOLERANCE) ** 2 * max(_dot(b, b / weight), size)
         for _ in range(ITERATIONS):
-            if size <= stop or size <= 0.0:
+            if size <= stop:
                 break
-            image = system(direction)
+            change = self._cells(direction)
+            image = self._seen(precision * change)
+            image += direction
             length = FLOAT(size / _dot(direction, image))
             b += length * direction
+            change *= length
+            f += change
             image *= length
             residual -= image
             np.multiply(weight, residual, out=step)
             before, size = size, _dot(residual, step)
             direction *= FLOAT(size / before)
             direction += step
-        self.f = times(left, times(b, right_t))
-        self.f += self.mean
+        self.f = f
+
+    def _cells(self, b: Array) -> Array:
+        """L_p B L_wᵀ (P, W)."""
+        times, left, right_t = self._times, self._left, self._right.T
+        return times(times(left, b), right_t) if self._by_rows else times(left, times(b, right_t))
+
+    def _seen(self, cells: Array) -> Array:
+        """L_pᵀ C L_w, of the shape of B."""
+        times, left_t, right = self._times, self._left.T, self._right
+        return times(left_t, times(cells, right)) if self._by_rows else times(times(left_t, cells), right)
+
+    def _times(self, a: Array, b: Array) -> Array:
+        return np.asarray(_halves(a, b) if self.f.size > LARGE else a @ b)
 
     def variance(self, precision: Array) -> Array:
         """(P, W) posterior variance of every cell, about.
 
         With Λ ≈ r cᵀ the posterior covariance is diagonal in B, so the variance of all cells is one product of
-        matrices. What a cell really has of its own, instead of r_j c_i, is put right by 1/v + Λ_ji − r_j c_i.
+        matrices, and directions that are left out keep their prior variance. What a cell really has of its own,
+        instead of r_j c_i, is put right by 1/v + Λ_ji − r_j c_i.
         """
         precision = np.asarray(precision, np.float64)
-        sides = _sides(precision)
-        squares, values, prior = [], [], []
-        for factor, weight in zip(self._factors, sides, strict=True):
-            found, vectors = factor.eigen(weight)
-            squares.append(((factor.lower @ vectors).astype(FLOAT) ** 2).astype(np.float64))
-            values.append(found.astype(np.float64))
-            prior.append(np.sum(factor.lower**2, axis=1))
-        shrunk = self._amplitude / (1.0 + self._amplitude * np.outer(*values))
-        shared = squares[0] @ shrunk @ squares[1].T
-        most = self._amplitude * np.outer(*prior)
+        if self._b is None:
+            self._turn(precision.astype(FLOAT))
+        sides, (left, right) = _sides(precision), self._squares()
+        shrunk = 1.0 / (1.0 + np.outer(left.T @ sides[0], right.T @ sides[1]))
+        most = self._amplitude * np.outer(*(np.sum(factor.lower**2, axis=1) for factor in self._factors))
+        unknown = np.maximum(most - np.outer(left.sum(axis=1), right.sum(axis=1)), 0.0)
+        shared = unknown + left @ shrunk @ right.T
         return np.asarray(1.0 / (np.maximum(1.0 / shared - np.outer(*sides), 1.0 / most) + precision))
 
     def _turn(self, precision: Array) -> None:
-        """Into the basis of the factors, with b where f is."""
-        sides, root = _sides(precision), np.sqrt(self._amplitude)
+        """Into the basis of the factors, with f and b where f is, as far as that basis goes."""
+        sides, root = _sides(precision), FLOAT(np.sqrt(self._amplitude))
         pairs = list(zip(self._factors, sides, strict=True))
         (left, from_left), (right, from_right) = side_by_side(
             lambda pair: pair[0].turn(pair[1]), pairs, worth=self.f.size > LARGE
         )
-        self._left, self._right = FLOAT(root) * left, right
-        diagonal = [
-            square.T @ weight for square, weight in zip((self._left**2, right**2), sides, strict=True)
-        ]
-        self._weight = (1.0 / (1.0 + np.outer(*diagonal))).astype(FLOAT)
-        self._b = FLOAT(1.0 / root) * (from_left @ (self.f - self.mean) @ from_right.T)
+        self._left, self._right = root * left, right
+        signal = np.outer(*(square.T @ side for square, side in zip(self._squares(), sides, strict=True)))
+        k_p, k_w = _ranks(signal)
+        self._left, self._right = (
+            np.ascontiguousarray(m[:, :k]) for m, k in ((self._left, k_p), (right, k_w))
+        )
+        n_p, n_w = self.f.shape
+        self._by_rows = n_p * k_w * (k_p + n_w) <= n_w * k_p * (k_w + n_p)  # what lies between is (P, k_w)
+        self._weight = (1.0 / (1.0 + signal[:k_p, :k_w])).astype(FLOAT)
+        self._b = (FLOAT(1.0) / root) * (from_left[:k_p] @ (self.f - self.mean) @ from_right[:k_w].T)
+        self.f = self._cells(self._b) + self.mean
+
+    def _squares(self) -> tuple[Array, Array]:
+        return self._left.astype(np.float64) ** 2, self._right.astype(np.float64) ** 2
+
+
+def _ranks(signal: Array) -> tuple[int, int]:
+    """How many directions of each side are kept, of s (P, W) of all, whose sides fall."""
+    error = signal / (1.0 + signal)
+    allowed = CUT / 2 * float(error.sum())
+    added = signal * error
+    kept = [int(np.count_nonzero(np.cumsum(added.sum(axis=axis)[::-1]) >= allowed)) for axis in (1, 0)]
+    return max(kept[0], 1), max(kept[1], 1)
 
 
 def cholesky(kernel: Array) -> Array:

@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.baseline import Baseline
+from pitot_core.steps import side_by_side
 from pitot_core.tables.kernels import behaviour, unit
 from pitot_core.tables.residual import Residual
 from pitot_core.tables.rows import Rows
-from pitot_core.tables.solve import Factor, Table
+from pitot_core.tables.solve import LARGE, Factor, Table
 from pitot_core.tables.sweeps import Sweeps
 
 Array = NDArray[Any]
 STAGES = (3, 4, 4, 4)  # sweeps in each
+LOOSE = (5.0, 2.5, 2.5, 1.0)  # times the tolerance of a solve: what comes out early is solved again
 
 
 def solve_stages(
@@ -32,12 +34,14 @@ def solve_stages(
     know_features(sweeps, kernels)
     residuals = sweeps.start(rows, baseline)
     for stage, count in enumerate(stages):
+        sweeps.loose = LOOSE[stage]
         if stage > 0:
             know_behaviour(sweeps, kernels, beside=stage > 1)
         if stage == 2:
             sweeps.weigh(residuals, noisy=True)
             sweeps.awake(residuals)
         sweeps.run(residuals, count, noisy=stage > 0, first=stage == 0, tell=tell)
+    sweeps.loose = 1.0
     return residuals
 
 
@@ -80,23 +84,38 @@ def know_behaviour(sweeps: Sweeps, kernels: tuple[Array, Array], *, beside: bool
 
     `beside` also lets S and G learn from their own behaviour.
     """
-    hyper, (platform, workload) = sweeps.hyper, kernels
-    f = sweeps.work.f
-    workload = unit(workload + hyper.behaviour_workload * behaviour(f.T, hyper.behaviour_workload_length))
-    platform = unit(platform + hyper.behaviour_platform * behaviour(f, hyper.behaviour_platform_length))
-    sweeps.work.prior(Factor(platform), Factor(workload), hyper.work * hyper.work_later)
+    hyper, f = sweeps.hyper, sweeps.work.f
+    own = _learned(
+        (kernels[0], hyper.behaviour_platform, f, hyper.behaviour_platform_length),
+        (kernels[1], hyper.behaviour_workload, f.T, hyper.behaviour_workload_length),
+    )
+    sweeps.work.prior(*_factors(*own), hyper.work * hyper.work_later)
     for tables, amplitude in ((sweeps.suffers, hyper.suffers), (sweeps.presses, hyper.presses)):
         if not tables:
             continue
-        own = platform, workload
+        platform, workload = own
         if beside:
             weight, length = hyper.behaviour_beside, hyper.behaviour_beside_length
             every = [table.f for table in tables[: sweeps.active]]
-            own = (
-                unit(platform + weight * behaviour(np.concatenate(every, axis=1), length)),
-                unit(workload + weight * behaviour(np.concatenate(every).T, length)),
+            platform, workload = _learned(
+                (platform, weight, np.concatenate(every, axis=1), length),
+                (workload, weight, np.concatenate(every).T, length),
             )
-        _prior_beside(sweeps, tables, amplitude, Factor(own[0]), Factor(own[1] + hyper.platform_mean))
+        _prior_beside(sweeps, tables, amplitude, *_factors(platform, workload + hyper.platform_mean))
+
+
+def _learned(*sides: tuple[Array, float, Array, float]) -> list[Array]:
+    """Of each side its kernel (n, n) with that of how rows (n, m) behave, of a weight and a length."""
+
+    def learned(side: tuple[Array, float, Array, float]) -> Array:
+        kernel, weight, rows, length = side
+        return unit(kernel + weight * behaviour(rows, length))
+
+    return side_by_side(learned, sides, worth=sides[0][2].size > LARGE)
+
+
+def _factors(platform: Array, workload: Array) -> list[Factor]:
+    return side_by_side(Factor, (platform, workload), worth=len(platform) * len(workload) > LARGE)
 
 
 def _prior_beside(

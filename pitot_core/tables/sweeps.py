@@ -58,6 +58,7 @@ class Sweeps:
         self.suffers = [Table(shape, 1.0 if t == 0 else 0.0) for t in range(types)]
         self.presses = [Table(shape, hyper.pressing if t == 0 else 0.0) for t in range(types)]
         self.active = min(types, 1)
+        self.loose = 1.0  # times the tolerance of a solve
         self.before: Sums | None = None
         self.loudness = np.ones((2, shape[0]))
 
@@ -147,18 +148,18 @@ class Sweeps:
 
     def solve_work(self, residuals: list[Residual]) -> None:
         before = self.work.f.ravel()
-        self.work.solve(*self.sums_work(residuals))
+        self.work.solve(*self.sums_work(residuals), self.loose)
         change = self.work.f.ravel() - before
         self._each(residuals, lambda r: r.moved_work(change))
 
     def solve_suffers(self, residuals: list[Residual], t: int) -> None:
         before = self.suffers[t].f.ravel()
-        self.suffers[t].solve(*self.sums_suffers(residuals, t))
+        self.suffers[t].solve(*self.sums_suffers(residuals, t), self.loose)
         change = self.suffers[t].f.ravel() - before
         self._each(residuals, lambda r: r.moved_suffers(change, t))
 
     def solve_presses(self, residuals: list[Residual], t: int) -> None:
-        self.presses[t].solve(*self.sums_presses(residuals, t))
+        self.presses[t].solve(*self.sums_presses(residuals, t), self.loose)
         presses, suffers = self.presses[t].f.ravel(), self.suffers[t].f.ravel()
         self._each(residuals, lambda r: r.moved_presses(presses, suffers, t))
 

@@ -52,6 +52,26 @@ def test_the_variance_is_exact_where_precision_is_a_product() -> None:
     np.testing.assert_allclose(table.variance(precision).ravel(), dense, rtol=1e-3)
 
 
+def test_directions_that_rows_say_nothing_of_are_left_out_within_what_is_not_known_anyway() -> None:
+    rng = np.random.default_rng(0)
+    k_p, k_w = (
+        unit(matern(squared_distances(rng.standard_normal((n, 2))), 2.0) + 1e-3 * np.eye(n)) for n in (15, 25)
+    )
+    precision = rng.gamma(2.0, 10.0, (15, 25)) * (rng.random((15, 25)) < 0.5)
+    truth = (
+        0.3
+        + np.sqrt(0.5) * np.linalg.cholesky(k_p) @ rng.standard_normal((15, 25)) @ np.linalg.cholesky(k_w).T
+    )
+    noise = rng.standard_normal((15, 25)) / np.sqrt(np.maximum(precision, 1e-9))
+    moment = precision * (truth + noise)
+    table, _ = _solved(precision, moment, k_p, k_w)
+    posterior = np.linalg.inv(np.linalg.inv(0.5 * np.kron(k_p, k_w)) + np.diag(precision.ravel()))
+    dense = 0.3 + posterior @ (moment - precision * 0.3).ravel()
+    assert table._right.shape[1] < 20
+    off = (table.f.ravel() - dense) ** 2
+    assert np.sum(precision.ravel() * off) < 0.02 * np.sum(precision.ravel() * np.diag(posterior))
+
+
 def test_equal_rows_become_one_and_limits_stay_apart() -> None:
     rows = Observations.of(
         [1, 0, 1, 1, 1, 1], [2, 2, 2, 2, 2, 2], [[-1, -1], [-1, -1], [0, 1], [1, 0], [-1, -1], [0, 1]],
