@@ -29,7 +29,7 @@ from pitot_core.tables.sweeps import Sweeps
 
 Array = NDArray[Any]
 STEP = 4.0
-STEPS = (0, 1), (2, 3)  # the second two only where a row of four times the usual variance is better
+STEPS = (0, 1), (2, 3)  # the second two only where a row of four times the usual variance may be better
 MOST_COUNTS = 1.0  # ln units: a row that is further off says no more about noise
 FEW_ROWS = 60  # below which a fold tells nothing
 HELD_OUT = ((1000, 3), (5000, 2))  # below so many rows, so many of five folds; above, one tells enough
@@ -65,7 +65,8 @@ def found_noise(
 
     with ThreadPoolExecutor(settings.threads) as pool:
         off = list(pool.map(errors, STEPS[0]))
-        if off[1].mean() < off[0].mean():
+        more = off[1] - off[0]
+        if more.mean() < more.std() / max(len(more), 1) ** 0.5:
             off += pool.map(errors, STEPS[1])
     return noisier(usual, _lowest_good(np.stack(off)))
 

@@ -89,7 +89,8 @@ def know_behaviour(sweeps: Sweeps, kernels: tuple[Array, Array], *, beside: bool
         (kernels[0], hyper.behaviour_platform, f, hyper.behaviour_platform_length),
         (kernels[1], hyper.behaviour_workload, f.T, hyper.behaviour_workload_length),
     )
-    sweeps.work.prior(*_factors(*own), hyper.work * hyper.work_later)
+    by_platform, by_workload = _factors(*own)
+    sweeps.work.prior(by_platform, by_workload, hyper.work * hyper.work_later)
     for tables, amplitude in ((sweeps.suffers, hyper.suffers), (sweeps.presses, hyper.presses)):
         if not tables:
             continue

@@ -148,18 +148,21 @@ class Sweeps:
 
     def solve_work(self, residuals: list[Residual]) -> None:
         before = self.work.f.ravel()
-        self.work.solve(*self.sums_work(residuals), self.loose)
+        precision, moment = self.sums_work(residuals)
+        self.work.solve(precision, moment, self.loose)
         change = self.work.f.ravel() - before
         self._each(residuals, lambda r: r.moved_work(change))
 
     def solve_suffers(self, residuals: list[Residual], t: int) -> None:
         before = self.suffers[t].f.ravel()
-        self.suffers[t].solve(*self.sums_suffers(residuals, t), self.loose)
+        precision, moment = self.sums_suffers(residuals, t)
+        self.suffers[t].solve(precision, moment, self.loose)
         change = self.suffers[t].f.ravel() - before
         self._each(residuals, lambda r: r.moved_suffers(change, t))
 
     def solve_presses(self, residuals: list[Residual], t: int) -> None:
-        self.presses[t].solve(*self.sums_presses(residuals, t), self.loose)
+        precision, moment = self.sums_presses(residuals, t)
+        self.presses[t].solve(precision, moment, self.loose)
         presses, suffers = self.presses[t].f.ravel(), self.suffers[t].f.ravel()
         self._each(residuals, lambda r: r.moved_presses(presses, suffers, t))
 
