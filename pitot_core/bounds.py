@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.candidates import Candidates, Located
+from pitot_core.candidates import SCALES, Candidates, Located
 from pitot_core.completion import Completion, LeftOut
 from pitot_core.conformal import PoolSize, check_eps, require
 from pitot_core.cross import CrossPool
@@ -61,7 +61,7 @@ class Bounds:
             rows, left_out.residual, left_out.deviation, alike, settings.split_by, settings.seed + 5
         )
         scales = settings.bounds == "spread" and len(rows) >= ENOUGH_FOR_SPREAD
-        candidates = Candidates(scales, completion.levels)
+        candidates = Candidates(SCALES if scales else (), completion.levels)
         empty = cls(candidates, spread, features.devices, {}, {}, {})
         located = Located(
             left_out.log_ns, empty.devices[rows.platform], own if scales else None, left_out.quantile
@@ -75,7 +75,7 @@ class Bounds:
         def pool(n: int) -> Pool:
             these, ours = rows.n_co_runners == n, calibration.n_co_runners == n
             there = located[these]
-            shaped = Pool.shaped(candidates, rows.log_ns[these], there, (there.device, n_devices))
+            shaped = Pool.shaped(candidates, rows.log_ns[these], there, n_devices, beside=n > 0)
             return shaped.calibrated(calibration.log_ns[ours], scored[ours])
 
         pools = dict(zip(numbers, side_by_side(pool, numbers, worth=True), strict=True))

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pitot_core.allotment import Allotment
 from pitot_core.archive import check_shape
 from pitot_core.bounds import Bounds
-from pitot_core.candidates import Candidates
+from pitot_core.candidates import FORMER, Candidates
 from pitot_core.completion import Completion, State
 from pitot_core.cross import CrossPool
 from pitot_core.curves import Curves
@@ -21,6 +22,7 @@ from pitot_core.spread import DEGREES, UNLIMITED, Spread
 
 Array = NDArray[Any]
 DTYPES = {"pool*_choice": "i8", "pool*_part": "i8", "pool*_residual": "f8", "pool*_spread": "f8", "pool*_curves*": "f8",
+          "pool*_middle*": "f8", "pool*_place*": "f8",
           "pool*": "f4"}  # fmt: skip
 
 
@@ -32,6 +34,8 @@ def state(bounds: Bounds) -> State:
     for n, pool in bounds.pools.items():
         arrays |= {f"pool{n}_choice": pool.choice, f"pool{n}_scores": pool.scores}
         arrays |= {f"pool{n}_curves{c}": curves.values for c, curves in pool.curves.items()}
+        for c, allotment in pool.allotments.items():
+            arrays |= {f"pool{n}_middle{c}": allotment.middle, f"pool{n}_place{c}": allotment.place}
     for n, cross in bounds.cross.items():
         arrays |= {f"pool{n}_{part}": getattr(cross, part) for part in ("residual", "spread", "part")}
     for side, pools in bounds.newcomers.items():
@@ -52,7 +56,7 @@ def restored(kept: State, completion: Completion, features: Features) -> Bounds:
     unlimited = {"spread_most": np.full(DEGREES, UNLIMITED)}  # of models of before there was a limit
     spread = Spread(*((unlimited | arrays)[f"spread_{name}"] for name in Spread.array_names()))
     spread.check(*sizes)
-    devices, candidates = features.devices, Candidates(bool(header["scales"]), completion.levels)
+    devices, candidates = features.devices, Candidates(_scales(header["scales"]), completion.levels)
     pools = {n: _pool(n, arrays, candidates, int(devices.max()) + 1) for n in _degrees(header["pools"])}
     cross = {n: _cross(n, arrays, completion.parts) for n in _degrees(header["cross"])}
     if not set(cross) <= set(pools):
@@ -77,12 +81,29 @@ def _pool(n: int, arrays: dict[str, Array], candidates: Candidates, n_devices: i
     check_shape("choice", choice, (len(GRID),))
     if choice.min() < 0 or choice.max() >= len(candidates.names):
         raise ModelFileError("the model chooses a form of bound that it does not have")
-    curves = {}
+    curves, allotments = {}, {}
     for candidate in candidates.of_spread:
         if f"pool{n}_curves{candidate}" in arrays:
             curves[candidate] = Curves(arrays[f"pool{n}_curves{candidate}"])
             curves[candidate].check(n_devices)
-    return Pool(candidates, curves, choice, _scores(arrays[f"pool{n}_scores"], candidates))
+        if f"pool{n}_place{candidate}" in arrays:
+            allotments[candidate] = Allotment(
+                arrays[f"pool{n}_middle{candidate}"], arrays[f"pool{n}_place{candidate}"]
+            )
+            allotments[candidate].check()
+    if not set(allotments) <= set(curves):
+        raise ModelFileError("the model allots places on a curve that it does not have")
+    return Pool(candidates, curves, choice, _scores(arrays[f"pool{n}_scores"], candidates), allotments)
+
+
+def _scales(kept: Any) -> tuple[tuple[float, float], ...]:
+    """What a header says of scales: the pairs, or, before format 5, whether there are those that all models had."""
+    if isinstance(kept, bool):
+        return FORMER if kept else ()
+    scales = tuple((float(power), float(own)) for power, own in kept)
+    if not all(0.0 < power < 10.0 and 0.0 <= own <= 1.0 for power, own in scales):
+        raise ModelFileError("the scales of the model's bounds make no sense")
+    return scales
 
 
 def _scores(scores: Array, candidates: Candidates) -> Array:

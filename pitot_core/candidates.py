@@ -6,8 +6,9 @@ plain       μ, 1    the same distance for every row
 scale κ, λ  μ, σ^κ  the distance grows with the row's own spread σ, for κ < 1 less than in proportion
 head ξ      q_ξ, 1  conformalised quantile regression: the ξ-quantile, shifted (where there are quantile heads)
 
-Scale candidates also have a quantile curve per device (see `curves`), which turns z into a score and back: λ of the way
-from the common curve to the device's own.
+Scale candidates also have a quantile curve per device (see `curves`), which turns z into a place on it and back: λ of
+the way from the common curve to the device's own. Where rows are many enough, a place is judged by what the row's
+spread is allotted (see `allotment`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from numpy.typing import NDArray
 from pitot_core.errors import SettingsError
 
 Array = NDArray[Any]
-SCALES = tuple((power, own) for power in (0.7, 0.85, 1.0, 1.15) for own in (0.25, 0.5, 0.75, 1.0))
+SCALES = tuple((power, own) for power in (0.7, 0.85, 1.0) for own in (0.5, 0.75, 1.0))
+FORMER = tuple(
+    (power, own) for power in (0.7, 0.85, 1.0, 1.15) for own in (0.25, 0.5, 0.75, 1.0)
+)  # of formats 3, 4
 METHODS = ("chosen", "plain", "naive")
 
 
@@ -42,20 +46,20 @@ class Located:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Which candidates exist: the point prediction, then scales where there is a spread, then heads ξ."""
+    """Which candidates exist: the point prediction, then scales (κ, λ) where there is a spread, then heads ξ."""
 
-    scales: bool
+    scales: tuple[tuple[float, float], ...]
     levels: tuple[float, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        scales = tuple(f"scale {power:g}, {own:g}" for power, own in SCALES) if self.scales else ()
+        scales = (f"scale {power:g}, {own:g}" for power, own in self.scales)
         return ("plain", *scales, *(f"head {xi:g}" for xi in self.levels))
 
     @property
     def of_spread(self) -> dict[int, tuple[float, float]]:
         """κ and λ of every candidate that is a scale."""
-        return dict(enumerate(SCALES, 1)) if self.scales else {}
+        return dict(enumerate(self.scales, 1))
 
     def one(self, candidate: int, rows: Located) -> tuple[Array, Array]:
         """Location and scale (M,) of one candidate."""

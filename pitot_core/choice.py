@@ -4,7 +4,7 @@ Margins alone reward a bound that gives up on the rows it is least sure of: cove
 where the most uncertain tenth is covered six times in ten. So a scale candidate may only be chosen where, on rows
 held out for this choice, its coverage in every tenth of the predicted spread and on every device with enough rows is
 within TOLERANCES of 1 − ε, at all of EPS together, so that a smaller ε never changes the candidate. Where none is,
-the one whose worst coverage is least bad is taken.
+the one whose worst coverage is least bad is taken. Tenths whose shares are allotted (see `allotment`) keep to those.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ ENOUGH = 100  # rows of a device below which its coverage says nothing
 TENTHS = 10
 
 
-def fairest(bounds: Array, log_ns: Array, spread: Array, device: NDArray[np.int64]) -> int:
+def fairest(
+    bounds: Array, log_ns: Array, spread: Array, device: NDArray[np.int64], *, allotted: bool = False
+) -> int:
     """The number of the chosen candidate.
 
-    bounds (C, E, N) are those of every candidate at EPS in ln ns, log_ns (N,) the measured times, spread (N,) σ.
+    bounds (C, E, N) are those of every candidate at EPS in ln ns, log_ns (N,) the measured times, spread (N,) σ. Where
+    every tenth of spread is `allotted` its share, only devices are looked at.
     """
     groups = [spread.argsort().argsort() * TENTHS // max(len(spread), 1)]
     count = np.bincount(device)
@@ -38,7 +41,7 @@ def fairest(bounds: Array, log_ns: Array, spread: Array, device: NDArray[np.int6
             covered = log_ns <= bound
             above = np.minimum(bound - log_ns, 50.0)
             margins[c] += np.log(np.mean(np.maximum(np.expm1(above), 0.0)) + 1e-9)
-            for group, tolerance in zip(groups, TOLERANCES, strict=True):
+            for group, tolerance in list(zip(groups, TOLERANCES, strict=True))[allotted:]:
                 kept = group >= 0
                 if kept.any():
                     rows = np.bincount(group[kept])

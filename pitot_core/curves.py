@@ -68,16 +68,21 @@ class Curves:
         found = np.empty(len(z))
         for d in np.unique(device):
             rows = np.flatnonzero(device == d)
-            knots, values = self._extended(d)
+            knots, values = self.lines(d)
             found[rows] = _line(z[rows], values, knots)
         return found
 
-    def stretch(self, t: float, device: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(M,) z at one score t, for rows on these devices; infinite where t is."""
-        if np.isinf(t):
-            return np.full(len(device), t)
-        found = np.array([_line(np.array([t]), *self._extended(d))[0] for d in range(len(self.values))])
-        return found[device]
+    def stretch(self, t: Array, device: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(M,) z at scores t (M,), for rows on these devices; infinite where t is."""
+        found = np.array(t, np.float64)
+        for d in np.unique(device):
+            rows = np.flatnonzero((device == d) & np.isfinite(t))
+            found[rows] = _line(t[rows], *self.lines(d))
+        return found
+
+    def on_every(self, t: Array) -> NDArray[np.float64]:
+        """(D, n) z at finite scores t (n,) on every device."""
+        return np.stack([_line(t, *self.lines(d)) for d in range(len(self.values))])
 
     def grown(self, n_devices: int) -> Curves:
         """With devices added at the end that have the mean curve."""
@@ -90,7 +95,7 @@ class Curves:
         if not np.all(np.diff(self.values, axis=1) > 0):
             raise ModelFileError("a quantile curve of the model does not rise")
 
-    def _extended(self, device: int) -> tuple[Array, Array]:
+    def lines(self, device: int) -> tuple[Array, Array]:
         """Knots and values with one more at either end, on the lines that go on there."""
         values = self.values[device]
         up = (values[-1] - values[-TAIL]) / (KNOTS[-1] - KNOTS[-TAIL])

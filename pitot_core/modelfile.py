@@ -1,8 +1,8 @@
 """A model on disk: one .npz of plain arrays, whose array `header` is JSON.
 
 History of FORMAT: 1 (towers only); 2 (a completion of any method, and bounds by a spread of their own); 3 (that
-spread is a table as well); 4 (which rows were learned, and which of the newcomers' a limit ended). A model of format 3
-is read too: it remembers no row.
+spread is a table as well); 4 (which rows were learned, and which of the newcomers' a limit ended); 5 (what share of
+misses each tenth of spread is allotted). Models of formats 3 and 4 are read too; one of format 3 remembers no row.
 What a file claims is judged before it is read (see `archive`), and every array must have the one type that an array
 of its name has.
 """
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pitot_core import archive
 from pitot_core.errors import ArchiveError, ModelFileError
 
-FORMAT, OLDEST = 4, 3
+FORMAT, OLDEST = 5, 3
 KIND = "pitot_core model"
 LARGEST_HEADER = 16 << 20
 HEADER = "header"
@@ -67,7 +67,7 @@ def _load_header(path: Path) -> dict[str, Any]:
         raise ModelFileError(f"{path}: the file's header is not that of a model of pitot_core")
     if header.get("format") not in range(OLDEST, FORMAT + 1):
         raise ModelFileError(
-            f"{path} has format {header.get('format')!r}; this version reads {OLDEST} and {FORMAT}; train it again"
+            f"{path} has format {header.get('format')!r}; this version reads {OLDEST} to {FORMAT}; train it again"
         )
     return header
 

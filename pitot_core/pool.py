@@ -1,13 +1,14 @@
-"""One number of co-runners: its curves, its chosen candidate and its calibration scores."""
+"""One number of co-runners: its curves and allotments, its chosen candidate and its calibration scores."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pitot_core.allotment import Allotment
 from pitot_core.candidates import Candidates, Located
 from pitot_core.choice import EPS, fairest, least_margins
 from pitot_core.conformal import evenly, gamma, order, ranked
@@ -21,22 +22,25 @@ ENOUGH_TO_CHOOSE = 30_000  # of which so many choose between candidates
 
 @dataclass(frozen=True)
 class Pool:
-    """curves by candidate (none where rows are few); choice (G,) candidate at each ε of GRID; scores (C, n) sorted."""
+    """curves and allotments by candidate (none where rows are few); choice (G,) candidate at each ε of GRID.
+
+    scores (C, n) are those of calibration rows, sorted.
+    """
 
     candidates: Candidates
     curves: dict[int, Curves]
     choice: NDArray[np.int64]
     scores: NDArray[np.float32]
+    allotments: dict[int, Allotment] = field(default_factory=dict)
 
     @classmethod
     def shaped(
-        cls, candidates: Candidates, log_ns: Array, rows: Located, device: tuple[NDArray[np.int64], int]
+        cls, candidates: Candidates, log_ns: Array, rows: Located, n_devices: int, *, beside: bool
     ) -> Self:
-        """Curves and choice from rows left out in training, with spreads that had not seen them; no scores yet.
+        """Curves, allotments and choice from rows left out in training, with spreads that had not seen them.
 
-        device is the number of each row's device, and how many there are.
+        There are no scores yet. beside says whether these rows ran beside others.
         """
-        numbers, n_devices = device
         allowed = candidates.allowed("chosen", 0.1)
         made = cls.plain(candidates, allowed[-1])
         if candidates.of_spread and rows.spread is not None:
@@ -44,15 +48,22 @@ class Pool:
                 return made
             own: dict[float, Curves] = {}
             for candidate, (power, share) in candidates.of_spread.items():
+                location, scale = candidates.one(candidate, rows)
                 if power not in own:
-                    location, scale = candidates.one(candidate, rows)
-                    own[power] = Curves.fit((log_ns - location) / scale, numbers, n_devices)
-                made.curves[candidate] = own[power].softened(share)
+                    own[power] = Curves.fit((log_ns - location) / scale, rows.device, n_devices)
+                curves = made.curves[candidate] = own[power].softened(share)
+                allotment = Allotment.fit(
+                    log_ns - location, rows.spread, scale, rows.device, curves, beside=beside
+                )
+                if allotment is not None:
+                    made.allotments[candidate] = allotment
             some = slice(None, None, -(-len(log_ns) // ENOUGH_TO_CHOOSE))
-            log_ns, rows, numbers = log_ns[some], rows[some], numbers[some]
+            log_ns, rows = log_ns[some], rows[some]
             assert rows.spread is not None
             bounds = np.array([made._own_bounds(candidate, log_ns, rows) for candidate in allowed])
-            chosen = allowed[fairest(bounds, log_ns, rows.spread, numbers)]
+            chosen = allowed[
+                fairest(bounds, log_ns, rows.spread, rows.device, allotted=bool(made.allotments))
+            ]
             return replace(made, choice=np.full(len(GRID), chosen, np.int64))
         locations = np.stack([candidates.one(candidate, rows)[0] for candidate in allowed])
         return replace(made, choice=np.array(allowed)[least_margins(locations, log_ns, GRID)])
@@ -96,16 +107,24 @@ class Pool:
 
     def _stretched(self, candidate: int, rows: Located, score: float) -> Array:
         location, scale = self.candidates.one(candidate, rows)
-        curves = self.curves.get(candidate)
+        curves, allotment = self.curves.get(candidate), self.allotments.get(candidate)
+        place = np.full(len(location), score)
+        if allotment is not None and rows.spread is not None:
+            place = allotment.places(score, rows.spread)
         return np.asarray(
-            location + scale * (score if curves is None else curves.stretch(score, rows.device))
+            location + scale * (place if curves is None else curves.stretch(place, rows.device))
         )
 
     def _score(self, candidate: int, log_ns: Array, rows: Located) -> Array:
         location, scale = self.candidates.one(candidate, rows)
-        curves = self.curves.get(candidate)
+        curves, allotment = self.curves.get(candidate), self.allotments.get(candidate)
         z = (log_ns - location) / scale
-        return z if curves is None else curves.score(z, rows.device)
+        if curves is None:
+            return z
+        place = curves.score(z, rows.device)
+        if allotment is None or rows.spread is None:
+            return place
+        return allotment.score(place, rows.spread)
 
     def _own_bounds(self, candidate: int, log_ns: Array, rows: Located) -> list[Array]:
         """At each of EPS, the bounds of rows by a correction from themselves: good enough to compare candidates."""

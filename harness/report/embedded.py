@@ -2,11 +2,12 @@
 
     log Ĉ_ijK = logaddexp(u_j, p_j + w_i) + F_ji + Σ_t S⁽ᵗ⁾_ji α(Σ_{k∈K} G⁽ᵗ⁾_jk)
     log σ_ijK = c_n + q_n (B_ji + Σ_{k∈K} D_jk + ½ log v_ijK), n = |K|;  A instead of B where K is empty
-    log bound = max(log Ĉ, log Č + σ^κ_n z_n(device, ε))                             where rows were kept apart
+    log bound = max(log Ĉ, log Č + σ^κ_n z_n(device, t_n(σ, ε)))                     where rows were kept apart
               = max(log Ĉ, k-th smallest of log Č_part(r) + s_r σ)                    CV+
 
-Č is the fit that has not seen the rows that calibrate (each part for CV+). κ and z are found by asking the model's own
-pools, and `embedded` compares what comes out with what the model says before it hands anything on.
+Č is the fit that has not seen the rows that calibrate (each part for CV+). t lies on lines between the middles of
+tenths of ln σ, and z on the lines of a device's curve. `embedded` compares what comes out with what the model says
+before it hands anything on.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ from numpy.typing import NDArray
 from harness.report.thin_tables import Pack
 from pitot_core import MAX_CO_RUNNERS, Pitot, Queries
 from pitot_core.bounds import Bounds
-from pitot_core.candidates import Located
-from pitot_core.conformal import order
+from pitot_core.conformal import gamma, order
 from pitot_core.pool import Pool
 from pitot_core.spread import CLAIM
 from pitot_core.tables import Tables
@@ -93,38 +93,37 @@ def embedded(model: Pitot) -> Embedded | str:
 
 
 def _pools(model: Pitot, bounds: Bounds) -> dict[str, dict[str, Any]]:
-    """By side ("", and "workload" and "platform" for newcomers) and number of co-runners: κ, and z by ε and device."""
+    """By side ("", and "workload" and "platform" for newcomers) and number of co-runners: κ, and what gives t and z."""
     found: dict[str, dict[str, Any]] = {}
     for side, pools in ({"": bounds.pools} | bounds.newcomers).items():
         for n, pool in pools.items():
             if not side and (n in bounds.cross or n not in model.pools()):
                 continue
-            found.setdefault(side, {})[str(n)] = _stretched(pool, int(bounds.devices.max()) + 1)
+            found.setdefault(side, {})[str(n)] = _lines(pool, int(bounds.devices.max()) + 1)
     return found
 
 
-def _stretched(pool: Pool, devices: int) -> dict[str, Any]:
-    """κ and z of a pool: its bounds of a row at 0 with σ = 1 and σ = e. null stands for infinite."""
-
-    def asked(spread: float, eps: float) -> Array:
-        row = Located(np.zeros(devices), np.arange(devices), np.full(devices, spread))
-        return pool.bound(row, eps, "chosen")
-
-    z = [asked(1.0, eps) for eps in EPSILONS]
-    power = 0.0
-    for eps, one in zip(EPSILONS, z, strict=True):
-        some = np.flatnonzero(np.isfinite(one) & (np.abs(one) > 1e-6))
-        if len(some):
-            power = float(np.log(asked(np.e, eps)[some[0]] / one[some[0]]))
-            break
+def _lines(pool: Pool, devices: int) -> dict[str, Any]:
+    """κ of a pool; by ε the places t at `middle` (null for infinite); and by device z at `knots`, if not z = t."""
+    candidate = int(pool.choice[0])
+    curves, allotment = pool.curves.get(candidate), pool.allotments.get(candidate)
+    middle = np.zeros(1) if allotment is None else allotment.middle
+    places: list[list[float] | None] = []
+    for eps in EPSILONS:
+        score = gamma(pool.scores[candidate], eps)
+        if np.isinf(score):
+            places.append(None)
+        else:
+            places.append([score] if allotment is None else allotment.places(score, np.exp(middle)).tolist())
+    lines = [] if curves is None else [curves.lines(device) for device in range(devices)]
     return {
-        "power": round(power, 9),
-        "z": [[float(x) if np.isfinite(x) else None for x in one] for one in z],
-    }
+        "power": pool.candidates.of_spread.get(candidate, (0.0,))[0], "middle": middle.tolist(), "places": places,
+        "knots": lines[0][0].tolist() if lines else None, "values": [values.tolist() for _, values in lines],
+    }  # fmt: skip
 
 
 def _agrees(model: Pitot, bounds: Bounds, pools: dict[str, dict[str, Any]]) -> bool:
-    """Whether κ and z give the model's own bounds of questions drawn at random, at every ε."""
+    """Whether these give the model's own bounds of questions drawn at random, at every ε."""
     completion = model.completion
     assert completion is not None
     draw = np.random.default_rng(0)
@@ -142,15 +141,22 @@ def _agrees(model: Pitot, bounds: Bounds, pools: dict[str, dict[str, Any]]) -> b
             bound = point.copy()
             for side, rows in touched.items():
                 pool = pools[side][str(n)]
-                z = np.array([np.inf if x is None else x for x in pool["z"][e]])[
-                    bounds.devices[asked.platform]
-                ]
-                away = judged + spread ** pool["power"] * z
+                away = judged + _away(pool, e, spread, bounds.devices[asked.platform])
                 bound = np.where(rows, np.maximum(bound, away), bound)
             told = np.log(model.bound(asked, eps))
             if not np.allclose(bound, told, rtol=0, atol=AGREE):
                 return False
     return True
+
+
+def _away(pool: dict[str, Any], e: int, spread: Array, device: NDArray[np.int64]) -> Array:
+    """(M,) by how much the page puts bounds above log Č."""
+    if pool["places"][e] is None:
+        return np.full(len(spread), np.inf)
+    z = np.interp(np.log(spread), pool["middle"], pool["places"][e])
+    if pool["knots"] is not None:
+        z = np.array([np.interp(t, pool["knots"], pool["values"][d]) for t, d in zip(z, device, strict=True)])
+    return np.asarray(spread ** pool["power"] * z)
 
 
 def _shortage(model: Pitot, n: int) -> list[Any]:

@@ -104,10 +104,21 @@ const whatIf = document.getElementById("model") && {
 
   stretched(side, e, j, i, beside) {
     const pool = this.model.pools[side][beside.length];
-    const z = pool.z[e][this.model.devices[j]];
-    if (z === null) return Infinity;
+    if (pool.places[e] === null) return Infinity;
     const judged = this.model.parts === 1 ? this.log(j, i, beside, 0) : this.log(j, i, beside);
-    return judged + (pool.power ? this.spread(j, i, beside) ** pool.power : 1) * z;
+    const spread = this.spread(j, i, beside);
+    const place = this.line(Math.log(spread), pool.middle, pool.places[e]);
+    const z = pool.knots ? this.line(place, pool.knots, pool.values[this.model.devices[j]]) : place;
+    return judged + spread ** pool.power * z;
+  },
+
+  line(x, knots, values) { // between points (knots, values), and level beyond them
+    const last = knots.length - 1;
+    if (x <= knots[0]) return values[0];
+    if (x >= knots[last]) return values[last];
+    const upper = knots.findIndex((knot) => knot > x);
+    const share = (x - knots[upper - 1]) / (knots[upper] - knots[upper - 1]);
+    return values[upper - 1] + share * (values[upper] - values[upper - 1]);
   },
 
   crossed(e, j, i, beside) {

@@ -74,11 +74,11 @@ def test_a_smaller_eps_never_lowers_the_bound() -> None:
 def test_calibration_rows_have_no_say_in_the_choice_between_heads() -> None:
     """The second head is far better on the rows that choose and far worse on calibration rows, and is still taken."""
     n = 400
-    candidates = Candidates(False, (0.5, 0.9))
+    candidates = Candidates((), (0.5, 0.9))
     y = np.abs(np.random.default_rng(0).standard_normal(n))
     device = np.zeros(n, np.int64)
     good, bad = np.stack([np.full(n, 3.0), y]), np.stack([y, np.full(n, 3.0)])
-    shaped = Pool.shaped(candidates, y, Located(0 * y, device, None, good), (device, 1))
+    shaped = Pool.shaped(candidates, y, Located(0 * y, device, None, good), 1, beside=False)
     pool = shaped.calibrated(y, Located(0 * y, device, None, bad))
     assert pool.chosen(0.1) == "head 0.9"
 
@@ -103,10 +103,10 @@ def test_a_device_with_heavier_tails_than_its_spread_tells_gets_a_curve_of_its_o
     device = np.repeat([0, 1], 4000)
     z = np.where(device == 0, rng.uniform(0, 1, 8000), rng.exponential(size=8000) ** 2)
     curves = Curves.fit(z, device, 3)
-    assert curves.stretch(-np.log(0.05), np.array([0, 1])) == pytest.approx([0.95, 9.0], rel=0.15)
-    back = np.concatenate([curves.stretch(t, np.array([1])) for t in curves.score(z[-50:], device[-50:])])
+    assert curves.stretch(np.full(2, -np.log(0.05)), np.array([0, 1])) == pytest.approx([0.95, 9.0], rel=0.15)
+    back = curves.stretch(curves.score(z[-50:], device[-50:]), device[-50:])
     np.testing.assert_allclose(back, z[-50:], rtol=1e-6, atol=1e-6)
-    assert np.isinf(curves.stretch(math.inf, np.array([0]))).all()
+    assert np.isinf(curves.stretch(np.array([math.inf]), np.array([0]))).all()
     scores = curves.score(np.array([-50.0, 0.5, 500.0]), np.zeros(3, np.int64))
     assert np.all(np.diff(scores) > 0)
 
