@@ -71,7 +71,7 @@ class Allotment:
             bound = scale[some, None] * curves.on_every(at[tenth])[device[some]]
             above = np.minimum(np.maximum(bound, 0.0) - residual[some, None], 50.0)
             margins[tenth] = np.maximum(np.expm1(above), 0.0).mean(axis=0)
-        chosen = np.maximum.accumulate([cheapest(margins, eps, MOST[beside]) for eps in STEPS], axis=0)
+        chosen = np.maximum.accumulate([cheapest(margins, eps, MOST[int(beside)]) for eps in STEPS], axis=0)
         allotted = at[np.arange(TENTHS), chosen]
         middle = np.array([np.log(spread[rows]).mean() for rows in tenths])
         return cls(rising(middle), rising(allotted))
