@@ -328,7 +328,11 @@ def test_columns_of_every_type_come_out_again(harness, model_path: Path, tmp_pat
             "bytes": [b"\xff"],
         }
     )
-    pq.write_table(table, tmp_path / "asked.parquet")
+    try:
+        pq.write_table(table, tmp_path / "asked.parquet")
+    except pa.ArrowNotImplementedError:  # the oldest Arrow that is allowed writes no views
+        table = table.set_column(0, "workload", pa.array(["s/small/w1"]))
+        pq.write_table(table, tmp_path / "asked.parquet")
     asked = ["predict", model_path, "--batch", tmp_path / "asked.parquet"]
     [row] = csv.DictReader(io.StringIO(harness(*asked, "--csv").out))
     [line] = json.loads(harness(*asked, "--json").out, parse_constant=pytest.fail)
