@@ -82,7 +82,7 @@ OTHER_LOAD = (
 )
 MOST_AGAIN = 3  # measurements again that a device has in hand; each job gives it AGAIN_A_JOB more
 AGAIN_A_JOB = 0.2
-YARDSTICK_PROCESSORS, YARDSTICK_NS = 8, 10**6  # most of them, and for how long each does fixed work
+YARDSTICK_PROCESSORS, YARDSTICK_NS = 8, 300_000  # most of them, and for how long each does fixed work
 AGAIN_NS = 5 * 10**9  # what takes longer is not measured again
 TWO_KINDS = 0.1  # the least gap between two kinds of executions, as a share of the shorter
 KEPT_WARM = 100  # of the executions to warm up, the first and the last that are kept one by one
@@ -292,7 +292,7 @@ def fixed_work() -> int:
 
 
 def yardstick_ns() -> Optional[int]:
-    """How long `fixed_work` takes: mean over the processors that may be used, 1 ms each, without what is far above.
+    """How long `fixed_work` takes: mean over the processors that may be used, 0.3 ms each, less what is far above.
 
     It needs all of a core: it takes longer where a clock is lower, and nearly twice as long while a guest of the same
     host uses the other half of the core, which no counter of this machine tells.
