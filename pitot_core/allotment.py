@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.archive import check_shape
+from pitot_core.choice import TENTHS, margin
 from pitot_core.curves import Curves
 from pitot_core.errors import ModelFileError
 
 Array = NDArray[Any]
 STEPS = np.array([0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002])  # ε
 SCORES = -np.log(STEPS)
-TENTHS = 10
 TWICE = 2.0  # times ε, the most often that a tenth is exceeded
 MOST = (0.02, 0.04)  # above ε, the most often that a tenth is exceeded: alone, beside others
 SHARES = 1.0 - np.geomspace(0.6, 0.0005, 90)  # of a tenth's rows, among which the share covered is chosen
@@ -69,8 +69,7 @@ class Allotment:
         for tenth, rows in enumerate(tenths):
             some = rows[:: -(-len(rows) // TOLD)]
             bound = scale[some, None] * curves.on_every(at[tenth])[device[some]]
-            above = np.minimum(np.maximum(bound, 0.0) - residual[some, None], 50.0)
-            margins[tenth] = np.maximum(np.expm1(above), 0.0).mean(axis=0)
+            margins[tenth] = margin(np.maximum(bound, 0.0) - residual[some, None]).mean(axis=0)
         chosen = np.maximum.accumulate([cheapest(margins, eps, MOST[int(beside)]) for eps in STEPS], axis=0)
         allotted = at[np.arange(TENTHS), chosen]
         middle = np.array([np.log(spread[rows]).mean() for rows in tenths])

@@ -138,10 +138,8 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
 
 def _pack(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
-        for (
-            name,
-            array,
-        ) in arrays.items():  # opened by name, entries are dated 1980: equal arrays give equal bytes
+        # Opened by name, entries are dated 1980: equal arrays give equal bytes.
+        for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
 

@@ -31,17 +31,18 @@ def fairest(
     bounds (C, E, N) are those of every candidate at EPS in ln ns, log_ns (N,) the measured times, spread (N,) σ. Where
     every tenth of spread is `allotted` its share, only devices are looked at.
     """
-    groups = [spread.argsort().argsort() * TENTHS // max(len(spread), 1)]
+    of_tenths, of_devices = TOLERANCES
     count = np.bincount(device)
-    groups.append(np.where(count[device] >= ENOUGH, device, -1))
+    groups = [(np.where(count[device] >= ENOUGH, device, -1), of_devices)]
+    if not allotted:
+        groups.append((spread.argsort().argsort() * TENTHS // max(len(spread), 1), of_tenths))
     least = np.inf
     worst, margins = np.zeros(len(bounds)), np.zeros(len(bounds))
     for c, of_candidate in enumerate(bounds):
         for eps, bound in zip(EPS, of_candidate, strict=True):
             covered = log_ns <= bound
-            above = np.minimum(bound - log_ns, 50.0)
-            margins[c] += np.log(np.mean(np.maximum(np.expm1(above), 0.0)) + 1e-9)
-            for group, tolerance in list(zip(groups, TOLERANCES, strict=True))[allotted:]:
+            margins[c] += np.log(np.mean(margin(bound - log_ns)) + 1e-9)
+            for group, tolerance in groups:
                 kept = group >= 0
                 if kept.any():
                     rows = np.bincount(group[kept])
@@ -53,6 +54,11 @@ def fairest(
     return int(np.argmin(np.where(fair, margins, np.inf)))
 
 
+def margin(above: Array) -> NDArray[np.float64]:
+    """By what share of it a bound is above the time (Eq. 11), from how far that is in ln ns; 0 below."""
+    return np.asarray(np.maximum(np.expm1(np.minimum(above, 50.0)), 0.0))
+
+
 def least_margins(locations: Array, log_ns: Array, grid: NDArray[np.float64]) -> NDArray[np.int64]:
     """(G,) at each ε of the grid, the location (C, N) that shifted to hold has the least margin (Eq. 11)."""
     if not len(log_ns):
@@ -62,6 +68,5 @@ def least_margins(locations: Array, log_ns: Array, grid: NDArray[np.float64]) ->
     chosen = []
     for eps in grid:
         gamma = ordered[:, min(order(len(log_ns), eps), len(log_ns)) - 1]
-        above = np.minimum(gamma[:, None] - score, 50.0)
-        chosen.append(np.argmin(np.maximum(np.expm1(above), 0.0).mean(axis=1)))
+        chosen.append(np.argmin(margin(gamma[:, None] - score).mean(axis=1)))
     return np.array(chosen, np.int64)

@@ -323,18 +323,22 @@ def state() -> Message:
     heat = [number(read(str(zone / "temp"))) for zone in Path("/sys/class/thermal").glob("thermal_zone*")]
     counters = Path("/sys/devices/system/cpu").glob("cpu*/thermal_throttle/core_throttle_count")
     throttled = [number(read(str(path))) for path in counters]
-    available = re.search(r"MemAvailable:\s+(\d+)", read("/proc/meminfo") or "")
     told: Message = {
         "clock_mhz": clock and clock / 1000,
         "governor": read(cpu + "cpufreq/scaling_governor"),
         "temperature_c": max((t for t in heat if t is not None), default=0) / 1000 or None,
         "throttle_count": sum(t for t in throttled if t) if any(t is not None for t in throttled) else None,
         "load_1m": os.getloadavg()[0],
-        "free_memory_bytes": int(available.group(1)) * 1024 if available else None,
+        "free_memory_bytes": free_memory_bytes(),
         "quota_throttled": quota_throttled(),
         "steal_s": cpu_times()[7] / os.sysconf("SC_CLK_TCK") if len(cpu_times()) > 7 else None,
     }
     return {key: value for key, value in told.items() if value is not None}
+
+
+def free_memory_bytes() -> Optional[int]:
+    available = re.search(r"MemAvailable:\s+(\d+)", read("/proc/meminfo") or "")
+    return int(available.group(1)) * 1024 if available else None
 
 
 def cpu_times() -> List[int]:
@@ -1654,7 +1658,7 @@ class Agent:
         job = next((message["job"] for message in self.inbox if message["op"] == "run"), None)
         if self.ahead or job is None or job.get("cold") or job.get("gate") or not self.has_room:
             return
-        free = state().get("free_memory_bytes")
+        free = free_memory_bytes()
         if free is None or free < AHEAD_BYTES:
             return
         try:

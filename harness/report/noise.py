@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from harness.dataset.store import Dataset
+from harness.measure.placebo import PACE
 from harness.report.listing import Column, percent, sentences, several, table
 from harness.report.markup import Section, join, tag
 from harness.report.rows import Rows
@@ -26,7 +27,6 @@ DRIFT = 0.05
 HOT_C = 80.0
 LOADED = 0.3  # load per processor, beyond what the collection itself causes
 CLOCK = 0.15
-PACE = 1.1
 NAMED = 8  # most platforms named in one warning
 
 THRESHOLDS = (
