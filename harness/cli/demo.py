@@ -23,8 +23,8 @@ from harness.fleet.reach import Reached, choose_engines, reach_all
 from harness.learn.support import few_tell
 from harness.learn.train import show_accuracy, train
 from harness.measure.collection import measure, prepare
+from harness.measure.placebo import PACE, placebos_of
 from harness.measure.placebo import SUITE as PLACEBOS
-from harness.measure.placebo import placebos_of
 from harness.measure.plan import Plan, make_plan
 from harness.output import Column, Form, show
 from harness.report import write_report
@@ -216,13 +216,19 @@ def _clear(output: Path) -> None:
 
 
 def _told_of_others(dataset: Dataset) -> str:
-    """What there is to say where other programs took part of this machine from most jobs."""
-    loads = [row["other_load"] for row in dataset.observations(["other_load"]).to_pylist()]
-    middle = median([load for load in loads if load is not None] or [0])
-    if middle < BUSY:
+    """What there is to say where other programs, or other guests of the host, slowed most jobs."""
+    rows = dataset.observations(["other_load", "state_after.yardstick_ns"]).to_pylist()
+    used = median([row["other_load"] for row in rows if row["other_load"] is not None] or [0])
+    states = [row["state_after"] or {} for row in rows]
+    took = [state["yardstick_ns"] for state in states if state.get("yardstick_ns")]
+    pace = median(took) / min(took) if took else 1.0
+    told = [f"other programs used {used:.1f} processors"] if used >= BUSY else []
+    if pace > PACE:
+        told += [f"half of the time fixed work took {pace:.1f} times its fastest or more"]
+    if not told:
         return ""
     return (
-        f"  meanwhile other programs used {middle:.1f} processors: times are longer and less alike than on a machine "
+        f"  meanwhile {' and '.join(told)}: times are longer and less alike than on a machine "
         "at rest, and so the model is less sure of them"
     )
 

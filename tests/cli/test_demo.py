@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -39,10 +39,16 @@ def test_the_question_it_says_to_ask_is_one_that_its_model_answers(harness, mode
 
 
 def test_a_busy_machine_is_told_of(tmp_path: Path) -> None:
-    def on(*loads: float | None) -> Any:
-        return SimpleNamespace(
-            observations=lambda columns: pa.table({columns[0]: pa.array(loads, pa.float64())})
+    def told(loads: list[float | None], took: list[float | None]) -> str:
+        states = [{"yardstick_ns": one} if one != 0 else None for one in took]
+        rows = [{"other_load": load, "state_after": state} for load, state in zip(loads, states, strict=True)]
+        return demo._told_of_others(
+            cast(Any, SimpleNamespace(observations=lambda _: pa.Table.from_pylist(rows)))
         )
 
-    assert "other programs used 1.3 processors" in demo._told_of_others(on(1.2, None, 1.4, 1.3))
-    assert [demo._told_of_others(on(*loads)) for loads in ((), (None,), (0.1, 0.2, 2.0))] == ["", "", ""]
+    rest: list[float | None] = [30, 31, 30, 30]
+    assert "other programs used 1.3 processors:" in told([1.2, None, 1.4, 1.3], rest)
+    assert "meanwhile half of the time fixed work took 1.4 times" in told([0, 0, 0, 0], [30, 42, 42, 45])
+    assert "1.0 processors and half of the time fixed" in told([1, 1, 1, 1], [30, 42, 42, None])
+    quiet: list[list[float | None]] = [[None], [0.1, 0.2, 2.0]]
+    assert [told(loads, [0] * len(loads)) for loads in quiet] == ["", ""]
