@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,7 +62,10 @@ class Advice(Protocol):
     def drawn(self, seed: int) -> Any: ...
 
 
-Adviser = Callable[[Dataset, Sequence[Job]], Advice]
+class Adviser(Protocol):
+    """Says what jobs would teach after what a dataset holds; the error too where it is to be ``judged``."""
+
+    def __call__(self, dataset: Dataset, jobs: Sequence[Job], *, judged: bool) -> Advice: ...
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -189,7 +192,8 @@ class Adaptive:
             if not jobs:
                 return
             try:
-                asked = self._pool.apply_async(_ranked, (self.adviser, self.dataset.root, jobs, seed))
+                task = (self.adviser, self.dataset.root, jobs, seed, self._is_due())
+                asked = self._pool.apply_async(_ranked, task)
                 while not asked.ready() and not self._over.is_set():
                     asked.wait(0.1)
                 if self._over.is_set():
@@ -203,6 +207,10 @@ class Adaptive:
             self.rank = {name: place for place, name in enumerate(order)}
             if error:
                 self._judged(error, begun + self.done, order, jobs)
+
+    def _is_due(self) -> bool:
+        """Whether the error is to be told: it takes several times as long as what comes next."""
+        return self.until is not None or self.before_s + self.spent_s >= self.told_at_s * TOLD
 
     def _judged(self, error: Judged, jobs_done: int, order: Sequence[str], jobs: Sequence[Job]) -> None:
         spent_s = self.before_s + self.spent_s
@@ -232,9 +240,11 @@ def sentence(told: Progress) -> str:
     )
 
 
-def _ranked(adviser: Adviser, root: Path, jobs: Sequence[Job], seed: int) -> tuple[list[str], Judged | None]:
-    """In the adviser's process: the ids of the jobs, the next one first, and the error so far."""
-    advice = adviser(Dataset.open(root), jobs)
+def _ranked(
+    adviser: Adviser, root: Path, jobs: Sequence[Job], seed: int, judged: bool
+) -> tuple[list[str], Judged | None]:
+    """In the adviser's process: the ids of the jobs, the next one first, and the error so far if it is asked for."""
+    advice = adviser(Dataset.open(root), jobs, judged=judged)
     return [jobs[i].id for i in advice.drawn(seed).tolist()], advice.error
 
 
