@@ -150,8 +150,9 @@ def collect(
     from harness.dataset.info import Gate, Settings
     from harness.learn.teaching import NEXT_COLUMNS, advise
     from harness.measure.adaptive import PRECISION
-    from harness.measure.collection import PLAN_COLUMNS, Request, plan_rows, run_collection
+    from harness.measure.collection import Request, run_collection
     from harness.measure.origin import origin_of
+    from harness.measure.plan import PLAN_COLUMNS, plan_rows
     from harness.measure.status import STATUS_COLUMNS
     from harness.measure.when_done import WhenDone
 

@@ -31,8 +31,8 @@ def status(
 ) -> None:
     """What is done, failed and left of a collection, per platform."""
     from harness.dataset.store import Dataset
-    from harness.measure.adaptive import read_progress, sentence
     from harness.measure.board import Board
+    from harness.measure.course import course_lines
     from harness.measure.lanes import LANE_COLUMNS, for_people, lanes
     from harness.measure.status import STATUS_COLUMNS, status_rows
 
@@ -43,8 +43,9 @@ def status(
     if not watch and not devices:
         rows_of_status = status_rows(opened, stderr().print)
         show(rows_of_status, STATUS_COLUMNS, form, title=visible(opened.info.named()) or None)
-        if form is Form.table and (told := read_progress(opened)):
-            stderr().print(sentence(told[-1]))
+        if form is Form.table:
+            for line in course_lines(opened):
+                stderr().print(line)
         return
     board = Board(opened)
 

@@ -62,10 +62,10 @@ def tables() -> list[Table]:
     from harness.learn import more, train
     from harness.learn.evaluation import SUMMARY_COLUMNS
     from harness.learn.teaching import NEXT_COLUMNS
-    from harness.measure.collection import PLAN_COLUMNS
     from harness.measure.feature_check import FEATURE_COLUMNS
     from harness.measure.lanes import LANE_COLUMNS
     from harness.measure.placebo import PLACEBO_COLUMNS
+    from harness.measure.plan import PLAN_COLUMNS
     from harness.measure.status import STATUS_COLUMNS
     from harness.suites.counting import COUNT_COLUMNS, OPCODE_COLUMNS
     from harness.suites.ready import BUILD_COLUMNS

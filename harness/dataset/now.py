@@ -27,6 +27,7 @@ class Doing(msgspec.Struct, frozen=True):
     platform: str = ""
     workloads: tuple[str, ...] = ()
     said: str = ""  # the last trouble that was told of it
+    why: str = ""  # this job and no other, in an adaptive collection
 
 
 class Now(msgspec.Struct, frozen=True):

@@ -197,8 +197,9 @@ def judge(rows: Observations, features: Features, plan: Sequence[Job]) -> Error 
 
 
 def next_rows(jobs: Sequence[Job], advice: Advice, most: int = ROWS) -> list[dict[str, Any]]:
-    """The table of what to measure next, the likeliest first."""
-    best = np.argsort(-advice.chance)[:most]
+    """The table of what to measure next, the likeliest first, without what is drawn at random."""
+    fair = np.array([job.drawn == "random" for job in jobs], bool)
+    best = np.argsort(np.where(fair, 0.0, -advice.chance), kind="stable")[: min(most, len(jobs) - fair.sum())]
     return [
         {
             "platform": jobs[i].platform,

@@ -17,16 +17,19 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+from numpy.typing import NDArray
 
+from harness.dataset.info import Settings
 from harness.dataset.records import Drawn, Entry, Job
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
+from harness.measure.course import PROGRESS, Expected, Progress, read_progress, sentence
 from harness.measure.listener import Listener
 from harness.measure.plan import Plan
 from harness.measure.stop import Stop
@@ -37,7 +40,7 @@ PRECISION = 0.02  # where none is asked for: from one job to the next a time mov
 PAUSE_S = 1.0  # between two answers
 FEWEST_NEW = 10  # jobs before it is first asked what teaches most
 TOLD = 1.25  # the error is told again after so many times the hours
-PROGRESS = "adaptive.jsonl"  # in the dataset: error against device-hours
+SHOWN = 5  # jobs that are told to come next
 
 
 class Judged(Protocol):
@@ -58,6 +61,10 @@ class Advice(Protocol):
 
     @property
     def error(self) -> Judged | None: ...
+    @property
+    def nats(self) -> NDArray[Any]: ...
+    @property
+    def seconds(self) -> NDArray[Any]: ...
 
     def drawn(self, seed: int) -> Any: ...
 
@@ -66,29 +73,6 @@ class Adviser(Protocol):
     """Says what jobs would teach after what a dataset holds; the error too where it is to be ``judged``."""
 
     def __call__(self, dataset: Dataset, jobs: Sequence[Job], *, judged: bool) -> Advice: ...
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """The error after so many device-hours: mean |predicted − measured| / measured on jobs drawn at random."""
-
-    hours: float
-    jobs: int
-    mape: float
-    low: float
-    high: float
-    random_jobs: int
-
-
-def read_progress(dataset: Dataset) -> list[Progress]:
-    """What adaptive collections into a dataset have told; empty where there was none."""
-    path = dataset.root / PROGRESS
-    try:
-        lines = path.read_bytes().splitlines()
-        return [msgspec.json.decode(line, type=Progress) for line in lines]
-    except FileNotFoundError:
-        return []
-    except msgspec.DecodeError as error:
-        raise DatasetError(f"{path} is damaged: {error}; remove it, nothing else needs it.") from error
 
 
 def drawn(job: Job, seed: int) -> Drawn:
@@ -106,6 +90,16 @@ def marked(plan: Plan) -> Plan:
         for job in plan.jobs
     )
     return Plan(tuple(jobs), plan.settings)
+
+
+def beyond(plan: Plan, done: Container[str], make: Callable[[Settings], Plan]) -> tuple[Plan, str]:
+    """The plan where any of it is left, or else one with a further round of co-runner sets, and how to ask for that."""
+    if any(job.id not in done for job in plan.jobs if job.purpose == "measure"):
+        return plan, ""
+    rounds = {degree: count + 1 for degree, count in plan.settings.rounds.items()} or {2: 1}
+    asked = f"--rounds {max(rounds.values())}" if plan.settings.rounds else "--degrees 2"
+    told = f"all of this plan is done; what follows is what {asked} would measure besides"
+    return make(msgspec.structs.replace(plan.settings, rounds=rounds)), told
 
 
 def design(jobs: Sequence[Job], seed: int) -> list[Job]:
@@ -142,6 +136,7 @@ class Adaptive:
         self.dataset, self.plan, self.adviser, self.until = dataset, plan, adviser, until
         self.stop, self.listener, self.enough = stop, listener, False
         self.rank = {job.id: place for place, job in enumerate(design(plan.jobs, plan.settings.seed))}
+        self.expected: dict[str, Expected] = {}  # by the last advice
         self.taken: Counter[str] = Counter()  # by device
         self.done, self.spent_s, self.told_at_s = 0, 0.0, 0.0
         self.started: dict[str, float] = {}
@@ -177,6 +172,15 @@ class Adaptive:
         left.remove(job)
         left.appendleft(job)
 
+    def why(self, job: Job) -> str:
+        """Why this job is measured now; empty for what every collection measures."""
+        if job.purpose != "measure":
+            return ""
+        if job.drawn == "random":
+            return "drawn at random, to test and calibrate"
+        expected = self.expected.get(job.id)
+        return expected.gain if expected else "among the first, which touch every workload"
+
     def finished(self, entry: Entry) -> None:
         self.done += 1
 
@@ -198,32 +202,36 @@ class Adaptive:
                     asked.wait(0.1)
                 if self._over.is_set():
                     return
-                order, error = asked.get()
+                order, error, nats, seconds = asked.get()
             except DatasetError:  # too little is measured as yet
                 continue
             except Exception as problem:  # the collection goes on without
                 self.listener.said(f"what teaches most now could not be found out: {problem!r}")
                 return
-            self.rank = {name: place for place, name in enumerate(order)}
+            self.rank = {jobs[number].id: place for place, number in enumerate(order)}
+            self.expected = {
+                job.id: Expected(job.platform, job.workloads, *told)
+                for job, *told in zip(jobs, nats, seconds, strict=True)
+            }
             if error:
-                self._judged(error, begun + self.done, order, jobs)
+                soon = tuple(
+                    self.expected[jobs[number].id] for number in order if jobs[number].drawn != "random"
+                )
+                self._judged(error, begun + self.done, soon[:SHOWN])
 
     def _is_due(self) -> bool:
         """Whether the error is to be told: it takes several times as long as what comes next."""
         return self.until is not None or self.before_s + self.spent_s >= self.told_at_s * TOLD
 
-    def _judged(self, error: Judged, jobs_done: int, order: Sequence[str], jobs: Sequence[Job]) -> None:
+    def _judged(self, error: Judged, jobs_done: int, soon: tuple[Expected, ...]) -> None:
         spent_s = self.before_s + self.spent_s
         if spent_s < self.told_at_s * TOLD and not self._reached(error):
             return
         self.told_at_s = spent_s
-        told = Progress(spent_s / 3600, jobs_done, error.mape, error.low, error.high, error.jobs)
+        told = Progress(spent_s / 3600, jobs_done, error.mape, error.low, error.high, error.jobs, soon)
         with open(self.dataset.root / PROGRESS, "ab") as file:
             file.write(msgspec.json.encode(told) + b"\n")
-        by_id = {job.id: job for job in jobs}
-        best = by_id[order[0]] if order else None
-        then = f"; next {' + '.join(best.workloads)} on {best.platform}" if best else ""
-        self.listener.said(f"{sentence(told)}{then}")
+        self.listener.said(f"{sentence(told)}{''.join(f'; next {one}' for one in soon[:1])}")
         if self._reached(error):
             self.listener.said("enough is known: the error is below that asked for, with its interval")
             self.enough = True
@@ -233,19 +241,13 @@ class Adaptive:
         return self.until is not None and error.high < self.until
 
 
-def sentence(told: Progress) -> str:
-    return (
-        f"after {told.hours:.3g} device-hours and {told.jobs:,} jobs the error is {100 * told.mape:.3g} % "
-        f"({100 * told.low:.3g}–{100 * told.high:.3g}, on {told.random_jobs} jobs drawn at random)"
-    )
-
-
 def _ranked(
     adviser: Adviser, root: Path, jobs: Sequence[Job], seed: int, judged: bool
-) -> tuple[list[str], Judged | None]:
-    """In the adviser's process: the ids of the jobs, the next one first, and the error so far if it is asked for."""
+) -> tuple[list[int], Judged | None, list[float], list[float]]:
+    """In the adviser's process: the numbers of the jobs, the next one first, the error so far if it is asked for, and
+    what each job teaches and takes."""
     advice = adviser(Dataset.open(root), jobs, judged=judged)
-    return [jobs[i].id for i in advice.drawn(seed).tolist()], advice.error
+    return advice.drawn(seed).tolist(), advice.error, advice.nats.tolist(), advice.seconds.tolist()
 
 
 def background() -> Pool:

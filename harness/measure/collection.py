@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,33 +17,23 @@ from rich.console import Console
 
 from harness import __version__
 from harness.dataset.info import Origin, Settings
-from harness.dataset.records import Job
 from harness.dataset.store import NO_ORIGIN, Dataset, refuse_taken
 from harness.engines import ENGINES
 from harness.errors import DeviceError, HarnessError, Interrupted, ModuleError, UsageError
 from harness.fleet.devices import Device, choose, load_devices
 from harness.fleet.reach import Reached, check_engines, choose_engines, platform_rows, reach_all
-from harness.measure.adaptive import Adaptive, Adviser, marked
+from harness.measure.adaptive import Adaptive, Adviser, beyond, marked
 from harness.measure.listener import CollectionProgress
 from harness.measure.placebo import SUITE, placebos_of
 from harness.measure.plan import Plan, make_plan, resumed
 from harness.measure.status import status_rows
 from harness.measure.stop import Stop
 from harness.measure.workers import Outcome, collect
-from harness.output import Column
 from harness.progress import bar
 from harness.suites.catalogue import load_suites, select
 from harness.suites.counting import workload_rows
 from harness.suites.ready import STARTUP, build_shown
 from harness.suites.suite import Workload
-
-PLAN_COLUMNS = [
-    Column("device", "device", meaning="where"),
-    Column("engine", "engine", meaning="under which engine"),
-    Column("alone", "alone", True, "jobs of one workload"),
-    Column("together", "together", True, "jobs of several workloads"),
-    Column("hours", "hours, about", True, "h: jobs alone to their limit, others for `--co-run`"),
-]
 
 
 @dataclass(frozen=True)
@@ -80,8 +71,8 @@ def run_collection(
     startup = known[STARTUP]
     placebos = placebos_of(known) if request.settings.placebos else []
     beside = [startup, *(w for w in placebos if w not in workloads)]
-    if (request.output / "dataset.json").exists():
-        known_already = Dataset.open(request.output)
+    known_already = Dataset.open(request.output) if (request.output / "dataset.json").exists() else None
+    if known_already:
         if dry_run:
             known_already.attempts()  # what a collection would read first is read here too
     else:
@@ -106,7 +97,10 @@ def run_collection(
         if not platforms:
             raise HarnessError("no device has any engine; see `harness devices` for what to install.")
         processors = {d.device.name: d.processors for d in reached}
-        plan = make_plan(platforms, workloads, startup, request.settings, takes, placebos, processors)
+        make = partial(
+            make_plan, platforms, workloads, startup, takes=takes, placebos=placebos, processors=processors
+        )
+        plan = make(request.settings)
         if not request.suites and (told := left_out(known.values())):
             console.print(told)
         for engine in engines:
@@ -115,6 +109,10 @@ def run_collection(
                     f"left out under {engine.name}: {not_taken} workload{'s' * (not_taken > 1)} that it cannot run",
                 )
         if dry_run:
+            if request.adviser and known_already:
+                plan, told = beyond(plan, known_already.finished(), make)
+                if told:
+                    console.print(told)
             return dry_run(plan), True
         dataset = Dataset.open_or_create(request.output)
         with dataset.locked():
@@ -272,24 +270,3 @@ def share(devices: list[Device], shard: tuple[int, int]) -> list[Device]:
             f"shard {number}/{of} has no device: there are only {len(devices)}; use fewer shards."
         )
     return mine
-
-
-def plan_rows(plan: Plan) -> list[dict[str, Any]]:
-    """A row per platform: jobs alone and together, and about how many hours."""
-    by_platform: dict[str, list[Job]] = {}
-    for job in plan.jobs:
-        by_platform.setdefault(job.platform, []).append(job)
-    rows = []
-    for jobs in by_platform.values():
-        degrees = Counter(min(job.degree, 2) for job in jobs)
-        hours = Plan(tuple(jobs), plan.settings).hours()
-        rows.append(
-            {
-                "device": jobs[0].device,
-                "engine": jobs[0].engine,
-                "alone": degrees[1],
-                "together": degrees[2],
-                "hours": hours,
-            }
-        )
-    return rows

@@ -29,6 +29,7 @@ LANE_COLUMNS = [
     Column("heard_s", "heard", True, "how long ago the device last said anything, s"),
     Column("reasons", "failed", meaning="jobs by the status with which they failed"),
     Column("said", "said", meaning="the last trouble that was told of it"),
+    Column("why", "because", meaning="adaptive collections: why the current job and no other"),
 ]  # fmt: skip
 
 
@@ -62,6 +63,7 @@ def lanes(board: Board, now_s: float | None = None) -> list[dict[str, Any]]:
                 "heard_s": max(0.0, now_s - heard) if heard else None,
                 "reasons": ", ".join(f"{count} {status}" for status, count in failures.most_common()),
                 "said": one.said if one else "",
+                "why": one.why if one and at_work else "",
             }
         )
     return rows

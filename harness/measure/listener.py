@@ -69,7 +69,8 @@ class CollectionProgress:
 
 
 class Order(Protocol):
-    """Puts the job that a device is to do next in front. Called from the workers' threads."""
+    """Puts the job that a device is to do next in front, and says why. Called from the workers' threads."""
 
     def next(self, device: str, left: deque[Job]) -> None: ...
+    def why(self, job: Job) -> str: ...
     def finished(self, entry: Entry) -> None: ...

@@ -25,10 +25,13 @@ class Activity:
         self._state: State = "waiting"
         self._since, self._said = time.time(), ""
         self._job: Job | None = None
+        self._why = ""
         self._heard: float | None = None
 
-    def is_at(self, state: State, job: Job | None = None, session: Session | None = None) -> None:
-        self._state, self._since, self._job = state, time.time(), job
+    def is_at(
+        self, state: State, job: Job | None = None, session: Session | None = None, why: str = ""
+    ) -> None:
+        self._state, self._since, self._job, self._why = state, time.time(), job, why
         self._session = session or self._session
 
     def said(self, text: str) -> None:
@@ -40,7 +43,7 @@ class Activity:
             self._heard = self._session.heard
         return Doing(
             self._device, self._state, self._since, self._heard, job.platform if job else "",
-            job.workloads if job else (), self._said,
+            job.workloads if job else (), self._said, self._why,
         )  # fmt: skip
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -18,10 +20,20 @@ from harness.dataset.info import Settings
 from harness.dataset.records import Job, Pin, Purpose
 from harness.dataset.store import Dataset
 from harness.measure.placebo import KINDS
+from harness.output import Column
 from harness.suites.suite import Workload, identity
 
 RULE = "steady"  # what was measured by another rule is another job
 PLACEBO = 2.5  # as much longer a placebo is measured, for at most a second: its ratio is to be known well
+
+
+PLAN_COLUMNS = [
+    Column("device", "device", meaning="where"),
+    Column("engine", "engine", meaning="under which engine"),
+    Column("alone", "alone", True, "jobs of one workload"),
+    Column("together", "together", True, "jobs of several workloads"),
+    Column("hours", "hours, about", True, "h: jobs alone to their limit, others for `--co-run`"),
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,27 @@ class Plan:
 
     def _longest_s(self, job: Job) -> float:
         return job.co_run_s if job.degree > 1 or job.purpose == "placebo" else job.limit_s
+
+
+def plan_rows(plan: Plan) -> list[dict[str, Any]]:
+    """A row per platform: jobs alone and together, and about how many hours."""
+    by_platform: dict[str, list[Job]] = {}
+    for job in plan.jobs:
+        by_platform.setdefault(job.platform, []).append(job)
+    rows = []
+    for jobs in by_platform.values():
+        degrees = Counter(min(job.degree, 2) for job in jobs)
+        hours = Plan(tuple(jobs), plan.settings).hours()
+        rows.append(
+            {
+                "device": jobs[0].device,
+                "engine": jobs[0].engine,
+                "alone": degrees[1],
+                "together": degrees[2],
+                "hours": hours,
+            }
+        )
+    return rows
 
 
 def make_plan(

@@ -109,7 +109,7 @@ class Worker:
                     return
                 result = None if queue.sent else queue.send(session, job)
                 if not result:
-                    self.activity.is_at("measuring", job, session)
+                    self.activity.is_at("measuring", job, session, self.order.why(job) if self.order else "")
                     if not self.failures:
                         queue.send_ahead(session)
                     result = queue.result(session, job)

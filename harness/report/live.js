@@ -15,6 +15,7 @@ function clock(s) {
 
 const FACTS = [
   ["now", (r) => r.platform ? `${r.workloads.join(" + ")} under ${r.platform}` : "–"],
+  ["because", (r) => r.why || "–"],
   ["for", (r, age) => r.for_s === null ? "–" : clock(r.for_s + age)],
   ["jobs", (r) => `${r.done.toLocaleString("en")} done, ${r.left.toLocaleString("en")} left`],
   ["time left", (r, age) => r.left_s === null ? "–" : clock(Math.max(0, r.left_s - age))],
@@ -95,6 +96,39 @@ function read() {
   set(by("readout"), `${map.workloads[at % wide]} on ${map.platforms[Math.floor(at / wide)]}: ${map.kinds[map.cells[at]]}`);
 }
 
+// The course of an adaptive collection: [hours, error, low, high] each, on jobs drawn at random.
+function percent(share) { return `${(100 * share).toPrecision(3)} %`; }
+
+function drawn(name, facts, text = "") {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(facts)) made.setAttribute(key, value);
+  made.textContent = text;
+  return made;
+}
+
+function drawCourse(course, next) {
+  by("course").hidden = !course.length;
+  if (!course.length) return;
+  const [hours, mape, low, high] = course.at(-1), first = course[0][0];
+  const told = `After ${hours.toPrecision(3)} device-hours it is ${percent(mape)} (${percent(low)} to ${percent(high)}), on jobs drawn at random.`;
+  set(by("error"), told);
+  by("fall").toggleAttribute("hidden", course.length < 2);
+  const top = Math.max(...course.map((one) => one[3]));
+  const x = (h) => 50 + 580 * Math.log(h / first) / Math.log(hours / first), y = (share) => 175 - 160 * share / top;
+  const line = (k, kind) => drawn("polyline", { class: kind, points: course.map((one) => `${x(one[0]).toFixed(1)},${y(one[k]).toFixed(1)}`).join(" ") });
+  by("fall").setAttribute("aria-label", `${percent(course[0][1])} after ${first.toPrecision(3)} device-hours. ${told}`);
+  by("fall").replaceChildren(
+    drawn("line", { x1: 50, y1: 175, x2: 630, y2: 175 }), line(2, "end"), line(3, "end"), line(1, "mean"),
+    drawn("text", { x: 46, y: y(top) + 4, "text-anchor": "end" }, percent(top)), drawn("text", { x: 46, y: 179, "text-anchor": "end" }, "0"),
+    drawn("text", { x: 50, y: 195 }, `${first.toPrecision(3)} h`), drawn("text", { x: 630, y: 195, "text-anchor": "end" }, `${hours.toPrecision(3)} h`));
+  by("soon").hidden = !next.length;
+  by("next").replaceChildren(...next.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  }));
+}
+
 function take(told) {
   heardAt = performance.now();
   rows = told.lanes;
@@ -115,6 +149,7 @@ function take(told) {
   by("coverage").hidden = !map || !map.cells.length;
   if (told.map || told.fresh.length) { legend(); if (by("readout").textContent) read(); }
   drawLanes();
+  drawCourse(told.course, told.next);
   sum();
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 from harness.dataset.store import Dataset
 from harness.errors import HarnessError
 from harness.measure.board import CELLS, Board
+from harness.measure.course import Progress, read_progress
 from harness.measure.lanes import lanes
 
 LOOK_EVERY_S = 0.5
@@ -27,6 +28,7 @@ class Feed:
         self._board = Board(dataset)
         self._changed = threading.Condition()
         self._rows: list[dict[str, Any]] = []
+        self._course: list[Progress] = []
         self._trouble = ""
         self._whole_since = 0  # the version from which on differences are enough
         self._plans = 0
@@ -46,9 +48,10 @@ class Feed:
 
     def look(self) -> None:
         with self._changed:
-            trouble = ""
+            trouble, course = "", self._course
             try:
                 self._board.look()
+                course = read_progress(self._board.dataset)
             except HarnessError as error:
                 trouble = str(error)
             rows = lanes(self._board)
@@ -58,10 +61,12 @@ class Feed:
             if (
                 cells
                 or trouble != self._trouble
+                or course != self._course
                 or _lasting(rows) != _lasting(self._rows)
                 or not self.version
             ):
-                self._rows, self._trouble, self.version = rows, trouble, self._board.version
+                self._rows, self._trouble, self._course = rows, trouble, course
+                self.version = self._board.version
                 self._changed.notify_all()
             else:
                 self._rows = rows
@@ -74,6 +79,8 @@ class Feed:
             if self.version == seen or self.closed.is_set():
                 return None
             told: dict[str, Any] = {"dataset": self.name, "lanes": self._rows, "trouble": self._trouble}
+            told["course"] = [[one.hours, one.mape, one.low, one.high] for one in self._course]
+            told["next"] = [str(one) for one in self._course[-1].next] if self._course else []
             board = self._board
             if seen < self._whole_since:
                 told["map"] = {

@@ -8,7 +8,8 @@ from harness.dataset.records import Job
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 from harness.learn.teaching import Advice, advise, next_rows
-from harness.measure.adaptive import PRECISION, Progress, read_progress, sentence
+from harness.measure.adaptive import PRECISION
+from harness.measure.course import Progress, read_progress, sentence
 from harness.report.charts import Panel, Scale, side_by_side
 from harness.report.listing import Column, table
 from harness.report.markup import Html, Section, join, tag

@@ -73,6 +73,9 @@ def test_chances_go_by_information_and_less_by_seconds(data: Dataset) -> None:
     assert together / one == pytest.approx(TOGETHER)
     table = next_rows(jobs, advice)
     assert [row["nats"] for row in table] == advice.nats[np.argsort(-advice.chance)].tolist()
+    best, *others = np.argsort(-advice.chance).tolist()
+    jobs[best] = msgspec.structs.replace(jobs[best], drawn="random")  # comes whatever it teaches
+    assert [row["nats"] for row in next_rows(jobs, advice)] == advice.nats[others].tolist()
 
 
 def test_the_error_is_that_of_tables_which_had_not_seen_the_job(data: Dataset) -> None:

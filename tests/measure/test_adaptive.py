@@ -11,6 +11,7 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -22,7 +23,8 @@ from harness.errors import DatasetError
 from harness.fleet.devices import Device
 from harness.fleet.reach import reach
 from harness.measure import adaptive
-from harness.measure.adaptive import Adaptive, design, marked, read_progress
+from harness.measure.adaptive import Adaptive, beyond, design, marked
+from harness.measure.course import Expected, course_lines, read_progress
 from harness.measure.plan import Plan, make_plan
 from harness.measure.stop import Stop
 from harness.measure.workers import Outcome, collect
@@ -49,6 +51,14 @@ class Advised:
 
     jobs: Sequence[Job]
     error: Judged | None
+
+    @property
+    def nats(self) -> Any:
+        return np.full(len(self.jobs), 0.5)
+
+    @property
+    def seconds(self) -> Any:
+        return np.full(len(self.jobs), 2.0)
 
     def drawn(self, seed: int) -> Any:
         return np.argsort([-int(job.workloads[0].rpartition("w")[2]) for job in self.jobs], kind="stable")
@@ -104,6 +114,23 @@ def test_first_every_workload_is_touched_and_engines_take_turns(tmp_path: Path) 
     assert abs(engines["fake"] - engines["other"]) <= 4
 
 
+def test_of_a_plan_that_is_done_one_more_round_is_told(tmp_path: Path) -> None:
+    made = workloads_in(tmp_path, 9)
+
+    def make(settings: Settings) -> Plan:
+        return make_plan([("fake", "local")], made[1:], made[0], settings)
+
+    plan = make(SETTINGS)
+    ids = {job.id for job in plan.jobs}
+    assert beyond(plan, ids - {plan.jobs[-1].id}, make) == (plan, "")
+    more, told = beyond(plan, ids, make)
+    new = [job for job in more.jobs if job.id not in ids]
+    assert told == "all of this plan is done; what follows is what --rounds 2 would measure besides"
+    assert {job.degree for job in new} == {2}
+    alone = make(msgspec.structs.replace(SETTINGS, rounds={}))
+    assert "--degrees 2" in beyond(alone, ids, make)[1]
+
+
 def test_each_fifth_job_is_the_next_of_the_fair_sample(tmp_path: Path) -> None:
     plan = planned(tmp_path, 30)
     order = Adaptive(Dataset.create(tmp_path / "data"), plan, advise, None, Stop(), Log())
@@ -113,6 +140,13 @@ def test_each_fifth_job_is_the_next_of_the_fair_sample(tmp_path: Path) -> None:
     for _ in range(15):
         order.next("local", left)
         taken.append(left.popleft())
+    order.expected = {taken[0].id: Expected("fake:local", taken[0].workloads, 1.25, 0.5)}
+    assert [order.why(taken[place]) for place in (0, 1, 4)] == [
+        "teaches 1.2 nats in about 0.5 s",
+        "among the first, which touch every workload",
+        "drawn at random, to test and calibrate",
+    ]
+    assert order.why(msgspec.structs.replace(taken[0], purpose="anchor")) == ""
     assert [job.drawn for job in taken] == (["chosen"] * 4 + ["random"]) * 3
     assert [job.id for job in taken[4::5]] == fair[:3]
 
@@ -137,4 +171,7 @@ def test_it_follows_the_advice_stops_when_enough_is_known_and_resumes(
     assert {row["precision"] for row in table} == {0.5}
     told = read_progress(dataset)
     assert told[-1].mape == 0.04
+    assert {(one.nats, one.seconds) for one in told[-1].next} == {(0.5, 2.0)}
+    assert course_lines(dataset)[-1].startswith("next fake/small/w")
+    assert course_lines(dataset)[-1].endswith(" on fake:local (teaches 0.5 nats in about 2 s)")
     assert [one.hours for one in told] == sorted(one.hours for one in told)

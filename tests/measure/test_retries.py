@@ -59,6 +59,9 @@ class Defective:
         if device == "b":
             raise KeyError("canonicaldomains")
 
+    def why(self, job: object) -> str:
+        return ""
+
     def finished(self, entry: object) -> None:
         pass
 

@@ -19,6 +19,7 @@ from harness.dataset.now import Doing, Now, write_now
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample, State
 from harness.dataset.store import Dataset
 from harness.measure.board import ALONE, BESIDE, FAILED, LEFT, Board
+from harness.measure.course import PROGRESS, Expected, Progress
 from harness.measure.lanes import lanes
 from harness.report import live_server
 from harness.report.live_feed import Feed
@@ -60,7 +61,7 @@ def test_a_lane_tells_what_is_done_left_and_how_the_device_is(dataset: Dataset) 
     board = Board(dataset)
     append(dataset, ended(0, "s/a"), ended(1, "s/a", status="trap"), ended(6, "s/a", purpose="anchor"))
     append(dataset, ended(7, "s/a", purpose="anchor", took_ns=1100), ended(2, "s/a", status="device_unfit"))
-    doing = Doing("pi", "measuring", 90.0, 97.0, "e:pi", ("s/b",), "a lost link")
+    doing = Doing("pi", "measuring", 90.0, 97.0, "e:pi", ("s/b",), "a lost link", "teaches much")
     write_now(dataset.root, Now(100.0, 1, (doing,)))
     assert board.look()
     nuc, pi = lanes(board, 101.0)
@@ -71,6 +72,7 @@ def test_a_lane_tells_what_is_done_left_and_how_the_device_is(dataset: Dataset) 
         "device": "pi", "state": "measuring", "platform": "e:pi", "workloads": ["s/b"], "for_s": 11.0, "done": 4,
         "left": 4, "left_s": pytest.approx(4 * 70 / 4), "temperature_c": 47.0, "throttled": 7,
         "drift": pytest.approx(0.1), "heard_s": 4.0, "reasons": "1 trap, 1 device_unfit", "said": "a lost link",
+        "why": "teaches much",
     }  # fmt: skip
     assert [row["state"] for row in lanes(board, 1000.0)] == ["not running", "not running"]
 
@@ -131,6 +133,19 @@ def test_the_first_event_is_everything_and_later_ones_what_changed(served: Serve
     second = next(stream)
     assert (second["fresh"], second.get("map"), second["lanes"][1]["done"]) == ([4, ALONE], None, 1)
     stream.close()
+
+
+def test_the_course_of_an_adaptive_collection_is_told_as_it_grows(dataset: Dataset) -> None:
+    feed = Feed(dataset)
+    assert json.loads(feed.message(-1, 0)[1])["course"] == []  # type: ignore[index]
+    seen = feed.version
+    soon = Expected("e:pi", ("s/b", EVIL), 1.5, 0.25)
+    line = msgspec.json.encode(Progress(0.5, 20, 0.2, 0.1, 0.3, 11, (soon,)))
+    (dataset.root / PROGRESS).write_bytes(line + b"\n")
+    feed.look()
+    told = json.loads(feed.message(seen, 0)[1])  # type: ignore[index]
+    assert told["course"] == [[0.5, 0.2, 0.1, 0.3]]
+    assert told["next"] == [f"s/b + {EVIL} on e:pi (teaches 1.5 nats in about 0.25 s)"]
 
 
 def test_a_closed_tab_leaves_no_thread(served: Server) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
-from harness.measure.adaptive import PROGRESS, Progress, read_progress
+from harness.measure.course import PROGRESS, Progress, read_progress
 from harness.report.next_jobs import next_jobs, unmeasured
 from harness.report.rows import load_rows
 from tests.learn.test_train import dataset
