@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pitot_core import Features, Observations, Pitot, Queries, SettingsError, mape, split
+from pitot_core import (
+    Features,
+    Observations,
+    Pitot,
+    Queries,
+    SettingsError,
+    UncalibratedDegree,
+    mape,
+    split,
+)  # fmt: skip
+from pitot_core.tables import Tables
 from pitot_core.tables.kernels import matern, squared_distances, unit
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solve import Factor, Table
@@ -96,11 +107,30 @@ def test_a_known_law_is_found_with_up_to_three_co_runners() -> None:
         assert mape(model.predict(some), np.exp(some.log_ns)) < 0.025
 
 
-def test_a_number_of_co_runners_never_seen_has_a_mean() -> None:
+def test_a_number_of_co_runners_never_seen_has_a_mean_and_no_bound() -> None:
     rows, features = made_up(rows=3000, platforms=10, workloads=20, noise=0.01)
     model = Pitot().fit(rows[rows.n_co_runners < 3], features)
     unseen = rows[rows.n_co_runners == 3]
     assert mape(model.predict(unseen), np.exp(unseen.log_ns)) < 0.06
+    with pytest.raises(UncalibratedDegree, match="no bound for 3 co-runners"):
+        model.bound(unseen, 0.1)
+
+
+def test_times_that_a_limit_cut_off_pull_as_limits_and_the_bias_of_ignoring_them_goes() -> None:
+    truth, features = made_up(platforms=8, workloads=24, rows=2400, noise=0.0, seed=1)
+    log_ns = truth.log_ns + 0.1 * np.random.default_rng(1).standard_normal(len(truth))
+    limit = np.quantile(log_ns, 5 / 6)  # a third of the slower half
+    cut = log_ns > limit
+    limited = replace(truth, log_ns=np.minimum(log_ns, limit), censored=cut)
+    slow, near = truth.log_ns > limit, np.abs(truth.log_ns - limit) < 0.1
+
+    def bias(rows: Observations) -> tuple[float, float]:
+        found = Tables.solved(rows, features).log_ns(truth) - truth.log_ns
+        return found[slow].mean(), found[near].mean()
+
+    ignored, told = bias(limited[~cut]), bias(limited)
+    assert ignored[0] < -0.4 and ignored[1] < -0.03, "a bias that is not there could not go"
+    assert abs(told[0]) < 0.25 * abs(ignored[0]) and abs(told[1]) < 0.6 * abs(ignored[1])
 
 
 def test_threads_and_seeds_do_not_move_a_bit() -> None:
