@@ -5,7 +5,7 @@ and ordered, and one collection an arm, as long as the longest time asked about.
 are its jobs that had begun by then: an adaptive collection is not told when it will end. What the test set measured,
 nobody learns from. Arms take turns at being first, since this machine may change meanwhile.
 
-HARNESS_MINUTES (2,5,10), HARNESS_SEEDS (1; or numbers with commas) and HARNESS_TEST_JOBS (240) say how much.
+HARNESS_MINUTES (2,5,10), HARNESS_SEEDS (1) and HARNESS_TEST_JOBS (240) say how much.
 HARNESS_AS=demo collects as `harness demo` does, under its engines. With HARNESS_KEEP=DIR collections are kept, and
 those that are there are only read.
 """
@@ -39,6 +39,7 @@ from pitot_core.tables import Tables
 from tests.conftest import ROOT
 
 MINUTES = [float(word) for word in os.environ.get("HARNESS_MINUTES", "2,5,10").split(",")]
+SEEDS = int(os.environ.get("HARNESS_SEEDS", 1))
 TEST_JOBS = int(os.environ.get("HARNESS_TEST_JOBS", 240))
 ARMS = {"default": [], "adaptive": ["--adaptive"]}
 PLAN = ["--degrees", "2", "--anchors", "0", "--placebos", "0"]
@@ -127,11 +128,6 @@ def error(learned: Dataset, test: Dataset) -> Off:
     return Off(float(off.mean()), float(off[alone].mean()), float(off[~alone].mean()), len(rows))
 
 
-def seeds() -> list[int]:
-    told = os.environ.get("HARNESS_SEEDS", "1")
-    return [int(word) for word in told.split(",")] if "," in told else list(range(1, int(told) + 1))
-
-
 def percent(values: Sequence[float]) -> str:
     spread = f" ± {100 * stdev(values):.1f}" if len(values) > 1 else ""
     return f"{100 * mean(values):.1f}{spread} %"
@@ -142,10 +138,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(os.environ.get("HARNESS_KEEP", scratch))
         hours = f"{max(MINUTES) / 60:.5f}"
-        for number, seed in enumerate(seeds()):
+        for seed in range(1, SEEDS + 1):
             place = root / f"seed-{seed}"
             test = collect(place / "test", 1000 + seed, "--precision", "1%", "--jobs", str(TEST_JOBS))
-            for arm in sorted(ARMS, reverse=bool(number % 2)):
+            for arm in sorted(ARMS, reverse=seed % 2 == 0):
                 learned = collect(place / arm, seed, "--hours", hours, *ARMS[arm])
                 for minutes in MINUTES:
                     off = error(Begun.within(learned, minutes), test)
