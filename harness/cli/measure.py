@@ -54,12 +54,23 @@ def collect(
         str, typer.Option(help="How many workloads run together, beside running alone.")
     ] = "2,3,4",
     rounds: Annotated[int, typer.Option(help="How often co-runner sets are drawn per degree.", min=1)] = 1,
-    repeats: Annotated[int, typer.Option(help="Samples of a workload alone, at least.", min=1)] = 50,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            help="Samples of a workload alone, at least.",
+            min=1,
+            show_default="50; 5 with --adaptive",
+        ),
+    ] = None,
     limit: Annotated[float, typer.Option(help="Seconds after which a job ends.", min=0.01)] = 30.0,
     co_run: Annotated[
-        float,
-        typer.Option(help="Seconds that workloads are measured at least, alone and together.", min=0.01),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="Seconds that workloads are measured at least, alone and together.",
+            min=0.01,
+            show_default="1; 0.25 with --adaptive",
+        ),
+    ] = None,
     precision: Annotated[
         str,
         typer.Option(
@@ -149,7 +160,7 @@ def collect(
     """
     from harness.dataset.info import Gate, Settings
     from harness.learn.teaching import NEXT_COLUMNS, advise
-    from harness.measure.adaptive import PRECISION
+    from harness.measure.adaptive import USUAL
     from harness.measure.collection import Request, run_collection
     from harness.measure.origin import origin_of
     from harness.measure.plan import PLAN_COLUMNS, plan_rows
@@ -165,10 +176,10 @@ def collect(
         raise UsageError(
             "--dry-run measures nothing that --when-done could be told of; leave out one of them."
         )
-    asked_precision = _share(precision, "--precision") or (PRECISION if adaptive else None)
+    usual = USUAL if adaptive else Settings()
     settings = Settings(
-        seed=seed, repeats=repeats, limit_s=limit, co_run_s=co_run, anchors=anchors,
-        placebos=placebos, cold=cold, precision=asked_precision,
+        seed=seed, repeats=repeats or usual.repeats, limit_s=limit, co_run_s=co_run or usual.co_run_s, anchors=anchors,
+        placebos=placebos, cold=cold, precision=_share(precision, "--precision") or usual.precision,
         memory_bytes=memory << 20,
         rounds=dict.fromkeys(_degrees(degrees), rounds),
         gate=Gate(temperature_c=cool, busy=None if idle is None else idle / 100, limit_s=gate_limit),

@@ -69,7 +69,7 @@ AHEAD_NS = 2 * 10**9  # how long a job waits at most for runners of the next one
 AHEAD_BYTES = 512 << 20  # of free memory without which none are started ahead
 COMPILE_LIMIT_NS = 120 * 10**9
 BARRIER_NS = 5 * 10**6  # how far ahead the common start is set
-ALONE_NS = 2 * 10**6  # and the start of one that is alone: as long as runners do not sleep before it
+ALONE_NS = 10**6 // 2  # and the start of one that is alone
 RUN_UP_NS = 10 * 10**6  # from the common start until samples count
 LEAST_WARM = 10  # executions before a workload can be called steady
 STEADY = 0.03  # by how much a steady workload's times may change from one quarter of its warm-up to the next
@@ -1603,12 +1603,7 @@ class Agent:
 
     def judged(self, job: Message) -> Message:
         """The result of `measure`, or the cause why the device was not fit to give it, before or after."""
-        result: Message = {
-            "job": job["id"],
-            "started_unix_ns": time.time_ns(),
-            "state_before": state(),
-            "note": "",
-        }
+        result: Message = {}
         scratch: Optional[Path] = None
         self.watch.begin()
         self.watching = True
@@ -1618,7 +1613,9 @@ class Agent:
             if not set(job.get("cpus") or ()) <= os.sched_getaffinity(0):
                 raise Unfit("it has no processors %s" % job["cpus"])
             scratch = self.scratch_for(job)
-            result = self.measure(job, scratch)
+            note = self.gate(job["gate"]) if job.get("gate") else ""
+            result = self.opened(job, note)
+            self.measure(job, scratch, result)
             for member in result["members"]:
                 member["reason"] = printable(member["reason"])
             statuses = {member["status"] for member in result["members"]}
@@ -1630,9 +1627,10 @@ class Agent:
                         remove(path)
             return result
         except (Unfit, Failure) as cause:
-            return device_unfit(job, result, printable(str(cause)))
+            return device_unfit(job, result or self.opened(job), printable(str(cause)))
         except (OSError, MemoryError, subprocess.SubprocessError) as error:
-            return device_unfit(job, result, printable("%s: %s" % (type(error).__name__, error)))
+            reason = printable("%s: %s" % (type(error).__name__, error))
+            return device_unfit(job, result or self.opened(job), reason)
         finally:
             self.watching = False
             if self.ahead and self.ahead.job is job:  # it has not come to use them
@@ -1697,18 +1695,17 @@ class Agent:
         AHEAD.difference_update(member.process.pid for member in ahead.members)
         return ahead.members
 
-    def measure(self, job: Message, scratch: Path) -> Message:
-        note = self.gate(job["gate"]) if job.get("gate") else ""
-        result: Message = {
-            "job": job["id"],
-            "started_unix_ns": time.time_ns(),
-            "state_before": dict(state(), yardstick_ns=yardstick_ns()),
-            "note": note,
-        }
+    @staticmethod
+    def opened(job: Message, note: str = "") -> Message:
+        """What a result begins with: how the device is before the job."""
+        return {"job": job["id"], "started_unix_ns": time.time_ns(), "state_before": state(), "note": note}
+
+    def measure(self, job: Message, scratch: Path, result: Message) -> None:
+        """Put into the result what was measured, and how the device was after it."""
+        result["state_before"]["yardstick_ns"] = yardstick_ns()
         members = self.undisturbed(job, scratch)
         paced = yardstick_ns()  # at once: it is to tell of the time that was measured
         result.update(members=[m.result for m in members], state_after=dict(state(), yardstick_ns=paced))
-        return result
 
     def undisturbed(self, job: Message, scratch: Path) -> List[Member]:
         """Measure; once more where others used the processors meanwhile; what they disturbed least is the result.
@@ -1737,32 +1734,41 @@ class Agent:
         self.moment("checked")
         members = self.take_ahead(job)
         try:
-            for index, (spec, cpus) in enumerate(() if members else zip(job["members"], places(job))):  # noqa: B905
-                self.start(members, spec, job, scratch / str(index), cpus)
-            for member in members:
-                self.prepare(member, members, job)
-            self.moment("prepared")
-            if job["least"] and not any(member.failure for member in members):
-                others = Others()
-                self.warm(members, job)
-                self.wait_for_ahead()
-                self.moment("warm")
-                if not any(member.failure for member in members):
-                    meters = Meters(members)
-                    try:
-                        self.loop(members, job)
-                    finally:
-                        meters.tell()
-                    self.moment("looped")
-                    self.start_ahead()
-                    for member in members:
-                        member.beside(others)
+            try:
+                for index, (spec, cpus) in enumerate(() if members else zip(job["members"], places(job))):  # noqa: B905
+                    self.start(members, spec, job, scratch / str(index), cpus)
+                self.execute(members, job)
+            finally:
+                end_ns = now_ns()
+                self.kill(members)
+            summarise(members, end_ns, job)  # while they die: either takes some milliseconds
         finally:
-            end_ns = now_ns()
-            self.end(members)
+            self.bury(members)
         self.moment("ended")
-        summarise(members, end_ns, job)
         return members
+
+    def execute(self, members: List[Member], job: Message) -> None:
+        """Prepare the members of a job, warm them up and let them run; a failure is left on its member."""
+        for member in members:
+            self.prepare(member, members, job)
+        self.moment("prepared")
+        if not job["least"] or any(member.failure for member in members):
+            return
+        others = Others()
+        self.warm(members, job)
+        self.wait_for_ahead()
+        self.moment("warm")
+        if any(member.failure for member in members):
+            return
+        meters = Meters(members)
+        try:
+            self.loop(members, job)
+        finally:
+            meters.tell()
+        self.moment("looped")
+        self.start_ahead()
+        for member in members:
+            member.beside(others)
 
     def start_anew(self, job: Message, scratch: Path) -> Member:
         """Start a workload's runner ``cold`` times, each to the end of its first execution, which is the sample."""
@@ -1798,11 +1804,18 @@ class Agent:
         self.selector.register(members[-1].from_runner, selectors.EVENT_READ, members[-1])
 
     def end(self, members: List[Member]) -> None:
+        self.kill(members)
+        self.bury(members)
+
+    def kill(self, members: List[Member]) -> None:
         self.watch.look()
         for member in members:
             if member.from_runner in self.selector.get_map():
                 self.selector.unregister(member.from_runner)
             member.kill()
+
+    @staticmethod
+    def bury(members: List[Member]) -> None:
         for member in members:
             member.bury()
             AHEAD.discard(member.process.pid)

@@ -36,7 +36,9 @@ from harness.measure.stop import Stop
 
 RANDOM = 0.2  # of the plan, and of the jobs that are done
 EVERY = round(1 / RANDOM)
-PRECISION = 0.02  # where none is asked for: from one job to the next a time moves by as much
+# Where nothing else is asked for a job ends when its means are known so well (from one job to the next a time moves by
+# as much), and where a device is too noisy for that, after so many executions and seconds: another job teaches more.
+USUAL = Settings(precision=0.02, repeats=5, co_run_s=0.25)
 PAUSE_S = 1.0  # between two answers
 FEWEST_NEW = 10  # jobs before it is first asked what teaches most
 TOLD = 1.25  # the error is told again after so many times the hours

@@ -8,7 +8,7 @@ from harness.dataset.records import Job
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 from harness.learn.teaching import Advice, advise, next_rows
-from harness.measure.adaptive import PRECISION
+from harness.measure.adaptive import USUAL
 from harness.measure.course import Progress, read_progress, sentence
 from harness.report.charts import Panel, Scale, side_by_side
 from harness.report.listing import Column, table
@@ -53,11 +53,12 @@ def unmeasured(rows: Rows) -> list[Job]:
     seen = np.zeros((len(rows.platforms), len(rows.workloads)), bool)
     alone = (rows.co_runners < 0).all(axis=1) & rows.measured
     seen[rows.platform[alone], rows.workload[alone]] = True
+    limits = USUAL.repeats, USUAL.limit_s, USUAL.co_run_s
     found = []
     for j, i in np.argwhere(~seen).tolist():
         engine, _, device = rows.platforms[j].partition(":")
         name = rows.workloads[i]
-        found.append(Job(f"{j}/{i}", device, engine, (name,), "measure", 0, 50, 30.0, 1.0, None, PRECISION))
+        found.append(Job(f"{j}/{i}", device, engine, (name,), "measure", 0, *limits, None, USUAL.precision))
     return found
 
 

@@ -2,9 +2,9 @@
 import fs from 'node:fs';
 import { Exit, Host } from './wasi_host.mjs';
 
-const SPIN_MS = 2, TELL_MS = 100, POLL_MS = 1; // as in runner.py
+const SPIN_MS = 2, TELL_MS = 100, POLL_MS = 3; // as in runner.py
 const COLLECT_MS = 20, COLLECT_EACH = globalThis.Bun ? 40 : 400; // at the latest: processor time and executions between collections
-const COLLECT_BYTES = globalThis.Bun ? 0 : 20 << 20; // of memories of ended instances; V8 collects by itself from about 30 MiB on
+const COLLECT_BYTES = globalThis.Bun ? 0 : 30 << 20; // of memories of ended instances and the next; V8 collects by itself from 32 MiB on
 const MONOTONIC = 1;
 
 if (process.argv.includes('--detect')) {
@@ -104,7 +104,7 @@ function limited(bytes, pages) {
 
 class Trap extends Error {}
 
-let command, module, instantiated = null, made = 0; // bytes of memories since the last collection
+let command, module, instantiated = null, made = 0, latest = 0; // bytes of memories since the last collection, and of the last one
 
 function execute(stdout) {
   const host = new Host({ ...command, stdin: command.stdinFd, stdout, stderr: command.nullFd });
@@ -121,7 +121,8 @@ function execute(stdout) {
     throw error;
   } finally {
     host.close();
-    made += host.memory?.buffer.byteLength ?? 0;
+    latest = host.memory?.buffer.byteLength ?? 0;
+    made += latest;
   }
 }
 
@@ -204,7 +205,7 @@ class Run {
         if (fs.existsSync(stop)) return exitCode;
         look = this.end + POLL_MS;
       }
-      if (since < COLLECT_EACH && (made < COLLECT_BYTES || this.end - looked < COLLECT_MS)) continue;
+      if (since < COLLECT_EACH && (made + latest < COLLECT_BYTES || this.end - looked < COLLECT_MS)) continue;
       if (since >= COLLECT_EACH || processorMs() - used >= COLLECT_MS) {
         collect();
         since = made = 0;

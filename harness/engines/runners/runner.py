@@ -47,8 +47,8 @@ from typing import Any, Callable
 
 SPIN_NS = 2_000_000
 TELL_NS = 100_000_000  # an execution of this length is told when it ends
-POLL_NS = 1_000_000  # how often it is looked whether the run is to end
-COLLECT_NS = 20_000_000  # how often garbage is collected: between executions, so that it is no part of any
+POLL_NS = 3_000_000  # how often it is looked whether the run is to end
+COLLECT_NS = 50_000_000  # how often garbage is collected: between executions, so that it is no part of any
 # What an operating system says, and an engine repeats, where it is not the module that failed.
 DEVICE_TROUBLE = re.compile(
     r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error|Too many open files"
