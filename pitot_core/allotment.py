@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitot_core.archive import check_shape
-from pitot_core.choice import TENTHS, margin
+from pitot_core.choice import MOST_ABOVE, TENTHS
 from pitot_core.curves import Curves
 from pitot_core.errors import ModelFileError
 
@@ -55,32 +55,35 @@ class Allotment:
         curves: Curves,
         *,
         beside: bool,
+        tenths: list[Array] | None = None,
     ) -> Self | None:
         """From (N,) residuals and σ of rows that predictions had not seen; None where they are too few.
 
         scale (N,) is what a bound multiplies places by, device (N,) the number of each row's; beside others or not.
+        tenths are those of the spread, where they are known (see `tenths_of`).
         """
         if len(residual) < TENTHS * ENOUGH:
             return None
         place = curves.score(residual / scale, device)
-        tenths = np.array_split(np.argsort(spread, kind="stable"), TENTHS)
-        at = np.stack([np.quantile(place[rows], SHARES) for rows in tenths])
+        tenths = tenths_of(spread) if tenths is None else tenths
+        at = np.stack([_quantiles(place[rows]) for rows in tenths])
         margins = np.empty_like(at)
         for tenth, rows in enumerate(tenths):
             some = rows[:: -(-len(rows) // TOLD)]
-            bound = scale[some, None] * curves.on_every(at[tenth])[device[some]]
-            margins[tenth] = margin(np.maximum(bound, 0.0) - residual[some, None]).mean(axis=0)
-        chosen = np.maximum.accumulate([cheapest(margins, eps, MOST[int(beside)]) for eps in STEPS], axis=0)
+            margins[tenth] = _margins(residual[some], scale[some], curves.on_every(at[tenth]), device[some])
+        chosen = np.maximum.accumulate(cheapest(margins, STEPS, MOST[int(beside)]), axis=0)
         allotted = at[np.arange(TENTHS), chosen]
         middle = np.array([np.log(spread[rows]).mean() for rows in tenths])
         return cls(rising(middle), rising(allotted))
 
     def score(self, place: Array, spread: Array) -> NDArray[np.float64]:
         """(M,) s of rows at these places t on their curves, with these σ."""
-        allotted = np.stack([self._at(step, spread) for step in range(len(STEPS))])
-        upper = np.clip((allotted < place).sum(axis=0), 1, len(STEPS) - 1)
-        row = np.arange(len(place))
-        low, high = allotted[upper - 1, row], allotted[upper, row]
+        between = self._between(spread)
+        above = np.zeros(len(place), np.intp)
+        for step in range(len(STEPS)):
+            above += self._at(step, between) < place
+        upper = np.clip(above, 1, len(STEPS) - 1)
+        low, high = self._at(upper - 1, between), self._at(upper, between)
         share = (place - low) / (high - low)
         return np.asarray(SCORES[upper - 1] + share * (SCORES[upper] - SCORES[upper - 1]))
 
@@ -89,7 +92,8 @@ class Allotment:
         if np.isinf(score):
             return np.full(len(spread), score)
         upper = int(np.clip(np.searchsorted(SCORES, score), 1, len(STEPS) - 1))
-        low, high = self._at(upper - 1, spread), self._at(upper, spread)
+        between = self._between(spread)
+        low, high = self._at(upper - 1, between), self._at(upper, between)
         share = (score - SCORES[upper - 1]) / (SCORES[upper] - SCORES[upper - 1])
         return np.asarray(low + share * (high - low))
 
@@ -100,25 +104,57 @@ class Allotment:
         if not np.all(np.diff(self.middle) > 0) or not np.all(np.diff(self.place, axis=0) > 0):
             raise ModelFileError("an allotment of the model does not rise")
 
-    def _at(self, step: int, spread: Array) -> Array:
-        return np.asarray(np.interp(np.log(spread), self.middle, self.place[step]))
+    def _between(self, spread: Array) -> tuple[NDArray[np.intp], Array]:
+        """(M,) the tenth whose middle is the last below each σ, and how far it is from there to the next."""
+        log = np.log(spread)
+        below = np.clip(np.searchsorted(self.middle, log) - 1, 0, TENTHS - 2)
+        low, high = self.middle[below], self.middle[below + 1]
+        return below, np.clip((log - low) / (high - low), 0.0, 1.0)
+
+    def _at(self, step: Any, between: tuple[NDArray[np.intp], Array]) -> Array:
+        """(M,) t that is allotted at a step, or at one of each row's own (M,)."""
+        below, share = between
+        low = self.place[step, below]
+        return np.asarray(low + share * (self.place[step, below + 1] - low))
 
 
-def cheapest(margins: Array, eps: float, most: float) -> NDArray[np.int64]:
-    """(10,) which of SHARES every tenth should have covered, for the least mean margin with 1 − ε covered in all.
+def tenths_of(spread: Array) -> list[Array]:
+    """Row numbers of each tenth of σ (N,), the surest first."""
+    return np.array_split(np.argsort(spread, kind="stable"), TENTHS)
 
-    margins (10, S) are those of each tenth at each of SHARES. What a point of coverage may cost, the same in every
-    tenth, is halved in until the mean is right (Lagrange).
+
+def _quantiles(values: Array) -> Array:
+    """(S,) quantiles at SHARES: of so many, those of sorted values are the cheapest to find."""
+    return np.asarray(np.interp(SHARES * (len(values) - 1), np.arange(len(values)), np.sort(values)))
+
+
+def _margins(residual: Array, scale: Array, stretched: Array, device: NDArray[np.int64]) -> Array:
+    """(S,) mean margin of rows (N,) at each of S places, stretched (D, S) on every device; as near as float32 tells."""
+    above = scale.astype(np.float32)[:, None] * stretched.astype(np.float32)[device]
+    np.maximum(above, 0.0, out=above)
+    above -= residual.astype(np.float32)[:, None]
+    np.clip(above, 0.0, MOST_ABOVE, out=above)
+    np.exp(above, out=above)
+    return np.asarray(above.mean(axis=0, dtype=np.float64) - 1.0)
+
+
+def cheapest(margins: Array, eps: Array, most: float) -> NDArray[np.int64]:
+    """(E, 10) which of SHARES every tenth should have covered, for the least mean margin with 1 − ε covered in all.
+
+    margins (10, S) are those of each tenth at each of SHARES, eps (E,). What a point of coverage may cost, the same in
+    every tenth, is halved in until the mean is right (Lagrange).
     """
-    allowed = 1.0 - min(TWICE * eps, eps + most) - 1e-9 <= SHARES
+    allowed = 1.0 - np.minimum(TWICE * eps, eps + most)[:, None] - 1e-9 <= SHARES
+    forbidden = np.where(allowed, 0.0, np.inf)[:, None, :]
 
-    def at(price: float) -> NDArray[np.int64]:
-        return np.asarray(np.where(allowed, margins - price * SHARES, np.inf).argmin(axis=1))
+    def at(price: Array) -> NDArray[np.int64]:
+        return np.asarray((margins - (price[:, None] * SHARES)[:, None, :] + forbidden).argmin(axis=2))
 
-    low, high = 1e-7, 1e4
+    low, high = np.full(len(eps), 1e-7), np.full(len(eps), 1e4)
     for _ in range(HALVINGS):
-        price = (low * high) ** 0.5
-        low, high = (price, high) if SHARES[at(price)].mean() < 1.0 - eps else (low, price)
+        price = np.sqrt(low * high)
+        dear = SHARES[at(price)].mean(axis=1) < 1.0 - eps
+        low, high = np.where(dear, price, low), np.where(dear, high, price)
     return at(high)
 
 

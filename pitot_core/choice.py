@@ -21,6 +21,7 @@ EPS = (0.1, 0.05, 0.01)
 TOLERANCES = (0.025, 0.04)  # of coverage: in a tenth of spread, on a device; never more than 2ε
 ENOUGH = 100  # rows of a device below which its coverage says nothing
 TENTHS = 10
+MOST_ABOVE = 50.0  # ln units between a time and its bound
 
 
 def fairest(
@@ -56,7 +57,7 @@ def fairest(
 
 def margin(above: Array) -> NDArray[np.float64]:
     """By what share of it a bound is above the time (Eq. 11), from how far that is in ln ns; 0 below."""
-    return np.asarray(np.maximum(np.expm1(np.minimum(above, 50.0)), 0.0))
+    return np.asarray(np.maximum(np.expm1(np.minimum(above, MOST_ABOVE)), 0.0))
 
 
 def least_margins(locations: Array, log_ns: Array, grid: NDArray[np.float64]) -> NDArray[np.int64]:

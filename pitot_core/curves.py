@@ -13,6 +13,7 @@ towards what the device's own rows say, the further the more of its rows lie abo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -68,21 +69,23 @@ class Curves:
         found = np.empty(len(z))
         for d in np.unique(device):
             rows = np.flatnonzero(device == d)
-            knots, values = self.lines(d)
-            found[rows] = _line(z[rows], values, knots)
+            knots, values = self._lines
+            found[rows] = _line(z[rows], values[d], knots)
         return found
 
     def stretch(self, t: Array, device: NDArray[np.int64]) -> NDArray[np.float64]:
         """(M,) z at scores t (M,), for rows on these devices; infinite where t is."""
-        found = np.array(t, np.float64)
-        for d in np.unique(device):
-            rows = np.flatnonzero((device == d) & np.isfinite(t))
-            found[rows] = _line(t[rows], *self.lines(d))
-        return found
+        knots, values = self._lines
+        there = np.clip(t, knots[0], knots[-1])
+        below = np.clip(np.searchsorted(knots, there) - 1, 0, len(knots) - 2)
+        low, high = values[device, below], values[device, below + 1]
+        share = (there - knots[below]) / (knots[below + 1] - knots[below])
+        return np.where(np.isfinite(t), low + share * (high - low), t)
 
     def on_every(self, t: Array) -> NDArray[np.float64]:
         """(D, n) z at finite scores t (n,) on every device."""
-        return np.stack([_line(t, *self.lines(d)) for d in range(len(self.values))])
+        knots, values = self._lines
+        return np.stack([_line(t, knots, of_one) for of_one in values])
 
     def grown(self, n_devices: int) -> Curves:
         """With devices added at the end that have the mean curve."""
@@ -96,13 +99,19 @@ class Curves:
             raise ModelFileError("a quantile curve of the model does not rise")
 
     def lines(self, device: int) -> tuple[Array, Array]:
-        """Knots and values with one more at either end, on the lines that go on there."""
-        values = self.values[device]
-        up = (values[-1] - values[-TAIL]) / (KNOTS[-1] - KNOTS[-TAIL])
-        down = (values[1] - values[0]) / (KNOTS[1] - KNOTS[0])
-        far = 1e6
+        """Knots and values (G + 2,) of a device, with one more at either end, on the lines that go on there."""
+        knots, values = self._lines
+        return knots, values[device]
+
+    @cached_property
+    def _lines(self) -> tuple[Array, Array]:
+        """The same of every device: (G + 2,) and (D, G + 2)."""
+        values, far = self.values, 1e6
+        up = (values[:, -1] - values[:, -TAIL]) / (KNOTS[-1] - KNOTS[-TAIL])
+        down = (values[:, 1] - values[:, 0]) / (KNOTS[1] - KNOTS[0])
+        ends = values[:, 0] - down * far, values[:, -1] + up * far
         knots = np.concatenate([[KNOTS[0] - far], KNOTS, [KNOTS[-1] + far]])
-        return knots, np.concatenate([[values[0] - down * far], values, [values[-1] + up * far]])
+        return knots, np.concatenate([ends[0][:, None], values, ends[1][:, None]], axis=1)
 
 
 def _line(x: Array, knots: Array, values: Array) -> Array:

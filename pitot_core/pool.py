@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pitot_core.allotment import Allotment
+from pitot_core.allotment import Allotment, tenths_of
 from pitot_core.candidates import Candidates, Located
 from pitot_core.choice import EPS, fairest, least_margins
 from pitot_core.conformal import evenly, gamma, order, ranked
@@ -47,13 +47,14 @@ class Pool:
             if len(log_ns) < ENOUGH_FOR_CURVES:
                 return made
             own: dict[float, Curves] = {}
+            tenths = tenths_of(rows.spread)
             for candidate, (power, share) in candidates.of_spread.items():
                 location, scale = candidates.one(candidate, rows)
                 if power not in own:
                     own[power] = Curves.fit((log_ns - location) / scale, rows.device, n_devices)
                 curves = made.curves[candidate] = own[power].softened(share)
                 allotment = Allotment.fit(
-                    log_ns - location, rows.spread, scale, rows.device, curves, beside=beside
+                    log_ns - location, rows.spread, scale, rows.device, curves, beside=beside, tenths=tenths
                 )
                 if allotment is not None:
                     made.allotments[candidate] = allotment

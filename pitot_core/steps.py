@@ -49,7 +49,12 @@ def side_by_side(work: Callable[[Part], Found], parts: Sequence[Part], *, worth:
 
     Parts may not depend on how many threads there are, so that what comes out does not.
     """
+    return list(one_by_one(work, parts, worth=worth))
+
+
+def one_by_one(work: Callable[[Part], Found], parts: Sequence[Part], *, worth: bool) -> Iterator[Found]:
+    """The same in the order of the parts, each as soon as it is there."""
     pool = _POOL.get()
     if pool is None or not worth or len(parts) < 2:
-        return [work(part) for part in parts]
-    return list(pool.map(work, parts))
+        return map(work, parts)
+    return pool.map(work, parts)

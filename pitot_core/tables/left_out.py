@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,14 @@ from pitot_core.keys import mixed, shares
 from pitot_core.observations import Observations, Queries
 from pitot_core.settings import Settings
 from pitot_core.splits import folds
+from pitot_core.steps import one_by_one
 from pitot_core.tables.equation import Equation
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.stages import solve_stages, solve_without
 from pitot_core.tables.sweeps import Sweeps
 
 Array = NDArray[Any]
+Found = TypeVar("Found")
 FOLDS = 5
 LOTS = 500_000  # rows of which not every fold is predicted
 ENOUGH = 200_000
@@ -79,14 +81,10 @@ def held_out(rows: Observations, settings: Settings) -> tuple[NDArray[np.int8], 
     return np.where(drawn, 0, 1).astype(np.int8), [0]
 
 
-def left_out_fits(
-    data: Rows, sweeps: Sweeps, baseline: Baseline, kernels: tuple[Array, Array], settings: Settings, held: list[int],
-    tell: Callable[[], None],
-) -> list[Equation]:  # fmt: skip
-    """A fit without each of these folds, from the tables of all rows; the baseline stays (see `stages.solve_without`).
-
-    Folds are worked at side by side; the result is the same on any number of threads.
-    """
+def left_out_fit(
+    data: Rows, sweeps: Sweeps, baseline: Baseline, kernels: tuple[Array, Array]
+) -> Callable[[int], Equation]:
+    """What fits without a fold, from the tables of all rows; the baseline stays (see `stages.solve_without`)."""
     sparse = data.total < SPARSE * sweeps.shape[0] * sweeps.shape[1]
 
     def fit(fold: int) -> Equation:
@@ -94,21 +92,40 @@ def left_out_fits(
         solve_without(twin, twin.start(data.without(fold), baseline), kernels, sparse=sparse)
         return twin.equation(baseline)
 
-    return _side_by_side(fit, held, settings, tell)
+    return fit
 
 
-def fits_anew(
-    rows: Observations, fold: NDArray[np.int8], sweeps: Sweeps, kernels: tuple[Array, Array], settings: Settings,
-    held: list[int], tell: Callable[[], None],
-) -> list[Equation]:  # fmt: skip
-    """The same with each fit from nothing, baseline and all."""
+def fit_anew(
+    rows: Observations, fold: NDArray[np.int8], sweeps: Sweeps, kernels: tuple[Array, Array]
+) -> Callable[[int], Equation]:
+    """The same from nothing, baseline and all."""
 
     def fit(out: int) -> Equation:
         others = rows[fold != out]
         twin = Sweeps(sweeps.shape, sweeps.types, sweeps.slope, sweeps.hyper)
         return fit_from_nothing(twin, others if len(others) else rows, kernels)
 
-    return _side_by_side(fit, held, settings, tell)
+    return fit
+
+
+def at_once(
+    fit: Callable[[int], Equation], held: list[int], also: Callable[[], Found], tell: Callable[[], None]
+) -> tuple[list[Equation], Found]:
+    """The fits without these folds, and what `also` gives, beside each other; the same on any number of threads.
+
+    One fold of very many rows, and then `also`, each have all threads for themselves.
+    """
+    if len(held) == 1:
+        fits = [fit(held[0])]
+        tell()
+        return fits, also()
+    works: list[Callable[[], Any]] = [also, *(partial(fit, fold) for fold in held)]  # the longest first
+    found = one_by_one(lambda work: work(), works, worth=True)
+    other, fits = next(found), []
+    for made in found:
+        fits.append(made)
+        tell()
+    return fits, other
 
 
 def drawn(rows: Observations, at: NDArray[np.intp], most: int) -> NDArray[np.intp]:
@@ -118,18 +135,3 @@ def drawn(rows: Observations, at: NDArray[np.intp], most: int) -> NDArray[np.int
     total = upto[-1] if len(upto) else 0.0
     places = (np.arange(min(int(total), most)) + 0.5) * (total / max(min(int(total), most), 1))
     return at[np.searchsorted(upto, places, side="right")]
-
-
-def _side_by_side(
-    fit: Callable[[int], Equation], held: list[int], settings: Settings, tell: Callable[[], None]
-) -> list[Equation]:
-    if len(held) == 1:  # whose own work is for all threads
-        found = [fit(held[0])]
-        tell()
-        return found
-    found = []
-    with ThreadPoolExecutor(settings.threads) as pool:
-        for made in pool.map(fit, held):
-            found.append(made)
-            tell()
-    return found

@@ -34,20 +34,25 @@ Array = NDArray[Any]
 ITERATIONS = 10
 TOLERANCE = 2e-3  # of the residual's norm in the preconditioner against that of the solution
 CUT = 0.01  # of the expected squared error: what directions that are left out may add to it
-UNSEEN = 1e-12  # of the largest eigenvalue: directions that no row tells of
+UNSEEN = 1e-6  # of the largest eigenvalue: directions that no row tells of, as far as float32 can say
 FLOAT = np.float32
 LARGE = 300_000  # cells of a table whose products are worth two threads
+MIDDLING = 20_000  # of one whose factors are
 
 
 class Factor:
-    """L (n, n) of a kernel L Lᵀ, and once it is turned L V and its inverse in float32; tables may share one."""
+    """L (n, n) of a kernel L Lᵀ, and once it is turned L V and its inverse, all float32; tables may share one."""
 
     def __init__(self, kernel: Array) -> None:
-        self.lower = cholesky(kernel)
+        self.lower = cholesky(kernel).astype(FLOAT)
         self._turned: tuple[Array, Array] | None = None
 
     def __len__(self) -> int:
         return len(self.lower)
+
+    def variances(self) -> Array:
+        """(n,) the diagonal of the kernel."""
+        return np.asarray(np.sum(self.lower.astype(np.float64) ** 2, axis=1))
 
     def twin(self) -> Factor:
         """The same kernel, to be turned by other tables."""
@@ -62,12 +67,13 @@ class Factor:
         sees has none.
         """
         if self._turned is None:
-            scaled = self.lower * np.sqrt(weight)[:, None]
+            lower, weight = self.lower, np.asarray(weight, FLOAT)
+            scaled = lower * np.sqrt(weight)[:, None]
             values, vectors = np.linalg.eigh(scaled.T @ scaled)
-            turned, values = self.lower @ vectors[:, ::-1], values[::-1]
+            turned, values = lower @ vectors[:, ::-1], values[::-1]
             seen = values > UNSEEN * max(float(values[0]), 0.0)
-            inverse = np.where(seen, 1.0 / np.where(seen, values, 1.0), 0.0)[:, None] * (turned.T * weight)
-            self._turned = turned.astype(FLOAT), inverse.astype(FLOAT)
+            inverse = np.where(seen, FLOAT(1) / np.where(seen, values, FLOAT(1)), FLOAT(0))
+            self._turned = turned, inverse[:, None] * (turned.T * weight)
         return self._turned
 
 
@@ -149,7 +155,8 @@ class Table:
             self._turn(precision.astype(FLOAT))
         sides, (left, right) = _sides(precision), self._squares()
         shrunk = 1.0 / (1.0 + np.outer(left.T @ sides[0], right.T @ sides[1]))
-        most = self._amplitude * np.outer(*(np.sum(factor.lower**2, axis=1) for factor in self._factors))
+        platform, workload = self._factors
+        most = self._amplitude * np.outer(platform.variances(), workload.variances())
         unknown = np.maximum(most - np.outer(left.sum(axis=1), right.sum(axis=1)), 0.0)
         shared = unknown + left @ shrunk @ right.T
         return np.asarray(1.0 / (np.maximum(1.0 / shared - np.outer(*sides), 1.0 / most) + precision))
@@ -159,7 +166,7 @@ class Table:
         sides, root = _sides(precision), FLOAT(np.sqrt(self._amplitude))
         pairs = list(zip(self._factors, sides, strict=True))
         (left, from_left), (right, from_right) = side_by_side(
-            lambda pair: pair[0].turn(pair[1]), pairs, worth=self.f.size > LARGE
+            lambda pair: pair[0].turn(pair[1]), pairs, worth=self.f.size > MIDDLING
         )
         self._left, self._right = root * left, right
         signal = np.outer(*(square.T @ side for square, side in zip(self._squares(), sides, strict=True)))

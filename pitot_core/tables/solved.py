@@ -23,12 +23,12 @@ from pitot_core.settings import Settings
 from pitot_core.steps import Progress, Step, one_blas_thread
 from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
 from pitot_core.tables.kernels import prior_kernels
-from pitot_core.tables.left_out import Parts, drawn, fits_anew, held_out, left_out_fits
+from pitot_core.tables.left_out import Parts, at_once, drawn, fit_anew, held_out, left_out_fit
 from pitot_core.tables.noise import found_noise
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solution import Solution
 from pitot_core.tables.stages import STAGES, solve_stages, solve_with
-from pitot_core.tables.sweeps import Sweeps
+from pitot_core.tables.sweeps import Sums, Sweeps
 from pitot_core.tables.update import updated
 
 Array = NDArray[Any]
@@ -85,25 +85,31 @@ class Tables:
             sweeps.weigh(residuals, noisy=True)
             sums = sweeps.sums(residuals)
             del residuals
-            few = settings.crosses(len(rows), True)
-            if few:
-                fits = fits_anew(rows, fold, sweeps, kernels, settings, held, tell)
-            else:
-                fits = left_out_fits(data, sweeps, baseline, kernels, settings, held, tell)
             deviations, judged = sweeps.deviations(sums), sweeps.equation(baseline)
             out = drawn(rows, np.flatnonzero(np.isin(fold, held) & rows.measured), MOST_LEFT_OUT)
             unseen, part = rows[out], fold[out].astype(np.int64)
             weights = sweeps.weight(unseen, unseen.log_ns - judged(unseen))
-            parts = Parts.of(fits) if few else Parts.none(options.interference_types, shape)
-            if further is not None and len(further):
-                parts = Parts.of([judged])
-                data = data.with_all_of(Rows.of(further, *shape))
-                residuals = sweeps.start(data, baseline)
-                solve_with(sweeps, residuals, kernels)
-                sweeps.weigh(residuals, noisy=True)
-                sums = sweeps.sums(residuals)
+            more, few = further is not None and len(further) > 0, settings.crosses(len(rows), True)
+
+            def with_further() -> tuple[Sweeps, Sums]:
+                """The tables of all rows, and what these say of them."""
+                if further is None or not more:
+                    return sweeps, sums
+                last = sweeps.copy() if len(held) > 1 else sweeps  # folds begin from those meanwhile
+                residuals = last.start(data.with_all_of(Rows.of(further, *shape)), baseline)
+                solve_with(last, residuals, kernels)
+                last.weigh(residuals, noisy=True)
+                return last, last.sums(residuals)
+
+            if few:
+                without = fit_anew(rows, fold, sweeps, kernels)
+            else:
+                without = left_out_fit(data, sweeps, baseline, kernels)
+            fits, (last, sums) = at_once(without, held, with_further, tell)
+            kept = [judged] if more else fits if few else []
+            parts = Parts.of(kept) if kept else Parts.none(options.interference_types, shape)
             made = Solution(
-                options, hyper, shape, rows[:0], baseline, *sweeps.values(), deviations, sums, parts
+                options, hyper, shape, rows[:0], baseline, *last.values(), deviations, sums, parts
             )  # fmt: skip
             left_out = np.empty(len(out))
             for fitted, fit in zip(held, fits, strict=True):

@@ -18,12 +18,13 @@ from pitot_core.steps import side_by_side
 from pitot_core.tables.kernels import behaviour, unit
 from pitot_core.tables.residual import Residual
 from pitot_core.tables.rows import Rows
-from pitot_core.tables.solve import LARGE, Factor, Table
+from pitot_core.tables.solve import MIDDLING, Factor, Table
 from pitot_core.tables.sweeps import Sweeps
 
 Array = NDArray[Any]
 STAGES = (3, 4, 4, 4)  # sweeps in each
 LOOSE = (5.0, 2.5, 2.5, 1.0)  # times the tolerance of a solve: what comes out early is solved again
+LOOSE_WITHOUT = 2.5  # the same of fits that only tell how far predictions are off
 
 
 def solve_stages(
@@ -52,6 +53,7 @@ def solve_without(
 
     Where rows are sparse, what behaves alike is first forgotten altogether, for it would remember single rows.
     """
+    sweeps.loose = LOOSE_WITHOUT
     if sparse:
         know_features(sweeps, kernels)
         sweeps.run(residuals, 1)
@@ -63,9 +65,11 @@ def solve_without(
 
 def solve_with(sweeps: Sweeps, residuals: list[Residual], kernels: tuple[Array, Array]) -> None:
     """From tables that have seen some of the rows to those that have seen all."""
+    sweeps.loose = LOOSE[-2]
     sweeps.run(residuals, 1)
-    for _ in range(2):
+    for loose in LOOSE[-2:]:
         know_behaviour(sweeps, kernels)
+        sweeps.loose = loose
         sweeps.run(residuals, 2)
 
 
@@ -112,11 +116,11 @@ def _learned(*sides: tuple[Array, float, Array, float]) -> list[Array]:
         kernel, weight, rows, length = side
         return unit(kernel + weight * behaviour(rows, length))
 
-    return side_by_side(learned, sides, worth=sides[0][2].size > LARGE)
+    return side_by_side(learned, sides, worth=sides[0][2].size > MIDDLING)
 
 
 def _factors(platform: Array, workload: Array) -> list[Factor]:
-    return side_by_side(Factor, (platform, workload), worth=len(platform) * len(workload) > LARGE)
+    return side_by_side(Factor, (platform, workload), worth=len(platform) * len(workload) > MIDDLING)
 
 
 def _prior_beside(

@@ -28,9 +28,9 @@ def test_equal_tenths_have_equal_shares_and_a_dear_one_is_missed_more_but_within
     eps: float,
 ) -> None:
     costs = -np.log(1 - SHARES)
-    equal = SHARES[cheapest(np.tile(costs, (TENTHS, 1)), eps, 0.05)]
+    equal = SHARES[cheapest(np.tile(costs, (TENTHS, 1)), np.array([eps]), 0.05)[0]]
     np.testing.assert_allclose(equal, 1 - eps, atol=0.1 * eps)
-    shares = SHARES[cheapest(np.geomspace(0.01, 1, TENTHS)[:, None] * costs, eps, 0.05)]
+    shares = SHARES[cheapest(np.geomspace(0.01, 1, TENTHS)[:, None] * costs, np.array([eps]), 0.05)[0]]
     assert shares.mean() >= 1 - eps
     assert np.all(np.diff(shares) <= 0)
     assert shares[-1] == pytest.approx(1 - min(2 * eps, eps + 0.05), abs=0.1 * eps)
