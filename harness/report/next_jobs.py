@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 
 from harness.dataset.records import Job
@@ -10,12 +12,14 @@ from harness.errors import DatasetError
 from harness.learn.teaching import Advice, advise, next_rows
 from harness.measure.adaptive import USUAL
 from harness.measure.course import Progress, read_progress, sentence
+from harness.measure.plan import co_runner_sets
 from harness.report.charts import Panel, Scale, side_by_side
 from harness.report.listing import Column, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import Rows
 
 SHOWN = 12
+CONSIDERED = 5000  # pairs at most
 COLUMNS = [
     Column("platform"), Column("workloads"), Column("uncertain by", "percent"), Column("teaches, nats", "number"),
     Column("takes, s", "number"), Column("nats per second", "number"),
@@ -28,10 +32,10 @@ NOTE = (
 
 
 def next_jobs(dataset: Dataset, rows: Rows) -> list[Section]:
-    """Of the jobs that are left of the plan, or else of the cells that were never measured alone."""
+    """Of the jobs that are left of the plan, else of what was never tried alone, else of pairs that never were."""
     told, done = read_progress(dataset), dataset.finished()
     left = [job for job in dataset.plan() if job.purpose == "measure" and job.id not in done]
-    jobs = left or unmeasured(rows)
+    jobs = left or untried(rows) or pairs(rows)
     advice: Advice | None = None
     if jobs:
         try:
@@ -40,7 +44,11 @@ def next_jobs(dataset: Dataset, rows: Rows) -> list[Section]:
             advice = None  # nothing that can be learned from: other sections say so
     parts: list[Html | None] = [_fall(told)]
     if advice:
-        what = "jobs of the plan are left" if left else "cells were never measured alone"
+        alone, beside = (
+            "workloads were never tried alone on a platform",
+            "pairs that were never measured, drawn at random",
+        )
+        what = "jobs of the plan are left" if left else alone if jobs[0].degree == 1 else beside
         parts.append(tag("p", f"{len(jobs):,} {what}: about {advice.hours:.3g} device-hours.", class_="note"))
         body = [tuple(row.values()) for row in next_rows(jobs, advice, SHOWN)]
         parts.append(table(COLUMNS, body, "What teaches most", wide=[1]))
@@ -48,18 +56,32 @@ def next_jobs(dataset: Dataset, rows: Rows) -> list[Section]:
     return [Section("next", "Measure next", NOTE, join(*parts), gist=gist)]
 
 
-def unmeasured(rows: Rows) -> list[Job]:
-    """A job for every platform and workload that have no time alone together."""
-    seen = np.zeros((len(rows.platforms), len(rows.workloads)), bool)
-    alone = (rows.co_runners < 0).all(axis=1) & rows.measured
+def untried(rows: Rows) -> list[Job]:
+    """A job for every platform and workload that have no end of a job alone, well or not."""
+    seen = ~np.tile(rows.asked, (len(rows.platforms), 1))
+    alone = (rows.n_co_runners == 0) & (rows.purpose == "measure")
     seen[rows.platform[alone], rows.workload[alone]] = True
+    return [_job(rows, j, i) for j, i in np.argwhere(~seen).tolist()]
+
+
+def pairs(rows: Rows) -> list[Job]:
+    """Pairs of what has a time alone, each workload in two of them on each platform, without those that were tried."""
+    two = rows.n_co_runners == 1
+    tried = np.column_stack([rows.platform[two], rows.workload[two], rows.co_runners[two, 0]])
+    known, found = set(map(tuple, tried.tolist())), []
+    for j in range(len(rows.platforms)):
+        timed = np.flatnonzero(rows.asked & np.isfinite(rows.alone[j])).tolist()
+        for one, other in co_runner_sets([str(i) for i in timed], 2, rows.platforms[j]):
+            if (j, int(one), int(other)) not in known:
+                found.append(_job(rows, j, int(one), int(other)))
+    return random.Random(0).sample(found, min(len(found), CONSIDERED))
+
+
+def _job(rows: Rows, platform: int, *workloads: int) -> Job:
+    engine, _, device = rows.platforms[platform].partition(":")
+    names = tuple(rows.workloads[i] for i in workloads)
     limits = USUAL.repeats, USUAL.limit_s, USUAL.co_run_s
-    found = []
-    for j, i in np.argwhere(~seen).tolist():
-        engine, _, device = rows.platforms[j].partition(":")
-        name = rows.workloads[i]
-        found.append(Job(f"{j}/{i}", device, engine, (name,), "measure", 0, *limits, None, USUAL.precision))
-    return found
+    return Job(f"{platform}/{workloads}", device, engine, names, "measure", 0, *limits, None, USUAL.precision)
 
 
 def _fall(told: list[Progress]) -> Html | None:

@@ -95,6 +95,17 @@ def test_a_workload_without_the_memory_it_needs_is_told_before_and_as_a_status(h
     assert (row["failed"], row["done"]) == (0, 2)
 
 
+def test_of_a_finished_plan_it_is_told_what_more_would_teach(harness, place: Path) -> None:
+    limits = ("--repeats", 1, "--co-run", 0.01, "--anchors", 0, "--placebos", 0)
+    asked = ("collect", "-o", "data", "-s", "toys/s", "--adaptive", "--degrees", "1", *limits, "--json")
+    assert harness(*asked).code == 0
+    ran = harness(*asked, "--dry-run")
+    assert "all of this plan is done; what follows is what --degrees 2 would measure besides" in ran.err
+    rows = json.loads(ran.out)
+    assert {" ".join(sorted(row["workloads"].split())) for row in rows} <= {"toys/s/a toys/s/b"}
+    assert all(row["gain"] > 0 for row in rows)
+
+
 def test_building_names_everything_but_the_optional(harness, place: Path) -> None:
     rows = json.loads(harness("build", "--json").out)
     assert [row["workload"] for row in rows] == [

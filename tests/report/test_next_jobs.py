@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 from harness.measure.course import PROGRESS, Progress, read_progress
-from harness.report.next_jobs import next_jobs, unmeasured
+from harness.report.next_jobs import next_jobs, pairs, untried
 from harness.report.rows import load_rows
 from tests.learn.test_train import dataset
 
@@ -18,15 +20,29 @@ from tests.learn.test_train import dataset
 def test_cells_without_a_time_are_ranked_and_the_error_so_far_is_told(tmp_path: Path) -> None:
     data = Dataset.open(dataset(tmp_path, platforms=4, workloads=12, rows=40, degrees=1))
     rows = load_rows(data)
-    assert len(unmeasured(rows)) == 8
+    assert len(untried(rows)) == 8
     told = [Progress(0.5, 20, 0.2, 0.1, 0.3, 11), Progress(1.0, 40, 0.081, 0.06, 0.1, 15)]
     (data.root / PROGRESS).write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in told))
     [section] = next_jobs(data, rows)
     assert section.body.count("<tr>") == 1 + 8
-    assert "8 cells were never measured alone" in section.body
+    assert "8 workloads were never tried alone on a platform" in section.body
     assert section.gist == (
         "After 1 device-hours and 40 jobs the error is 8.1 % (6–10, on 15 jobs drawn at random)."
     )
+
+
+def test_of_what_is_all_known_alone_pairs_are_told_but_none_that_was_tried(tmp_path: Path) -> None:
+    rows = load_rows(Dataset.open(dataset(tmp_path, platforms=4, workloads=12, rows=300, degrees=2)))
+    two = rows.n_co_runners == 1
+    tried = {
+        (rows.platforms[j], rows.workloads[i], rows.workloads[k])
+        for j, i, k in zip(rows.platform[two], rows.workload[two], rows.co_runners[two, 0], strict=True)
+    }
+    told = pairs(rows)
+    assert {len(set(job.workloads)) for job in told} == {2}
+    assert tried.isdisjoint((job.platform, *job.workloads) for job in told)
+    failed = replace(rows, status=np.full(len(rows), len(rows.statuses)), statuses=[*rows.statuses, "trap"])
+    assert untried(failed) == untried(rows)  # what traps is not proposed again
 
 
 def test_a_damaged_history_is_told_in_a_sentence(tmp_path: Path) -> None:
