@@ -34,6 +34,11 @@ class Store:
         self._waiting.append((words, count, whole(log_ns) * count))
         self.pending += len(count)
 
+    def join(self, other: Store) -> None:
+        """What another one of these sizes was given too."""
+        self._waiting += [(other.words, other.count, other.total), *other._waiting]
+        self.pending += len(other) + other.pending
+
     def merge(self) -> None:
         if not self._waiting:
             return

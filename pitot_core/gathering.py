@@ -16,8 +16,9 @@ kept is what the whole would keep.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,12 +85,50 @@ class Gathering:
         if self._few is not None:
             self._few.append(rows)
             if self.many is not None and self.rows > self.many:
-                few, self._few, self.rows = self._few, None, 0
-                for part in few:
-                    self.rows += len(part)
-                    self._divide(part)
+                self._divide_few()
         else:
             self._divide(rows)
+
+    def fresh(self) -> Self:
+        """One without rows, for others to fill and this to `join`; it keeps no more of them than this would."""
+        found = copy(self)
+        found._few = None if self._few is None else []
+        found._held, found._places, found.rows = [], [], 0
+        found._stores = {n: Store(sizes_of(self.shape, n)) for n in self._stores}
+        return found
+
+    def join(self, other: Self) -> None:
+        """Add what another one of these settings was given, in this process or a different one.
+
+        Both come to what one of all rows would. Where rows are divided by their numbers (`by_row`) none can be joined.
+        """
+        if self.by_row:
+            raise ObservationsError("rows that are divided one by one must be read one after another")
+        if other._few is not None:
+            for part in other._few:
+                self.add(part)
+            return
+        if self._few is not None:
+            self._divide_few()
+        self.rows += other.rows
+        self._held += other._held
+        self._places += other._places
+        if other.zone != self.zone or sum(map(len, self._places)) > HELD:
+            self.zone = min(self.zone, other.zone)
+            self._hold_less()
+        if other.share < self.share:
+            self._sample(other.share)
+        elif other.share > self.share:
+            other._sample(self.share)
+        for n, store in self._stores.items():
+            store.join(other._stores[n])
+        self._thin_in_time()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process is merged first."""
+        if self._few is None:
+            self._thin()
+        return self.__dict__
 
     def finish(self) -> Gathered:
         """Raises ObservationsError where there were no rows."""
@@ -102,6 +141,12 @@ class Gathering:
         training = self._training()
         tests = place < self._testing
         return Gathered(training, held[~tests], held[tests], self.rows, self.share)
+
+    def _divide_few(self) -> None:
+        few, self._few, self.rows = self._few or [], None, 0
+        for part in few:
+            self.rows += len(part)
+            self._divide(part)
 
     def _divide(self, rows: Observations) -> None:
         first = self.rows - len(rows)
@@ -132,6 +177,9 @@ class Gathering:
                 some = some[sets(some.platform, some.workload, some.co_runners) < self.share]
             if len(some):
                 store.add(words_of(some, n, self.shape), some.log_ns, some.times)
+        self._thin_in_time()
+
+    def _thin_in_time(self) -> None:
         if sum(store.pending for store in self._stores.values()) > max(PENDING, self._distinct // 4):
             self._thin()
 
@@ -145,10 +193,15 @@ class Gathering:
             store.merge()
         beside = [n for n, store in self._stores.items() if n and len(store)]
         while sum(len(self._stores[n]) for n in beside) > MOST:
-            self.share *= FEWER
-            for n in beside:
-                store = self._stores[n]
-                store.keep(lambda words, n=n: sets(*asked_by(words, n, self.shape)) < self.share)  # type: ignore[misc]
+            self._sample(self.share * FEWER)
+
+    def _sample(self, share: float) -> None:
+        """Of sets of co-runners keep this share alone."""
+        self.share = share
+        for n, store in self._stores.items():
+            if n:
+                store.merge()
+                store.keep(lambda words, n=n: sets(*asked_by(words, n, self.shape)) < share)  # type: ignore[misc]
 
     def _kept_apart(self) -> tuple[Observations, Array]:
         """Rows kept apart and their places (n,) in the zone, without copies of what trains.

@@ -36,6 +36,13 @@ def train(
             "--cold", help="Train a second model, of what starting anew takes, beside it (MODEL-cold)."
         ),
     ] = False,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A dask scheduler whose workers read DATASET, which they see by the same path.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -59,6 +66,7 @@ def train(
                 calibration_share=calibration_share,
                 seed=seed,
                 cold=anew,
+                dask=dask,
                 progress=progress.at,
             )
         trained.model.save(path)

@@ -33,9 +33,13 @@ class Keys:
         self._files: list[IO[bytes]] = []
 
     def add(self, table: pa.Table) -> None:
-        self._waiting.append(keys(table))
+        self.put(keys(table))
+
+    def put(self, found: NDArray[np.uint64]) -> None:
+        """`keys` of rows."""
+        self._waiting.append(found)
         if sum(map(len, self._waiting)) > IN_MEMORY:
-            self._put()
+            self._write()
 
     def twice(self) -> NDArray[np.uint64]:
         """Those that several rows have, sorted.
@@ -43,12 +47,12 @@ class Keys:
         Equal rows have equal keys, and different rows hardly ever: what these rows are is for `superseded` to tell.
         """
         if self._files:
-            self._put()
+            self._write()
             return np.concatenate([_repeated(_read(file)) for file in self._files])
         every = np.concatenate([np.zeros(0, np.uint64), *self._waiting])
         return np.concatenate([_repeated(every[every >> _TOP == part]) for part in _PARTS])
 
-    def _put(self) -> None:
+    def _write(self) -> None:
         self._files = self._files or [TemporaryFile() for _ in _PARTS]  # noqa: SIM115
         every, self._waiting = np.concatenate(self._waiting), []
         for part, file in zip(_PARTS, self._files, strict=True):

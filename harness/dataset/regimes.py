@@ -24,6 +24,11 @@ class Regimes:
         self.whole += pc.sum(ok).as_py() or 0
         self.mixed += pc.sum(pc.and_(ok, pc.equal(part["regime"], MIXED))).as_py() or 0
 
+    def join(self, other: Regimes) -> None:
+        """Add what another one counted."""
+        self.mixed += other.mixed
+        self.whole += other.whole
+
     def told(self) -> str:
         """The sentence about them; empty where there are none."""
         if not self.mixed:

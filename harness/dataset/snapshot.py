@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +18,8 @@ from harness.dataset.conform import conform, projected
 from harness.dataset.entry_rows import rows
 from harness.dataset.journal import read_journal
 from harness.dataset.parts import read_parts
+from harness.dataset.pieces import Across, Adds, Joined, Piece, count, divided
 from harness.dataset.records import Entry
-
-
-class Adds(Protocol):
-    def add(self, part: pa.Table) -> None: ...
-
 
 Counts = TypeVar("Counts", bound=Adds)
 
@@ -62,6 +58,38 @@ class Snapshot:
         counts = fresh()
         for part in self.parts(columns):
             counts.add(part)
+        return counts
+
+    def counted_across(
+        self, columns: Sequence[str], fresh: Callable[[Joined | None], Joined], across: Across
+    ) -> Joined:
+        """As `counted`, where others read the files: ``across`` calls a function there (see `pieces.Across`).
+
+        ``fresh`` makes what counts a piece, and is shown what there is so far.
+        """
+        pieces, every = divided(self.paths), list(dict.fromkeys([*columns, *ends.KEY]))
+        counts, keys, rows = fresh(None), ends.Keys(), [0] * len(pieces)
+        asked = (Piece(n, files, every, self._contains, fresh(counts)) for n, files in enumerate(pieces))
+        for found in across(count, asked):
+            counts.join(found.counts)
+            keys.put(found.keys)
+            rows[found.number] = len(found.keys)
+        own = table_of(self.entries, every)
+        keys.add(own)
+        counts.add(own)
+        if not len(keys.twice()):
+            return counts
+        kept = self.kept
+        assert kept is not None
+        *masks, mine = np.split(kept, np.cumsum(rows))
+        counts = fresh(None)
+        asked = (
+            Piece(n, files, columns, self._contains, fresh(counts), masks[n])
+            for n, files in enumerate(pieces)
+        )
+        for found in across(count, asked):
+            counts.join(found.counts)
+        counts.add(table_of(self.entries, columns).filter(pa.array(mine)))
         return counts
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import pyarrow as pa
 
+from harness.dataset.pieces import Across
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError, typed
 from harness.learn.numbered import COLUMNS, Numbered
@@ -63,7 +64,7 @@ def load_training(
     """
     described = Described.of(dataset)
     with _sensible(dataset):
-        numbered = Numbered(dataset, described.platforms, described.workloads)
+        numbered = Numbered(dataset.root, described.platforms, described.workloads)
         rows = [numbered.rows(part) for part in dataset.parts(COLUMNS)]
         if not any(part.measured.any() for part in rows):
             raise _nothing(dataset)
@@ -100,23 +101,27 @@ def gather_training(
     test: float,
     seed: int = 0,
     watch: Callable[[], tuple[Watch, ...]] = tuple,
+    across: Across | None = None,
 ) -> Training:
     """The rows of `load_training`, in memory for the distinct ones (see `pitot_core.gathering`).
 
     calibration and test are the shares to keep apart where there are very many. Those that ``watch`` makes are shown
-    what is read, which is all once, or again from the start where some rows turn out to be there twice.
+    what is read, which is all once, or again from the start where some rows turn out to be there twice. ``across`` is
+    who reads the files, if not this process (see `dataset.pieces`); what they come to is the same to the last bit.
     Raises DatasetError as `load_training` does.
     """
     described = Described.of(dataset)
     shape = len(described.platforms), len(described.workloads)
 
-    def fresh() -> _Reading:
-        gathering = Gathering(shape, calibration=calibration, test=test, seed=seed, many=MANY)
-        return _Reading(Numbered(dataset, described.platforms, described.workloads), gathering, watch())
+    def fresh(so_far: _Reading | None = None) -> _Reading:
+        none = Gathering(shape, calibration=calibration, test=test, seed=seed, many=MANY)
+        gathering = so_far.gathering.fresh() if so_far else none
+        return _Reading(Numbered(dataset.root, described.platforms, described.workloads), gathering, watch())
 
     with _sensible(dataset):
         columns = [*COLUMNS, *(name for one in watch() for name in one.columns)]
-        reading = dataset.snapshot().counted(columns, fresh)
+        now = dataset.snapshot()
+        reading = now.counted_across(columns, fresh, across) if across else now.counted(columns, fresh)
         pa.default_memory_pool().release_unused()
         if not reading.any_time:
             raise _nothing(dataset)
@@ -138,6 +143,8 @@ class Watch(Protocol):
     def columns(self) -> Sequence[str]: ...
 
     def add(self, part: pa.Table) -> None: ...
+
+    def join(self, other: Any) -> None: ...
 
 
 @contextlib.contextmanager
@@ -171,6 +178,12 @@ class _Reading:
         rows = self.numbered.rows(part)
         self.any_time = self.any_time or bool(rows.measured.any())
         self.gathering.add(rows)
+
+    def join(self, other: _Reading) -> None:
+        for one, more in zip(self.watched, other.watched, strict=True):
+            one.join(more)
+        self.any_time = self.any_time or other.any_time
+        self.gathering.join(other.gathering)
 
 
 def _in_order(rows: Observations) -> Observations:

@@ -18,6 +18,7 @@ import joblib
 import numpy as np
 
 from harness.errors import ModelError, UnknownName
+from harness.learn.cluster import reached
 from pitot_core import (
     Features,
     Observations,
@@ -199,35 +200,18 @@ def run(
 ) -> Iterator[tuple[Cell, list[dict[str, Any]]]]:
     """Compute cells in any order, in worker processes or on the dask cluster of that address.
 
-    Raises ModelError where dask is not installed or its scheduler cannot be reached.
+    Raises ModelError as `cluster.reached` does.
     """
     options: dict[str, Any] = {"n_jobs": workers}
-    if dask:
-        _connect(dask)
+    if dask:  # the cluster that was reached last is the one that joblib finds
         options = {"backend": "dask", "scatter": [observations, features]}
-    with joblib.parallel_config(**options):
+    with reached(dask), joblib.parallel_config(**options):
         parallel = joblib.Parallel(return_as="generator_unordered")
         yield from parallel(joblib.delayed(_one)(cell, observations, features) for cell in wanted)
 
 
 def _one(cell: Cell, observations: Observations, features: Features) -> tuple[Cell, list[dict[str, Any]]]:
     return cell, evaluate_cell(cell, observations, features)
-
-
-def _connect(address: str) -> None:
-    """Make the cluster the one that joblib's dask backend finds."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ModelError(
-            "--dask needs dask.distributed; install it with: pip install 'harness[dask]'."
-        ) from None
-    try:
-        Client(address, timeout=10)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"no dask scheduler answers at {address}: {error}; start one with: dask scheduler."
-        ) from error
 
 
 def summarise(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 from pitot_core import MAX_CO_RUNNERS, Observations
 from pitot_core.keys import numbers_of_jobs
@@ -31,8 +31,8 @@ COLUMNS = [
 class Numbered:
     """Rows to learn from by the numbers of everything described, which is sorted by name."""
 
-    def __init__(self, dataset: Dataset, platforms: Iterable[str], workloads: Iterable[str]) -> None:
-        self._dataset = dataset
+    def __init__(self, root: Path, platforms: Iterable[str], workloads: Iterable[str]) -> None:
+        self._root = root
         self._platforms, self._workloads = sorted(platforms), sorted(workloads)
 
     def rows(self, part: pa.Table) -> Observations:
@@ -43,9 +43,9 @@ class Numbered:
         if not pc.all(wanted).as_py():
             table = table.filter(wanted)
         return Observations.of(
-            platform=_known(self._dataset, "platform", table["platform"], self._platforms),
-            workload=_known(self._dataset, "workload", table["workload"], self._workloads),
-            co_runners=_co_runners(self._dataset, table, self._workloads),
+            platform=_known(self._root, "platform", table["platform"], self._platforms),
+            workload=_known(self._root, "workload", table["workload"], self._workloads),
+            co_runners=_co_runners(self._root, table, self._workloads),
             log_ns=np.log(table["time_ns"].to_numpy()),
             censored=table["censored"].to_numpy(),
             chosen=pc.fill_null(pc.equal(table["drawn"], "chosen"), False).to_numpy(),
@@ -53,25 +53,23 @@ class Numbered:
         )
 
 
-def _known(
-    dataset: Dataset, kind: str, column: Any, names: Sequence[str]
-) -> np.ndarray[Any, np.dtype[np.int32]]:
+def _known(root: Path, kind: str, column: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
     """The number of each name. Raises DatasetError for a name that is not described."""
     places = pc.index_in(column, pa.array(names, pa.string()))
     if places.null_count:
         missing = sorted(column.filter(places.is_null()).unique().to_pylist())
         raise DatasetError(
-            f"{dataset.root}: {kind} {missing[0]} is observed but not in {kind}s.parquet; "
+            f"{root}: {kind} {missing[0]} is observed but not in {kind}s.parquet; "
             f"where datasets were merged, copy that table of the other one here too, as {kind}s-2.parquet."
         )
     found: np.ndarray[Any, np.dtype[np.int32]] = places.to_numpy()
     return found
 
 
-def _co_runners(dataset: Dataset, table: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
+def _co_runners(root: Path, table: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
     """(N, 3) workload numbers, −1 where there is none."""
     counts = table["n_co_runners"].to_numpy()
-    flat = _known(dataset, "workload", pc.list_flatten(table["co_runners"]), names)
+    flat = _known(root, "workload", pc.list_flatten(table["co_runners"]), names)
     if len(flat) != counts.sum() or counts.max(initial=0) > MAX_CO_RUNNERS:
         raise DatasetError(
             "n_co_runners does not agree with co_runners; the observations are damaged; restore them from a copy."

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -100,18 +100,13 @@ class Peaks:
     columns = ("job", "platform", "workload", "device", "state_before", PEAK)
 
     def __init__(self, dataset: Dataset) -> None:
-        self._platforms = dataset.platforms().to_pylist()
+        platforms = dataset.platforms()
+        self._limits = _limits(platforms.select(["device", "facts"]).to_pylist())
         self._names = tuple(
-            sorted(names)
-            for names in (
-                [row["platform"] for row in self._platforms],
-                dataset.workloads()["workload"].to_pylist(),
-            )
+            sorted(table[kind].to_pylist())
+            for kind, table in (("platform", platforms), ("workload", dataset.workloads()))
         )
-        size = len(self._names[0]) * len(self._names[1])
-        self._cells = _Cells(
-            np.full(size, np.uint64(2**64 - 1)), np.full(size, np.nan), np.full(size, np.nan)
-        )
+        self._cells: _Cells | None = None  # until a row tells of memory
         self._free: dict[str, Counter[int]] = defaultdict(Counter)
 
     def add(self, part: pa.Table) -> None:
@@ -129,7 +124,14 @@ class Peaks:
         )
         known = (platform >= 0) & (workload >= 0) & ~np.isnan(peak)
         cell = platform[known].astype(np.int64) * len(self._names[1]) + workload[known]
-        self._cells.add(cell, hashed(part["job"])[known], peak[known])
+        self._of_cells().add(cell, hashed(part["job"])[known], peak[known])
+
+    def join(self, other: Peaks) -> None:
+        """Add what another one of this dataset was shown, of other rows."""
+        for device, counts in other._free.items():
+            self._free[device].update(counts)
+        if other._cells is not None:
+            self._of_cells().join(other._cells)
 
     def entry(self, features: Features) -> dict[str, Any]:
         """For the card of a model of these platforms and workloads; empty where no device told of memory."""
@@ -139,19 +141,17 @@ class Peaks:
             zip(self._names, (features.platform_names, features.workload_names), strict=True)
         ]  # fmt: skip
         one, others = (
-            values.reshape(shape)[np.ix_(*wanted)] for values in (self._cells.one, self._cells.others)
+            values.reshape(shape)[np.ix_(*wanted)]
+            for values in (self._of_cells().one, self._of_cells().others)
         )
         least = {device: _quantile(counts, FREE_SHARE) for device, counts in sorted(self._free.items())}
-        return _entry(one, others, self._limited(least))
+        limited = {device: min(free, self._limits.get(device, free)) for device, free in least.items()}
+        return _entry(one, others, limited)
 
-    def _limited(self, free: dict[str, int]) -> dict[str, int]:
-        """Not more than the control group of the agent allows."""
-        found = dict(free)
-        for row in self._platforms:
-            limit = dict(row["facts"] or []).get("memory_limit_bytes", "")
-            if row["device"] in found and limit.isdecimal():
-                found[row["device"]] = min(found[row["device"]], int(limit) // KB)
-        return found
+    def _of_cells(self) -> _Cells:
+        if self._cells is None:
+            self._cells = _Cells.none(len(self._names[0]) * len(self._names[1]))
+        return self._cells
 
 
 @dataclass
@@ -161,6 +161,15 @@ class _Cells:
     least: Array
     one: Array
     others: Array
+
+    @classmethod
+    def none(cls, size: int) -> Self:
+        return cls(np.full(size, np.uint64(2**64 - 1)), np.full(size, np.nan), np.full(size, np.nan))
+
+    def join(self, other: _Cells) -> None:
+        cell = np.flatnonzero(~np.isnan(other.one))
+        self.add(cell, other.least[cell], other.one[cell])
+        self.others = np.fmax(self.others, other.others)
 
     def add(self, cell: Array, job: Array, peak: Array) -> None:
         """Rows in any order; of those of one cell the order of their jobs decides."""
@@ -177,6 +186,16 @@ class _Cells:
         self.one[now], self.least[now] = peak[ahead], job[ahead]
 
 
+def _limits(platforms: list[dict[str, Any]]) -> dict[str, int]:
+    """kB by device that the control group of its agent allows, where there is such a limit."""
+    found: dict[str, int] = {}
+    for row in platforms:
+        limit = dict(row["facts"] or []).get("memory_limit_bytes", "")
+        if limit.isdecimal():
+            found[row["device"]] = min(found.get(row["device"], int(limit) // KB), int(limit) // KB)
+    return found
+
+
 def _quantile(counts: Counter[int], share: float) -> int:
     """The lower empirical quantile of counted values."""
     values = sorted(counts)
@@ -187,7 +206,7 @@ def _quantile(counts: Counter[int], share: float) -> int:
 def entry_of(peaks: Array, shape: tuple[int, int], free: dict[str, int]) -> dict[str, Any]:
     """The same from (N, 4) platform, workload, job and peak in kB, and free kB by device."""
     size = shape[0] * shape[1]
-    cells = _Cells(np.full(size, np.uint64(2**64 - 1)), np.full(size, np.nan), np.full(size, np.nan))
+    cells = _Cells.none(size)
     cell = (peaks[:, 0] * shape[1] + peaks[:, 1]).astype(np.int64)
     cells.add(cell, mixed(peaks[:, 2]), peaks[:, 3])
     return _entry(cells.one.reshape(shape), cells.others.reshape(shape), free)

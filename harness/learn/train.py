@@ -14,6 +14,7 @@ from harness.dataset.store import Dataset
 from harness.errors import ModelError, UsageError, typed
 from harness.learn import groups
 from harness.learn.arrays import Described, Training, gather_training
+from harness.learn.cluster import workers_at
 from harness.learn.cold import load_cold
 from harness.learn.heldout import card_entry, card_entry_of_many, hold_out
 from harness.learn.peak_memory import Peaks
@@ -75,19 +76,23 @@ def train(
     calibration_share: float = 0.1,
     seed: int = 0,
     cold: bool = False,
+    dask: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trained:
     """Fit on all jobs but a random ``test_share`` of them, calibrate on jobs that neither trained nor chose anything.
 
     The test jobs are used for nothing but the accuracy that is reported. With ``cold`` the times are those of starting
-    anew. Raises DatasetError, ModelError.
+    anew. The workers of a ``dask`` scheduler at that address read the observations. Raises DatasetError, ModelError.
     """
     if cold:
         rows, features = load_cold(dataset)
         given = Training(rows, features, Described.of(dataset), None, None, len(rows), 1.0)
     else:
         apart = {"calibration": (1 - test_share) * calibration_share, "test": test_share}
-        given = gather_training(dataset, **apart, seed=seed, watch=lambda: (Peaks(dataset), Regimes()))
+        with workers_at(dask) as across:
+            given = gather_training(
+                dataset, **apart, seed=seed, watch=lambda: (Peaks(dataset), Regimes()), across=across
+            )
     features, started = given.features, time.perf_counter()
     try:
         if given.test is None:

@@ -1,12 +1,9 @@
-"""`harness evaluate`: every method runs, cells resume, and a real dask cluster computes the same."""
+"""`harness evaluate`: every method runs, and cells resume."""
 
 from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +13,9 @@ import pytest
 from harness.dataset.schema import OBSERVATIONS
 from harness.dataset.store import Dataset
 from harness.errors import ModelError, UnknownName
-from harness.learn.cells import METHODS, Cell, Results, cells, evaluate_cell, run, summarise
+from harness.learn.cells import METHODS, Cell, Results, cells, evaluate_cell, summarise
 from harness.learn.evaluation import markdown
-from tests.conftest import ROOT, synthetic
+from tests.conftest import synthetic
 
 
 @pytest.fixture(scope="module")
@@ -129,45 +126,3 @@ def test_an_unknown_method_comes_with_the_nearest_names(harness, dataset: Path) 
     ran = harness("evaluate", dataset, "--shares", "0,50")
     assert ran.code == 2
     assert "--shares 0,50 must list percentages between 0 and 100" in ran.err
-
-
-def test_a_real_dask_cluster_computes_the_same(tmp_path: Path) -> None:
-    """A scheduler and two worker processes of their own, as on a cluster."""
-    observations, features = synthetic(400)
-    wanted = cells(["start-up", "log-linear"], ["row"], [0.5, 0.8], 1)
-    here = dict(run(wanted, observations, features))
-    file = tmp_path / "scheduler.json"
-    options = ["--scheduler-file", str(file)]
-    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--host", "127.0.0.1", "--nthreads", "1"]
-    started = [
-        subprocess.Popen([*scheduler, "--no-dashboard", *options], cwd=tmp_path, stderr=subprocess.DEVNULL),
-        *(
-            subprocess.Popen(
-                [*worker, "--no-dashboard", *options], cwd=tmp_path, stderr=subprocess.DEVNULL,
-                env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-            )
-            for _ in range(2)
-        ),
-    ]  # fmt: skip
-    try:
-        deadline = time.monotonic() + 40
-        while not file.exists():
-            assert time.monotonic() < deadline, "the scheduler did not start"
-            time.sleep(0.1)
-        address = json.loads(file.read_text())["address"]
-        there = dict(run(wanted, observations, features, dask=address))
-    finally:
-        for process in reversed(started):
-            process.kill()
-            process.wait()
-    assert {cell: [row["mape"] for row in rows] for cell, rows in there.items()} == {
-        cell: [row["mape"] for row in rows] for cell, rows in here.items()
-    }
-
-
-def test_a_dask_scheduler_that_is_not_there_is_told() -> None:
-    observations, features = synthetic(300)
-    wanted = cells(["start-up"], ["row"], [0.5], 1)
-    with pytest.raises(ModelError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9"):
-        list(run(wanted, observations, features, dask="tcp://127.0.0.1:9"))

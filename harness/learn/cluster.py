@@ -1,0 +1,107 @@
+"""A dask cluster that others run: reached by its scheduler's address, and given work a few pieces at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from pkgutil import resolve_name
+from typing import Any
+
+from harness import __version__
+from harness.dataset.pieces import Across
+from harness.errors import ModelError
+
+ANSWERS_S = 10.0  # until a scheduler is taken for none, and one for without workers
+RETURNS_S = 60.0  # for workers that are started again
+LOOK_S = 5.0
+
+
+@contextlib.contextmanager
+def reached(address: str | None) -> Iterator[Any]:
+    """The client of the scheduler at that address, which joblib's dask backend finds too; None for no address.
+
+    Raises ModelError where dask is not installed, the scheduler cannot be reached, no worker is with it, or one has
+    another version of harness.
+    """
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ModelError(
+            "--dask needs dask.distributed; install it with: pip install 'harness[dask]'."
+        ) from None
+    try:
+        client = Client(address, timeout=ANSWERS_S)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no dask scheduler answers at {address}: {error}; start one with: dask scheduler."
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=ANSWERS_S)
+        except TimeoutError:
+            raise _alone(address) from None
+        # What is sent is known everywhere: a worker that cannot import what it is given ends without an answer.
+        for worker, told in client.run(resolve_name, "harness:__version__", on_error="return").items():
+            if told != __version__:
+                what = f"harness {told}" if isinstance(told, str) else f"no harness ({told})"
+                raise ModelError(
+                    f"the dask worker at {worker} has {what}; install there what is here, harness {__version__}."
+                )
+        yield client
+
+
+@contextlib.contextmanager
+def workers_at(address: str | None) -> Iterator[Across | None]:
+    """What calls a function on the workers there (see `dataset.pieces.Across`); None for no address.
+
+    Two arguments a thread are under way at most, so that neither the workers nor this process hold more results. Raises
+    ModelError as `reached` does, and where workers or the scheduler are lost; what the function raises is raised here.
+    """
+    with reached(address) as client:
+        yield None if client is None else lambda work, given: _spread(client, str(address), work, given)
+
+
+def _spread(client: Any, address: str, work: Callable[[Any], Any], given: Iterable[Any]) -> Iterator[Any]:
+    from distributed import KilledWorker, wait
+
+    left, ended, under_way, seen = iter(given), False, set[Any](), time.monotonic()
+    try:
+        while under_way or not ended:
+            threads = sum(client.nthreads().values())
+            if threads:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > RETURNS_S:
+                raise _alone(address)
+            while not ended and len(under_way) < 2 * threads:
+                if (one := next(left, None)) is None:
+                    ended = True
+                else:
+                    under_way.add(client.submit(work, one, pure=False))
+            if not under_way:
+                time.sleep(0 if ended else LOOK_S)
+                continue
+            with contextlib.suppress(TimeoutError):
+                found = wait(under_way, LOOK_S, "FIRST_COMPLETED")  # type: ignore[no-untyped-call]
+                for done in found.done:
+                    under_way.remove(done)
+                    yield done.result()
+    except KilledWorker as error:
+        raise ModelError(
+            f"workers of the dask scheduler at {address} died again and again at the same files, as they do where "
+            "memory is short; give each more, or let it have one thread: dask worker --nthreads 1."
+        ) from error
+    except (CancelledError, OSError) as error:
+        raise ModelError(
+            f"the dask scheduler at {address} went away; start it again, then repeat."
+        ) from error
+
+
+def _alone(address: str) -> ModelError:
+    return ModelError(
+        f"the dask scheduler at {address} has no workers; start some with: dask worker {address}."
+    )

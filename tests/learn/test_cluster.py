@@ -1,0 +1,125 @@
+"""What a dask cluster does for `harness`: a scheduler and two workers, processes of their own, come to the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from harness.dataset import pieces
+from harness.dataset.store import Dataset
+from harness.errors import ModelError
+from harness.learn import cluster
+from harness.learn.cells import cells, run
+from harness.learn.train import train
+from tests.conftest import ROOT, synthetic
+from tests.learn.test_train import dataset
+
+pytest.importorskip("distributed", reason="dask is not installed; pip install 'harness[dask]'")
+
+
+class Cluster:
+    """``block`` names a module that its workers do not have."""
+
+    def __init__(self, place: Path, workers: int, block: str = "") -> None:
+        self.place, self.running = place, list[subprocess.Popen[bytes]]()
+        file = place / "scheduler.json"
+        options = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+        self._start("dask_scheduler", "--port", "0", *options)
+        deadline = time.monotonic() + 60
+        while not file.exists():
+            assert time.monotonic() < deadline, "the scheduler did not start"
+            time.sleep(0.1)
+        self.address = json.loads(file.read_text())["address"]
+        more = []
+        if block:
+            (place / "block.py").write_text(f"import sys; sys.modules[{block!r}] = None")
+            more = ["--preload", str(place / "block.py")]
+        for _ in range(workers):
+            self._start("dask_worker", "--nthreads", "1", "--no-nanny", *more, *options)
+
+    def _start(self, what: str, *options: str) -> None:
+        command = [sys.executable, "-m", f"distributed.cli.{what}", *options]
+        own = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+        with open(self.place / "log", "ab") as log:
+            self.running.append(subprocess.Popen(command, cwd=self.place, stderr=log, env=own))
+
+    def end(self) -> None:
+        for process in reversed(self.running):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    found = Cluster(tmp_path_factory.mktemp("cluster"), workers=2)
+    yield found
+    found.end()
+
+
+def test_a_cluster_evaluates_as_one_machine_does(running: Cluster) -> None:
+    observations, features = synthetic(400)
+    wanted = cells(["start-up", "log-linear"], ["row"], [0.5, 0.8], 1)
+    here = dict(run(wanted, observations, features))
+    there = dict(run(wanted, observations, features, dask=running.address))
+    assert {cell: [row["mape"] for row in rows] for cell, rows in there.items()} == {
+        cell: [row["mape"] for row in rows] for cell, rows in here.items()
+    }
+
+
+@pytest.mark.parametrize("many", [500, 10**6])
+def test_a_cluster_reads_what_one_machine_would(
+    many: int, running: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.learn.arrays.MANY", many)
+    monkeypatch.setattr(pieces, "PIECE", 1)
+    data = Dataset.open(dataset(tmp_path, platforms=4, workloads=8, rows=1600, degrees=2))
+    [path] = (data.root / "observations").iterdir()
+    rows = pq.read_table(path)
+    for number, (first, end) in enumerate(
+        [(0, 300), (300, 700), (600, 1100), (1100, 1600)]
+    ):  # some rows twice
+        pq.write_table(rows[first:end], path.with_name(f"{number}.parquet"))
+    path.unlink()
+    here = train(data)
+    here.model.save(tmp_path / "here.npz")
+    train(data, dask=running.address).model.save(tmp_path / "there.npz")
+    assert here.rows == 1600
+    assert (tmp_path / "there.npz").read_bytes() == (tmp_path / "here.npz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("workers", "told"),
+    [
+        (0, "has no workers; start some with: dask worker tcp://"),
+        (1, r"has no harness \(.*\); install there what is here, harness \d"),
+    ],
+)
+def test_a_cluster_that_cannot_work_says_why(
+    workers: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "ANSWERS_S", 1.0 if not workers else 60.0)
+    lame = Cluster(tmp_path, workers, block="harness")
+    try:
+        with pytest.raises(ModelError, match=told):
+            train(Dataset.open(dataset(tmp_path, platforms=2, workloads=4, rows=40)), dask=lame.address)
+    finally:
+        lame.end()
+
+
+def test_a_dask_scheduler_that_is_not_there_is_told(harness, tmp_path: Path) -> None:
+    observations, features = synthetic(300)
+    wanted = cells(["start-up"], ["row"], [0.5], 1)
+    with pytest.raises(ModelError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        list(run(wanted, observations, features, dask="tcp://127.0.0.1:9"))
+    data = dataset(tmp_path, platforms=2, workloads=4, rows=40)
+    ran = harness("train", data, "-o", tmp_path / "m.npz", "--dask", "nowhere")
+    assert (ran.code, "Traceback" in ran.err) == (2, False)
+    assert "no dask scheduler answers at nowhere" in ran.err
