@@ -1,112 +1,151 @@
-"""Adaptive against default collections on this machine, at equal minutes: error on a common random test set.
+"""Adaptive against default collections on this machine, at equal minutes: error on jobs that neither measures.
 
-`python -m tests.perf adaptive_live`. Each seed has a test set, a collection of its own whose jobs another seed drew
-and ordered, and one collection an arm, as long as the longest time asked about. What an arm had after fewer minutes
-are its jobs that had begun by then: an adaptive collection is not told when it will end. What the test set measured,
-nobody learns from. Arms take turns at being first, since this machine may change meanwhile.
+`python -m tests.perf adaptive_live`. Each seed draws jobs of the plan at random that are held out; they are measured in
+a collection of their own, and both arms collect of all others, as long as the longest time asked about. What an arm
+had after fewer minutes are its jobs that had begun by then: an adaptive collection is not told when it will end. Arms
+take turns at being first, since this machine may change meanwhile. It has to be quiet: where others use it, the same
+job twice differs by more than the arms do.
 
-HARNESS_MINUTES (2,5,10), HARNESS_SEEDS (1) and HARNESS_TEST_JOBS (240) say how much.
-HARNESS_AS=demo collects as `harness demo` does, under its engines. With HARNESS_KEEP=DIR collections are kept, and
-those that are there are only read.
+HARNESS_MINUTES (2,5,10), HARNESS_SEEDS (1) and HARNESS_TEST_JOBS (240) say how much. HARNESS_AS=demo collects as
+`harness demo` does, under its engines. With HARNESS_KEEP=DIR collections are kept, and those that are there are only
+read; with HARNESS_AT_MOST too, none goes on for longer than so many minutes: repeat the command until it prints.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
+import random
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
+from time import time
 
+import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from rich.console import Console
 
 from harness.cli.demo import FAMILIES
 from harness.cli.demo import SETTINGS as DEMO
 from harness.cli.demo import WORKLOADS as SUITES
+from harness.dataset.info import Settings
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
+from harness.fleet.devices import Device
+from harness.fleet.reach import choose_engines, reach
 from harness.learn.arrays import Planned, load_training
-from pitot_core import Features, Observations
+from harness.learn.teaching import advise
+from harness.measure.adaptive import USUAL, marked
+from harness.measure.collection import measure, prepare, takes
+from harness.measure.plan import Plan, make_plan
+from harness.suites.catalogue import load_workloads, select
+from harness.suites.ready import STARTUP, build_and_verify
 from pitot_core.tables import Tables
-from tests.conftest import ROOT
 
 MINUTES = [float(word) for word in os.environ.get("HARNESS_MINUTES", "2,5,10").split(",")]
 SEEDS = int(os.environ.get("HARNESS_SEEDS", 1))
 TEST_JOBS = int(os.environ.get("HARNESS_TEST_JOBS", 240))
-ARMS = {"default": [], "adaptive": ["--adaptive"]}
-PLAN = ["--degrees", "2", "--anchors", "0", "--placebos", "0"]
-AS_DEMO = ["--repeats", str(DEMO.repeats), "--limit", str(DEMO.limit_s), "--co-run", str(DEMO.co_run_s)]
-Cell = tuple[str, str, tuple[str, ...]]  # platform, workload and those beside it
+AT_MOST = float(os.environ.get("HARNESS_AT_MOST", 1e6))
+AS_DEMO = os.environ.get("HARNESS_AS") == "demo"
+DEFAULT = DEMO if AS_DEMO else Settings()
+ADAPTIVE = DEMO if AS_DEMO else USUAL
+TEST = msgspec.structs.replace(DEFAULT, precision=0.01)
+ARMS = ("adaptive", "default")
 
 
 class Begun(Dataset):
-    """What a dataset had of jobs that began within so many minutes of its first one."""
+    """What a dataset had of jobs that began within so many minutes of collecting."""
 
-    minutes: float
+    spans: list[tuple[float, float]]  # when it was collected, unix time
 
     @classmethod
     def within(cls, dataset: Dataset, minutes: float) -> Begun:
         begun = cls(dataset.root, dataset.info)
-        begun.minutes = minutes
+        begun.spans, left_s = [], 60 * minutes
+        for start, end in spans(dataset.root.parent):
+            begun.spans.append((start, min(end, start + left_s)))
+            left_s -= begun.spans[-1][1] - start
         return begun
 
     def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        parts = list(super().parts([*(columns or ()), "started_at"]))
-        first = min(pc.min(part["started_at"]).as_py() for part in parts if len(part))
-        until = pa.scalar(first + timedelta(minutes=self.minutes))
-        for part in parts:
-            yield part.filter(pc.less(part["started_at"], until))
+        for part in super().parts([*(columns or ()), "started_at"]):
+            at = [one.timestamp() for one in part["started_at"].to_pylist()]
+            yield part.filter(pa.array([any(a <= t < b for a, b in self.spans) for t in at], pa.bool_()))
+
+
+def spans(root: Path) -> list[tuple[float, float]]:
+    """When a collection went on, unix time."""
+    told = root / "spans"
+    return [msgspec.json.decode(line) for line in told.read_bytes().splitlines()] if told.exists() else []
 
 
 @dataclass(frozen=True)
 class Off:
-    """Mean |predicted − measured| / measured of the test set's rows, and the rows that were learned from."""
+    """|predicted − measured| / measured of held-out rows, mean and median, and the rows that were learned from."""
 
     both: float
     alone: float
     beside: float
+    middle: float
     rows: int
 
 
-def collect(root: Path, seed: int, *more: str) -> Dataset:
-    """A collection of this machine, unless it is there already."""
-    if (root / "whole").exists():
-        return Dataset.open(root / "data")
-    root.mkdir(parents=True, exist_ok=True)
-    devices = {"local": {"transport": "local", "cache": str(root.parent / "cache")}}
-    (root / "devices.yaml").write_text(json.dumps({"devices": devices}))
-    words = [part for suite in SUITES for part in ("-s", suite)]
-    if os.environ.get("HARNESS_AS") == "demo":
-        names = [name for name, engine in ENGINES.items() if engine.family in FAMILIES]
-        words += [*AS_DEMO, *(part for name in names for part in ("-e", name))]
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "harness.cli", "collect", "-o", str(root / "data"), "--seed", str(seed), "--csv",
-            "--devices-file", str(root / "devices.yaml"), *words, *PLAN, *more,
-        ],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    (root / "told").write_text(done.stderr)
-    if done.returncode not in (0, 1):
-        sys.exit(done.stderr)
-    (root / "whole").touch()
-    return Dataset.open(root / "data")
+class Machine:
+    """This machine as a device, with what is to be measured on it."""
 
+    def __init__(self, root: Path) -> None:
+        self.console = Console(stderr=True)
+        wanted = [name for name, engine in ENGINES.items() if not AS_DEMO or engine.family in FAMILIES]
+        build_and_verify([STARTUP, *SUITES], None, self.console)
+        known = load_workloads(None)
+        self.startup, self.workloads = known[STARTUP], select(known, SUITES)
+        self.device = Device(transport="local", name="local", cache=str(root / "cache"), engines=wanted)
 
-def cells(rows: Observations, features: Features) -> list[Cell]:
-    """What each row measured, by name."""
-    names = np.array([*features.workload_names, ""])
-    beside = np.sort(names[rows.co_runners], axis=1).tolist()
-    platforms, workloads = np.array(features.platform_names)[rows.platform].tolist(), names[rows.workload]
-    return [(p, w, tuple(b)) for p, w, b in zip(platforms, workloads.tolist(), beside, strict=True)]
+    def collect(
+        self, root: Path, settings: Settings, seed: int, minutes: float, adaptive: bool = False
+    ) -> Dataset:
+        """A collection of what is held out (to its end) or of the rest (for so many minutes); what is there of it."""
+        if (root / "whole").exists():
+            return Dataset.open(root / "data")
+        reached = reach(self.device, print)
+        engines = choose_engines([reached], [])
+        settings = msgspec.structs.replace(settings, seed=seed, rounds={2: 1}, anchors=0, placebos=0)
+        plan = make_plan(
+            [(one.name, "local") for one in engines], self.workloads, self.startup, settings, takes
+        )
+        jobs = sorted(
+            (job for job in plan.jobs if job.purpose == "measure"),
+            key=lambda job: (job.platform, job.workloads),
+        )
+        held = {
+            (job.platform, job.workloads)
+            for job in random.Random(seed).sample(jobs, min(TEST_JOBS, len(jobs) // 4))
+        }
+        of_test = settings.precision == TEST.precision
+        kept = (job for job in plan.jobs if ((job.platform, job.workloads) in held) == of_test)
+        plan = marked(Plan(tuple(kept), settings)) if adaptive else Plan(tuple(kept), settings)
+        dataset, everything = Dataset.open_or_create(root / "data"), [*self.workloads, self.startup]
+        try:
+            with dataset.locked():
+                prepare(dataset, plan, [reached], engines, everything, self.console)
+                went_on = sum(end - start for start, end in spans(root)) / 60
+                now_on, start = min(max(minutes - went_on, 0.001), AT_MOST), time()
+                adviser = advise if adaptive else None
+                outcome = measure(
+                    dataset, plan, [reached], everything, self.console, now_on * 60, adviser=adviser
+                )
+        finally:
+            reached.session.close()
+        with open(root / "spans", "ab") as told:
+            told.write(msgspec.json.encode((start, time())) + b"\n")
+        if outcome.left and went_on + now_on < minutes - 0.01:
+            sys.exit(f"{root.name} of seed {seed} is to go on; repeat the command")
+        (root / "whole").touch()
+        return dataset
 
 
 def error(learned: Dataset, test: Dataset) -> Off:
@@ -116,16 +155,12 @@ def error(learned: Dataset, test: Dataset) -> Off:
     )
     rows, features = load_training(learned, also=everything)
     asked, of_test = load_training(test, also=everything)
-    assert (of_test.workload_names, of_test.platform_names) == (
-        features.workload_names,
-        features.platform_names,
-    )
-    held = set(cells(asked, features))
-    rows = rows[np.array([cell not in held for cell in cells(rows, features)])]
+    names = [(one.workload_names, one.platform_names) for one in (features, of_test)]
+    assert names[0] == names[1]
     asked = asked[asked.measured]
     off = np.abs(np.expm1(Tables.solved(rows, features).log_ns(asked) - asked.log_ns))
     alone = asked.n_co_runners == 0
-    return Off(float(off.mean()), float(off[alone].mean()), float(off[~alone].mean()), len(rows))
+    return Off(float(off.mean()), float(off[alone].mean()), float(off[~alone].mean()), median(off), len(rows))
 
 
 def percent(values: Sequence[float]) -> str:
@@ -137,29 +172,36 @@ def main() -> None:
     found: dict[tuple[float, str], list[Off]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(os.environ.get("HARNESS_KEEP", scratch))
-        hours = f"{max(MINUTES) / 60:.5f}"
+        machine = Machine(root)
         for seed in range(1, SEEDS + 1):
             place = root / f"seed-{seed}"
-            test = collect(place / "test", 1000 + seed, "--precision", "1%", "--jobs", str(TEST_JOBS))
-            for arm in sorted(ARMS, reverse=seed % 2 == 0):
-                learned = collect(place / arm, seed, "--hours", hours, *ARMS[arm])
+            test = machine.collect(place / "test", TEST, seed, 1e6)
+            for arm in ARMS[:: -1 if seed % 2 == 0 else 1]:
+                adaptive = arm == "adaptive"
+                learned = machine.collect(
+                    place / arm, ADAPTIVE if adaptive else DEFAULT, seed, max(MINUTES), adaptive
+                )
                 for minutes in MINUTES:
                     off = error(Begun.within(learned, minutes), test)
                     found[minutes, arm].append(off)
                     print(
                         f"seed {seed}, {minutes:g} min, {arm}: {off.rows} rows, error {100 * off.both:.1f} % "
-                        f"(alone {100 * off.alone:.1f}, beside {100 * off.beside:.1f})",
+                        f"(alone {100 * off.alone:.1f}, beside {100 * off.beside:.1f}, median {100 * off.middle:.1f})",
                         flush=True,
                     )
-    print("\n| minutes | arm | rows | error | alone | beside | of the default's |\n" + "|---" * 7 + "|")
+    print(
+        "\n| minutes | arm | rows | error | alone | beside | median | of the default's |\n" + "|---" * 8 + "|"
+    )
     for minutes in MINUTES:
-        usual = found[minutes, "default"]
         for arm in ARMS:
             offs = found[minutes, arm]
-            ratios = [mine.both / its.both for mine, its in zip(offs, usual, strict=True)]
-            parts = [percent([getattr(off, name) for off in offs]) for name in ("both", "alone", "beside")]
-            rows, share = f"{mean(off.rows for off in offs):.0f}", percent(ratios)
-            print(f"| {' | '.join((f'{minutes:g}', arm, rows, *parts, share))} |", flush=True)
+            ratios = [mine.both / its.both for mine, its in zip(offs, found[minutes, "default"], strict=True)]
+            parts = [
+                percent([getattr(off, name) for off in offs])
+                for name in ("both", "alone", "beside", "middle")
+            ]
+            rows = f"{mean(off.rows for off in offs):.0f}"
+            print(f"| {' | '.join((f'{minutes:g}', arm, rows, *parts, percent(ratios)))} |", flush=True)
 
 
 if __name__ == "__main__":

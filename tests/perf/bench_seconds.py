@@ -41,18 +41,20 @@ KERNELS = [
     f"polybench/small/{name}" for name in ("lu", "gemm", "floyd-warshall", "cholesky", "correlation", "2mm")
 ]
 SETTINGS = Settings(repeats=5, limit_s=5.0, co_run_s=0.85, rounds={}, anchors=0, placebos=0)
-# What is not executing, in the order of a job, as the moments that it lies between; the last one is of the next job.
-PARTS = {
-    "device looked at": ("begun", "checked"),
-    "runner started": ("checked", "started"),
-    "compiled or loaded": ("started", "loaded"),
-    "first execution": ("loaded", "prepared"),
-    "warming up": ("prepared", "warm"),
-    "measuring": ("warm", "looped"),
-    "runner ended": ("looped", "ended"),
-    "result judged": ("ended", "judged"),
-    "result stored, next job begun": ("judged", "next"),
-}
+# The moments of a job, the last one of the next, and what lies between them besides executing.
+MOMENTS = ("begun", "checked", "started", "loaded", "prepared", "warm", "looped", "ended", "judged", "next")
+BETWEEN = (
+    "device looked at",
+    "runner started",
+    "compiled or loaded",
+    "first execution",
+    "warming up",
+    "measuring",
+    "runner ended",
+    "result judged",
+    "result stored, next job begun",
+)
+PARTS = dict(zip(BETWEEN, pairwise(MOMENTS), strict=True))
 
 
 class Ear:
