@@ -20,6 +20,7 @@ class Payload:
     def __init__(self, workload: Workload, memory_bytes: int | None = None) -> None:
         self.workload, self.memory_bytes = workload, memory_bytes
         self._contents: dict[str, Callable[[], bytes]] = {}
+        self._size_bytes = 0
 
     @property
     def contents(self) -> dict[str, Callable[[], bytes]]:
@@ -27,8 +28,16 @@ class Payload:
         _ = self.spec  # where they are read and hashed, once
         return self._contents
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the module and its inputs."""
+        _ = self.spec
+        return self._size_bytes
+
     def _content(self, path: Path) -> str:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        self._size_bytes += len(data)
         self._contents[digest] = path.read_bytes
         return digest
 

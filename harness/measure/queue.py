@@ -22,7 +22,8 @@ from harness.measure.listener import Order
 from harness.measure.stop import Stop
 
 AT_ONCE = 2  # jobs that a device has: the one that it runs, and the next
-TOGETHER = 16  # jobs whose files are sent together, since nothing is measured meanwhile
+# Jobs whose files are sent together, since nothing is measured meanwhile; of all where their order is not known before.
+TOGETHER, TOGETHER_BYTES = 16, 16 << 20
 
 
 class Queue:
@@ -88,13 +89,21 @@ class Queue:
     def _wanted_soon(self) -> dict[str, Callable[[], bytes]]:
         """The files of the next jobs, but for what would have to be compiled here."""
         contents: dict[str, Callable[[], bytes]] = {}
-        for engine, name in {pair for job in islice(self.left, TOGETHER) for pair in _pairs(job)}:
+        soon = self.left if self._order else islice(self.left, TOGETHER)
+        known, size = {name for _, name in self.there}, 0
+        for engine, name in {pair for job in soon for pair in _pairs(job)} - self.there:
             payload = self._payloads[name]
             with contextlib.suppress(NotMade, NotMadeNow):
-                if not made_here(ENGINES[engine], self._device):
-                    given(ENGINES[engine], self._device, payload.workload, self._machine)
-                    contents |= payload.contents
-                    self.there.add((engine, name))
+                if made_here(ENGINES[engine], self._device):
+                    continue
+                given(ENGINES[engine], self._device, payload.workload, self._machine)
+                if name not in known:
+                    size += payload.size_bytes
+                    if size > TOGETHER_BYTES:
+                        break
+                    known.add(name)
+                contents |= payload.contents
+                self.there.add((engine, name))
         return contents
 
     def send_ahead(self, session: Session) -> None:

@@ -45,7 +45,12 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 
 def make(
-    folder: Path, session: Told, count: int = 4, purposes: dict[int, str] | None = None, **settings: Any
+    folder: Path,
+    session: Told,
+    count: int = 4,
+    purposes: dict[int, str] | None = None,
+    order: Any = None,
+    **settings: Any,
 ) -> Queue:
     """Jobs j0, j1... each of a workload of its own."""
     payloads, jobs = {}, []
@@ -57,7 +62,7 @@ def make(
         jobs.append(Job(f"j{number}", "d", "fake", (module.name,), purpose, number, 5, 1.0, 1.0))
     device = Device(transport="local", name="d")
     reached = Reached(device, session, {}, {"fake": "1.0"}, {})  # type: ignore[arg-type]
-    return Queue("data", Settings(**settings), reached, payloads, jobs, Stop(), None)
+    return Queue("data", Settings(**settings), reached, payloads, jobs, Stop(), order)
 
 
 def begin(made: Queue, session: Any) -> Job:
@@ -66,6 +71,13 @@ def begin(made: Queue, session: Any) -> Job:
     made.send(session, job)
     made.send_ahead(session)
     return job
+
+
+class LastFirst:
+    """An order in which the last job left is always the next one."""
+
+    def next(self, device: str, left: Any) -> None:
+        left.rotate(1)
 
 
 def names(jobs: Any) -> list[str]:
@@ -95,7 +107,7 @@ def test_files_are_sent_when_nothing_runs_those_of_the_next_jobs_too(
     made.result(session, made.sent[0])
     assert names(made.sent) == []
     assert begin(made, session).id == "j2"
-    assert session.pushed == [2, 2]
+    assert session.pushed == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -120,3 +132,21 @@ def test_what_was_dropped_or_sent_through_a_lost_link_is_left(tmp_path: Path, se
     assert len(made.sent) == 2
     made.begin_anew()
     assert (names(made.sent), sorted(names(made.left)), made.there) == ([], ["j0", "j1", "j2", "j3"], set())
+
+
+def test_where_an_order_decides_the_files_of_any_job_are_there(
+    tmp_path: Path, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "TOGETHER", 1)
+    made = make(tmp_path, session, count=4, order=LastFirst())
+    begin(made, session)
+    assert (session.jobs, session.pushed) == (["j3", "j2"], [4])
+
+
+def test_no_more_is_sent_together_than_is_soon_sent(
+    tmp_path: Path, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "TOGETHER_BYTES", 12 * 2)  # modules have 12 bytes
+    made = make(tmp_path, session, count=5, order=LastFirst())
+    begin(made, session)
+    assert session.pushed[0] in (2, 3)
