@@ -16,8 +16,23 @@ HarnessError
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 from collections.abc import Iterable
+
+
+def why(error: BaseException, known: object = None) -> str:
+    """What went wrong, as a part of a sentence: of what the system refused its words, without its number.
+
+    They name the file, unless it is the ``known`` one, which the sentence names anyway.
+    """
+    if not isinstance(error, OSError):
+        return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    told = str(error.strerror or error).splitlines() or [type(error).__name__]
+    words = re.sub(r".*\[errno -?\d+\] ", "", told[0], flags=re.IGNORECASE).rstrip(".")
+    names = [str(name) for name in (error.filename, error.filename2) if name not in (None, "", known)]
+    named = [name for name in names if name != str(known) and name not in words]
+    return f"{' and '.join(named)}: {words}" if named else words
 
 
 def typed(name: object) -> str:
@@ -73,6 +88,7 @@ class UnknownName(UsageError):
     def __init__(
         self, kind: str, name: str, known: Iterable[str], *, where: str = "", hint: str = ""
     ) -> None:
+        self.name = name
         known = sorted(set(known))
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         place = f" in {where}" if where else ""

@@ -21,6 +21,7 @@ from typing import Any
 _HOST = re.sub(r"[^A-Za-z0-9]+", "-", os.uname().nodename)[:40]
 _PARTIAL = re.compile(r"\..+\.[A-Za-z0-9-]*?(\d+)\.partial\Z")
 LONG, SHORT = 150, 30  # bytes of a name from which on its hidden one has only so many of its letters
+MOST_FROM_A_PIPE = 256 << 20  # bytes
 _NUMBERS = itertools.count(1)
 _writing: set[str] = set()  # names of what this process writes now
 
@@ -48,7 +49,11 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     to as it is.
     """
     if not may_be_replaced(path):
-        yield path
+        try:
+            yield path
+        except OSError as error:
+            told_of(error, path, path)
+            raise
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
@@ -62,6 +67,18 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
     if durable:
         sync(path.parent)
+
+
+def contents(path: Path) -> bytes:
+    """All that is in a file, or comes from a pipe. Raises OSError, also for a device that has no end."""
+    with open(path, "rb") as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file.read()
+        data = file.read(MOST_FROM_A_PIPE + 1)
+    if len(data) > MOST_FROM_A_PIPE:
+        most = f"it is no file, and more than {MOST_FROM_A_PIPE >> 20} MiB come from it"
+        raise OSError(errno.EFBIG, most, str(path))
+    return data
 
 
 def may_be_replaced(path: Path) -> bool:

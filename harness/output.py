@@ -8,7 +8,6 @@ laid out, so that each is as wide as it was thought to be.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import math
@@ -77,13 +76,10 @@ def show(
 
 
 def watching(tables: Callable[[], Sequence[tuple[Sequence[Mapping[str, Any]], Sequence[Column]]]]) -> None:
-    """Show tables anew every two seconds, until Ctrl-C."""
+    """Show tables anew every two seconds, for ever."""
     from rich.live import Live  # not for `--help`, which is to be quick
 
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        Live(console=Terminal(), auto_refresh=False) as live,
-    ):
+    with Live(console=Terminal(), auto_refresh=False) as live:
         while True:
             width, encoding = live.console.width, live.console.encoding
             drawn = [_table(rows, columns, None, width, encoding) for rows, columns in tables()]

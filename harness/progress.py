@@ -1,4 +1,4 @@
-"""How long work shows on stderr: a bar with the time left on a terminal, a line now and then elsewhere.
+"""How long work shows on stderr: a bar with the time left on a terminal, a line every quarter of a minute elsewhere.
 
 However narrow the terminal is, count and time left are on it whole: the bar gives way to them, and what is being done
 right now has a line of its own.
@@ -7,6 +7,7 @@ right now has a line of its own.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -27,7 +28,7 @@ class Bar:
 
     def __init__(self, console: Console, progress: Progress | None, what: str, total: int) -> None:
         self._console, self._progress, self._what, self._total = console, progress, what, total
-        self._started = self._told = self._moved = time.monotonic()
+        self._started = self._moved = time.monotonic()
         self._done = self._skipped = 0
         self._pace: Callable[[], float | None] | None = None
         self._task = progress.add_task(what, total=total, note="", left_s=self._left_s) if progress else None
@@ -47,16 +48,12 @@ class Bar:
         self._moved = time.monotonic()
         if self._progress and self._task is not None:
             self._progress.update(self._task, advance=1, note=note)
-        else:
-            self._tell()
 
     def at(self, done: int, total: int) -> None:
         """Where the work is, for work that counts itself."""
         self._done, self._total, self._moved = done, total, time.monotonic()
         if self._progress and self._task is not None:
             self._progress.update(self._task, completed=done, total=total or None)
-        else:
-            self._tell()
 
     def _left_s(self) -> float | None:
         if self._pace:
@@ -67,22 +64,35 @@ class Bar:
         each_s = (self._moved - self._started) / fresh
         return max(0.0, each_s * (self._total - self._done) - (time.monotonic() - self._moved))
 
-    def _tell(self) -> None:
-        now, fresh = time.monotonic(), self._done - self._skipped
-        if now - self._told <= LINE_EVERY_S or fresh <= 0 or self._done == self._total:
-            return
-        self._told = now
-        line = f"{self._what}: {self._done:,}"
-        if self._total:
-            left_s = self._left_s()
-            line += f" of {self._total:,}" + (f", about {clock(left_s)} left" if left_s is not None else "")
-        self._console.print(line)
+    def tell(self) -> None:
+        """Print a line of how far it is."""
+        count = f": {self._done:,}" if self._done or self._total > 1 else ""
+        if self._total > 1:
+            count += f" of {self._total:,}"
+        left_s = self._left_s() if self._done < self._total else None
+        took = f"{clock(time.monotonic() - self._started)} so far"
+        self._console.print(
+            f"{self._what}{count}, {took if left_s is None else f'about {clock(left_s)} left'}"
+        )
 
 
 @contextlib.contextmanager
 def bar(console: Console, what: str, total: int) -> Iterator[Bar]:
+    """Show long work from here to the end of the block; a ``total`` of 0 is one that is not known."""
     if not console.is_terminal:
-        yield Bar(console, None, what, total)
+        one, ended = Bar(console, None, what, total), threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(LINE_EVERY_S):
+                one.tell()
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield one
+        finally:
+            ended.set()
+            teller.join()
         return
     with _Lines(console=console, transient=True) as progress:
         yield Bar(console, progress, what, total)

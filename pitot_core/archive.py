@@ -66,12 +66,13 @@ class Entry:
 
 
 def entries(path: Path) -> dict[str, Entry]:
-    """By name, what the arrays of a file claim to be; no number is read. Raises ArchiveError, FileNotFoundError."""
+    """By name, what the arrays of a file claim to be; no number is read. Raises ArchiveError, or OSError where there is
+    no file or none that may be read."""
     _check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return _entries(archive, path)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise
     except ArchiveError:
         raise
@@ -80,14 +81,14 @@ def entries(path: Path) -> dict[str, Entry]:
 
 
 def read(path: Path, names: list[str] | None = None) -> dict[str, Array]:
-    """The arrays of these names (default: all). Raises ArchiveError, FileNotFoundError; KeyError for a missing name."""
+    """The arrays of these names (default: all). Raises as `entries`; KeyError for a missing name."""
     _check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             found = _entries(archive, path)
             chosen = list(found) if names is None else names
             return {name: _numbers(archive, found[name], path) for name in chosen}
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise
     except (ArchiveError, KeyError):
         raise
@@ -111,7 +112,11 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
     if path.exists() and not path.is_file():
         whole = io.BytesIO()
         _pack(whole, arrays)
-        path.write_bytes(whole.getvalue())
+        try:
+            path.write_bytes(whole.getvalue())
+        except OSError as error:
+            error.filename = error.filename or str(path)
+            raise
         return
     path = Path(os.path.realpath(path))
     draft = path.with_name(f".{_short(path)}.{threading.get_ident()}.{HOST}-{os.getpid()}.partial")
@@ -123,8 +128,7 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
             os.fsync(file.fileno())
         os.replace(draft, path)
     except OSError as error:
-        if error.filename is not None:  # the name that was asked for, not the hidden one
-            error.filename, error.filename2 = str(path), None
+        error.filename, error.filename2 = str(path), None  # the name that was asked for, not the hidden one
         raise
     finally:
         with contextlib.suppress(OSError):
@@ -246,4 +250,5 @@ def _end(stream: IO[bytes], entry: Entry, path: Path) -> None:
 
 
 def _told(problem: BaseException) -> str:
-    return str(problem).strip().rstrip(".") or type(problem).__name__
+    told = problem.strerror if isinstance(problem, OSError) else None
+    return (told or str(problem)).strip().rstrip(".") or type(problem).__name__

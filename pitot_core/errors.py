@@ -20,7 +20,15 @@ class PitotError(ValueError):
 
 
 class ObservationsError(PitotError):
-    """Rows that do not fit together, numbers out of range, or no rows at all."""
+    """Rows that do not fit together, numbers out of range, or no rows at all.
+
+    ``what`` is wrong, in row number ``row`` (from 0) where it is one row's alone, else None: ``what`` then goes on
+    from "row 7", as in "has 4 co-runners".
+    """
+
+    def __init__(self, what: str, row: int | None = None) -> None:
+        self.what, self.row = what, row
+        super().__init__(what if row is None else f"row {row} {what}")
 
 
 class FeaturesError(PitotError):
@@ -43,7 +51,17 @@ class NotFitted(PitotError):
 
 
 class UnknownEntity(PitotError):
-    """A workload or platform that the feature tables do not have, or that no training row measured."""
+    """A workload or platform that the feature tables do not have, or that no training row measured.
+
+    Of a name in a table of questions ``kind`` (workload or platform), ``name`` and ``row`` (from 0), else None;
+    ``name`` is None also where the row names none.
+    """
+
+    def __init__(
+        self, told: str, *, kind: str | None = None, name: str | None = None, row: int | None = None
+    ) -> None:
+        self.kind, self.name, self.row = kind, name, row
+        super().__init__(told)
 
 
 class UncalibratedDegree(PitotError):

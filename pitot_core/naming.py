@@ -73,7 +73,7 @@ def table_of(rows: Iterable[Sequence[Any]]) -> Any:
     for number, row in enumerate(listed):
         if isinstance(row, str) or not 2 <= len(row) <= 3:
             raise ObservationsError(
-                f"row {number} is {row!r}; a question is (workload, platform) or (workload, platform, co-runners)"
+                f"is {row!r}; a question is (workload, platform) or (workload, platform, co-runners)", number
             )
         names = row[2] if len(row) == 3 else ()
         beside.append(SEPARATOR.join([names] if isinstance(names, str) else names or ()))
@@ -92,8 +92,8 @@ def _of_column(table: Any, column: str, kind: str, known: tuple[str, ...]) -> Ar
     return _numbers(table[column], kind, known)
 
 
-def _numbers(values: Any, kind: str, known: tuple[str, ...]) -> Array:
-    """Of each text its number among the known ones."""
+def _numbers(values: Any, kind: str, known: tuple[str, ...], rows: Array | None = None) -> Array:
+    """Of each text its number among the known ones; ``rows`` are where they stand, by default one in each."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -108,12 +108,15 @@ def _numbers(values: Any, kind: str, known: tuple[str, ...]) -> Array:
         pc.index_in(values, value_set=names if values.type == names.type else names.cast(values.type))
     )
     if len(found) and found.min() < 0:
-        row = int(np.flatnonzero(found < 0)[0])
-        name = values[row].as_py()
+        first = int(np.flatnonzero(found < 0)[0])
+        row, name = first if rows is None else int(rows[first]), values[first].as_py()
         raise UnknownEntity(
             f"row {row} names no {kind}"
             if name is None
-            else f"{kind} {name!r} (row {row}) is not in the tables"
+            else f"{kind} {name!r} (row {row}) is not in the tables",
+            kind=kind,
+            name=name,
+            row=row,
         )
     return np.asarray(found, np.int32)
 
@@ -146,6 +149,6 @@ def _fill_beside(beside: Array, column: Any, known: tuple[str, ...]) -> None:
     count = np.bincount(row, minlength=len(beside))
     if count.max(initial=0) > beside.shape[1]:
         worst = int(count.argmax())
-        raise ObservationsError(f"row {worst} has {count[worst]} co-runners; at most {beside.shape[1]} fit")
+        raise ObservationsError(f"has {count[worst]} co-runners; at most {beside.shape[1]} fit", worst)
     place = np.arange(len(row)) - (np.cumsum(count) - count)[row]
-    beside[row, place] = _numbers(names, "workload", known)
+    beside[row, place] = _numbers(names, "workload", known, row)

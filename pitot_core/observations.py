@@ -142,7 +142,7 @@ class Observations(Queries):
         if not np.all(np.isfinite(log_ns)) or np.any(log_ns < 0) or np.any(log_ns > LONGEST_LOG_NS):
             bad = int(np.flatnonzero(~((log_ns >= 0) & (log_ns <= LONGEST_LOG_NS)))[0])
             raise ObservationsError(
-                f"row {bad} has log_ns = {log_ns[bad]!r}; it is ln(time in nanoseconds), of at least 1 ns"
+                f"has log_ns = {log_ns[bad]!r}; it is ln(time in nanoseconds), of at least 1 ns", bad
             )
         if job.dtype.kind not in "iu":
             raise ObservationsError(f"job numbers must be integers, not {job.dtype}")

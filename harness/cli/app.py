@@ -20,7 +20,7 @@ from typer.models import CommandInfo
 
 from harness.cli.interrupt import ended_by_interrupts
 from harness.cli.spare import spare_pandas
-from harness.errors import HarnessError, Interrupted
+from harness.errors import HarnessError, Interrupted, why
 from harness.output import stderr
 from harness.spelling import is_text
 from harness.streams import open_streams
@@ -36,6 +36,10 @@ WRONG_PLACE = {
     errno.ENAMETOOLONG,
     errno.ELOOP,
     errno.EINVAL,
+    errno.EEXIST,
+    errno.EROFS,
+    errno.EPERM,
+    errno.ENXIO,
 }
 _stdout: int | None = None
 
@@ -136,7 +140,7 @@ def main() -> None:
         _leave(str(error), error.exit_code)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or str(error)
+        reason = why(error, error.filename)
         if error.filename and error.errno in WRONG_PLACE:
             _leave(f"{place}{reason}; name another place.", 2)
         _leave(f"{place}{reason}; nothing is half-written, repeat the command when that is mended.", 1)
@@ -153,10 +157,33 @@ def _import_help() -> None:
         sys.modules[module] = ModuleType(module)
         setattr(sys.modules[module], name, type(name, (), {}))
     try:
-        import typer.rich_utils  # noqa: F401
+        from typer import rich_utils
+
+        vars(rich_utils)["Table"] = _table_of_whole_words()
     finally:
         for module in spared:
             del sys.modules[module]
+
+
+def _table_of_whole_words() -> type:
+    """What help is drawn with: what does not fit a cell goes on in its next line, where rich by itself cuts it off."""
+    from rich.columns import Columns
+    from rich.table import Table
+    from rich.text import Text
+
+    def joined(cell: Any) -> Any:
+        parts: list[Any] = list(cell.renderables) if isinstance(cell, Columns) else [cell]
+        if not all(isinstance(part, Text) for part in parts):
+            return cell
+        text = Text(" ").join(parts)
+        text.overflow = "fold"
+        return text
+
+    class WholeWords(Table):
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*map(joined, cells), **options)
+
+    return WholeWords
 
 
 def _flush() -> None:

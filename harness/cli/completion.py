@@ -45,9 +45,9 @@ def devices(given: dict[str, Any], word: str) -> Iterable[str]:
     """Of the model or dataset that is asked, else of devices.yaml."""
     if platforms := _platforms(given):
         return (name.partition(":")[2] for name in platforms)
-    from harness.fleet.devices import load_devices
+    from harness.fleet.devices import DEFAULT_PATH, load_devices
 
-    return load_devices(Path(given.get("devices_file") or "devices.yaml"))
+    return load_devices(given.get("devices_file") or DEFAULT_PATH)
 
 
 @_quiet

@@ -118,6 +118,7 @@ def place(
     from harness.decide import place_check as checking
     from harness.decide import place_front as front
     from harness.decide import place_run as running
+    from harness.decide.copies import for_people
     from harness.decide.demands import read_demands
     from harness.decide.place_picture import write_picture
     from harness.decide.predict import load_model, write_batch
@@ -163,7 +164,7 @@ def place(
         write_batch(output, rows)
     if picture:
         write_picture(picture, rows, deadlines.places.devices)
-    show(rows, placing.for_people(rows, columns) if form is Form.table else columns, form)
+    show(*(for_people(rows, columns) if form is Form.table else (rows, columns)), form)
     console.print(placing.told(deadlines, placement, checked=violations is not None))
     if measured:
         console.print(measured)

@@ -77,7 +77,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
 
     say("Looking for engines on this machine")
     wanted = [name for name, engine in ENGINES.items() if engine.family in FAMILIES]
-    reached, failed = reach_all([Device(transport="local", name="local", engines=wanted)], console.print)
+    reached, failed = reach_all([Device(transport="local", name="local", engines=wanted)], console)
     if failed:
         raise failed[0]
     try:
@@ -121,7 +121,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
             )
 
         say("Predicting jobs that were not measured, then measuring them")
-        reached, _ = reach_all([device.device for device in reached], console.print)
+        reached, _ = reach_all([device.device for device in reached], console)
         rows = _predict_and_measure(trained.model, held_out, reached, workloads, output / "fresh", console)
         _show_predictions(rows, form, console)
     finally:

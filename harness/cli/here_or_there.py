@@ -61,7 +61,8 @@ def offload(
         float | None, typer.Option(metavar="MS", help="A device with a longer round trip is out.", min=0)
     ] = None,
     prefer: Annotated[
-        str, typer.Option(metavar="faster|remote|local", help="Which to take where both would do.")
+        str,
+        typer.Option(metavar="WHICH", help="Which to take where both would do: faster, remote or local."),
     ] = "faster",
     otherwise: Annotated[
         str,

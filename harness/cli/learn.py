@@ -102,14 +102,16 @@ def update(
     from harness.dataset.store import Dataset
     from harness.decide.predict import load_model
     from harness.learn.more import LEARNED_COLUMNS, learn_more
+    from harness.progress import bar
 
-    form = form_of(as_json, as_csv)
+    form, console = form_of(as_json, as_csv), stderr()
     trained, opened = load_model(model), Dataset.open(dataset)
     _check_place(output)
-    learned = learn_more(trained, opened, everything=everything)
-    learned.model.save(output)
+    with bar(console, "learning", 0):
+        learned = learn_more(trained, opened, everything=everything)
+        learned.model.save(output)
     show(learned.rows, LEARNED_COLUMNS, form)
-    stderr().print(f"{learned.told}; the updated model is {output}")
+    console.print(f"{learned.told}; the updated model is {output}")
 
 
 @command("harness evaluate datasets/published --shares 10,50,90 --jobs 2 -o evaluation")
@@ -234,6 +236,7 @@ def predict(
         if beside or any(name is not None for name in (workload, device, engine, platform)):
             raise UsageError("with --batch the rows say what is asked; leave out -w, -d, -e, -p and --with.")
         from harness.decide.batch import Batch
+        from harness.progress import bar
 
         questions = Batch(batch, loaded, explain=explain, memory=memory)
         if output and (as_json or as_csv):
@@ -242,7 +245,8 @@ def predict(
             )
         form_of(as_json, as_csv)
         if output:
-            questions.write(output, eps)
+            with bar(stderr(), "answering", 0):
+                questions.write(output, eps)
             stderr().print(f"{len(questions.queries):,} answered rows are in {output}")
         elif as_json:
             questions.print_json(sys.stdout, eps)

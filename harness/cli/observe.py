@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from harness.cli.app import group
 from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
-from harness.errors import UsageError
+from harness.errors import Interrupted, UsageError
 from harness.output import Form, show, stderr, watching
 from harness.spelling import visible
 
 command = group("Measure")
+
+
+@contextlib.contextmanager
+def until_ctrl_c() -> Iterator[None]:
+    """Ctrl-C is how this ends: without a word, and with the exit code it has everywhere, whenever it comes."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(Interrupted.exit_code) from None
 
 
 @command("harness status datasets/lab", "harness status datasets/lab --watch")
@@ -55,10 +65,12 @@ def status(
 
     if not watch:
         show(rows(), LANE_COLUMNS, form)
-    elif devices:
-        watching(lambda: [(rows(), LANE_COLUMNS)])
-    else:
-        watching(lambda: [(rows(), LANE_COLUMNS), (status_rows(opened), STATUS_COLUMNS)])
+        return
+    with until_ctrl_c():
+        if devices:
+            watching(lambda: [(rows(), LANE_COLUMNS)])
+        else:
+            watching(lambda: [(rows(), LANE_COLUMNS), (status_rows(opened), STATUS_COLUMNS)])
 
 
 @command("harness watch datasets/lab", "harness watch datasets/lab --port 8000")
@@ -77,7 +89,7 @@ def watch(
     from harness.report.live_feed import Feed
     from harness.report.live_server import serving
 
-    with contextlib.suppress(KeyboardInterrupt), serving(Feed(Dataset.open(dataset)), host, port) as server:
+    with until_ctrl_c(), serving(Feed(Dataset.open(dataset)), host, port) as server:
         stderr().print(f"watching {dataset} at {server.url} until Ctrl-C")
         while True:
             time.sleep(3600)

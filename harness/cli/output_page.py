@@ -31,7 +31,7 @@ Tables for people are not part of it.
 | 1 | not, or not all of it: a device failed, a module is wrong, jobs are left, \
 `compare --fail-above` says no, stdout is closed or full |
 | 2 | the question cannot be answered as it was put; nothing was written |
-| 130 | Ctrl-C |
+| 130 | Ctrl-C, also where that is the way to end, as of `watch` and `status --watch` |
 | 141 | whoever read stdout stopped reading, as `head` does |
 """
 

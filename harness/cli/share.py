@@ -43,6 +43,7 @@ def import_(
     from harness.dataset import fetch as fetching
     from harness.dataset.published import import_published, imported
     from harness.dataset.store import refuse_taken
+    from harness.progress import bar
 
     root = output or Path("datasets") / real(folder).name
     if manifest and not fetch:
@@ -51,8 +52,10 @@ def import_(
         refuse_taken(root)
     if fetch:
         fetching.fetch(fetching.read_manifest(manifest), folder, stderr())
-    _, rows = import_published(folder, root)
-    stderr().print(
+    console = stderr()
+    with bar(console, "importing", 0):
+        _, rows = import_published(folder, root)
+    console.print(
         f"{_told(rows)} are now in {root}; next: harness train {typed(root)} -o {typed(f'{root.name}.npz')}"
     )
 
@@ -78,23 +81,25 @@ def export(
     from harness.dataset.store import Dataset
     from harness.files import replacing
     from harness.learn.export import export_published
+    from harness.progress import bar
 
-    opened = Dataset.open(dataset)
+    opened, console = Dataset.open(dataset), stderr()
     if not csv:
         if output is None or str(output) == "-":
             raise UsageError("name the directory of the npz files with -o DIR, or ask for --csv.")
         if output.exists() and not output.is_dir():
             raise UsageError(f"{output} is a file; name the directory of the npz files, or ask for --csv.")
-        rows = export_published(opened, output)
-        stderr().print(f"{_told(rows)} are now in {output}, times in microseconds")
+        with bar(console, "exporting", 0):
+            rows = export_published(opened, output)
+        console.print(f"{_told(rows)} are now in {output}, times in microseconds")
     elif output is None or str(output) == "-":
         write_csv(opened, Utf8())
     elif output.is_dir():
         raise UsageError(f"{output} is a directory; name a file, such as {output / 'observations.csv'}.")
     else:
-        with replacing(output) as partial, open(partial, "wb") as file:
+        with bar(console, "exporting", 0), replacing(output) as partial, open(partial, "wb") as file:
             count = write_csv(opened, file)
-        stderr().print(f"{count:,} observations are now in {output}")
+        console.print(f"{count:,} observations are now in {output}")
 
 
 @command(

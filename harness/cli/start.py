@@ -86,7 +86,7 @@ def devices(
 
     form, console = form_of(as_json, as_csv), stderr()
     known = load_devices(devices_file, console.print)
-    chosen = choose(known, names or [])
+    chosen = choose(known, names or [], devices_file)
     if (given or without) and not names:
         raise UsageError("--with and --without change devices; name those that are meant.")
     if manifest and not setup:

@@ -112,6 +112,7 @@ def compare(
     from harness.compare import gate_summary
     from harness.compare.gate import gate
     from harness.compare.histogram import show_suites
+    from harness.progress import bar
 
     form = form_of(as_json, as_csv)
     limit = None if fail_above is None else _percent("--fail-above", fail_above)
@@ -121,10 +122,11 @@ def compare(
         raise UsageError("--junit tells what passed and what failed; give --fail-above too, such as 5%.")
     if junit and junit.is_dir():
         raise UsageError(f"{junit} is a directory; name the file with --junit.")
-    found = comparing.compare(
-        first, second, engine=engine, device=device, platform=platform, false_share=false_share, anyway=anyway,
-        rebuilt=rebuilt, statistic=statistic,
-    )  # fmt: skip
+    with bar(stderr(), "comparing", 0):
+        found = comparing.compare(
+            first, second, engine=engine, device=device, platform=platform, false_share=false_share, anyway=anyway,
+            rebuilt=rebuilt, statistic=statistic,
+        )  # fmt: skip
     gated = None if limit is None else gate(found, limit, false_share)
     for note in found.notes:
         stderr().print(note)
@@ -189,13 +191,15 @@ def trend(
 ) -> None:
     """How the times of suites, or of a workload, went over several datasets, as ratios to the first."""
     from harness.compare import trend as trending
+    from harness.progress import bar
 
     form = form_of(as_json, as_csv)
     if plot:
         from harness.report.trend_picture import check_name, draw_trend
 
         check_name(plot)
-    found = trending.trend(datasets, workload=workload, suite=suite, engine=engine, device=device)
+    with bar(stderr(), "comparing", 0):
+        found = trending.trend(datasets, workload=workload, suite=suite, engine=engine, device=device)
     for note in found.notes:
         stderr().print(note)
     if plot:

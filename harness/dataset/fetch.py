@@ -17,8 +17,8 @@ from typing import IO, Annotated
 import msgspec
 from rich.console import Console
 
-from harness.errors import FetchError, UsageError
-from harness.files import replacing
+from harness.errors import FetchError, UsageError, why
+from harness.files import contents, replacing
 from harness.progress import bar
 
 TRIES = 5  # in a row without one new byte
@@ -72,10 +72,10 @@ def read_manifest(path: Path | None) -> Manifest:
         content = resources.files("harness").joinpath("published.json").read_bytes()
     else:
         try:
-            content = path.read_bytes()
+            content = contents(path)
         except OSError as error:
             raise UsageError(
-                f"{path} cannot be read: {error.strerror}; name a manifest with --manifest."
+                f"{path} cannot be read: {why(error, path)}; name a manifest with --manifest."
             ) from None
     try:
         return msgspec.json.decode(content, type=Manifest)

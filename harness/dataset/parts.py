@@ -16,7 +16,7 @@ from harness.dataset.conform import NoSuchType, conform, projected
 from harness.dataset.entry_rows import MIXED
 from harness.dataset.limits import check, check_times
 from harness.dataset.quantiles import SHARES, column_of
-from harness.errors import DatasetError
+from harness.errors import DatasetError, why
 
 BATCH = 1 << 17  # rows: what is held in memory of a file
 MANY = 1 << 15  # rows: of less, what each table costs is more than what its rows do
@@ -150,7 +150,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     except UnicodeEncodeError as error:
         raise DatasetError(f"{path} has a name that is not text in UTF-8; rename it.") from error
     except (OSError, pa.ArrowException) as error:
-        problem = str(error).splitlines()[0][:200]
+        problem = why(error, path)[:200]
         raise DatasetError(f"{path} is damaged: {problem}; restore or remove it.") from error
 
 

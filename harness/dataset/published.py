@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from harness.dataset.schema import OBSERVATIONS
 from harness.dataset.store import Dataset, refuse_taken
-from harness.errors import DatasetError
+from harness.errors import DatasetError, why
 from harness.files import making, sweep
 from pitot_core import ArchiveError, archive
 
@@ -113,7 +113,7 @@ def _load(path: Path, n_co_runners: int, *, named: bool) -> Arrays:
             )
         return archive.read(path, wanted)
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error}; fetch it again.") from error
+        raise DatasetError(f"{path} cannot be read: {why(error, path)}; fetch it again.") from error
     except ArchiveError as error:
         raise DatasetError(f"{path} cannot be read as npz: {error}; fetch it again.") from error
 

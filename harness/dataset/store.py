@@ -34,7 +34,7 @@ from harness.dataset.journal import Journal
 from harness.dataset.parts import BATCH, read_tables
 from harness.dataset.records import Job
 from harness.dataset.snapshot import Snapshot
-from harness.errors import DatasetError, typed
+from harness.errors import DatasetError, typed, why
 from harness.files import is_partial, replacing
 
 NO_ORIGIN = Origin()
@@ -70,7 +70,9 @@ class Dataset:
             raise DatasetError(
                 f"{root} is not a dataset (no dataset.json in it); make one with `harness collect -o {typed(root)}`."
             ) from None
-        except (OSError, msgspec.DecodeError) as error:
+        except OSError as error:
+            raise DatasetError(f"{path} cannot be read: {why(error, path)}; name another dataset.") from error
+        except msgspec.DecodeError as error:
             raise DatasetError(f"{path} is damaged: {error}; restore it from a copy.") from error
         if not schema.OLDEST <= info.schema <= schema.VERSION:
             raise DatasetError(
@@ -281,6 +283,8 @@ def refuse_taken(root: Path) -> None:
     """Raises DatasetError unless a new dataset can be made at ``root``."""
     if (root / "dataset.json").exists():
         raise DatasetError(f"{root} is a dataset already; name a new directory with -o.")
+    if root.is_symlink() and not root.exists():
+        raise DatasetError(f"{root} is a link that leads nowhere; name a new directory with -o.")
     if root.exists() and (not root.is_dir() or not all(map(_is_nothing, root.iterdir()))):
         raise DatasetError(f"{root} exists and is not a dataset; name a new directory with -o.")
 

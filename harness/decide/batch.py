@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +22,9 @@ import pyarrow.compute as pc
 from harness.decide.cell_text import in_one_cell, is_plain, is_text, texts, unfolded
 from harness.decide.footprint import need_memory
 from harness.decide.predict import bounds, check_eps, shortage_at
-from harness.decide.row_file import LINES, refused
+from harness.decide.row_file import LINES, objects, refused, row_of, source, too_many_cells
 from harness.errors import ModelError, UnknownName, UsageError
+from harness.files import contents
 from pitot_core import ObservationsError, Pitot, PitotError, Queries, UnknownEntity
 from pitot_core.buffers import arrow_names, arrow_numbers, numbers_of
 
@@ -185,64 +185,61 @@ class Batch:
                 empty = np.zeros(1, np.int64)
             if len(empty):
                 raise UsageError(
-                    f"{self.path}, row {empty[0] + 1}: column {column!r} is missing or empty; put a name there."
+                    f"{row_of(self.path, empty[0] + 1)}: column {column!r} is missing or empty; put a name there."
                 )
         try:
             return Queries.named(table, features)
         except UnknownEntity as error:
-            for column in NAMED:
-                kind = column if column in known else "workload"
-                for name in _names(table, column):
-                    if name not in known[kind]:
-                        row = next(n for n, names in enumerate(_lists(table[column]), 1) if name in names)
-                        where = f"the model (it was never observed; {self.path}, row {row})"
-                        raise UnknownName(kind, name, known[kind], where=where) from error
-            raise ModelError(f"{error}.") from error
-        except ObservationsError as error:  # it counts rows from 0, a reader of files from 1
-            told = re.sub(r"\brow (\d+)", lambda found: f"row {int(found[1]) + 1}", str(error))
-            raise UsageError(f"{self.path}: {told}.") from error
+            if error.kind is None or error.name is None or error.row is None:
+                raise ModelError(f"{error}.") from error
+            where = f"the model (it was never observed; {row_of(self.path, error.row + 1)})"
+            raise UnknownName(error.kind, error.name, known[error.kind], where=where) from error
+        except ObservationsError as error:
+            place = f"{self.path}:" if error.row is None else f"{row_of(self.path, error.row + 1)}: it"
+            raise UsageError(f"{place} {error.what}; correct it.") from error
 
 
 def _read(path: Path) -> pa.Table:
     """A CSV, Parquet or JSON-lines file, by its extension; names are text, whatever they look like."""
-    source: Any = path
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe has no size before it is read
-        source = io.BytesIO(path.read_bytes())
-    size = path.stat().st_size if source is path else len(source.getbuffer())
+    given: Any = source(path)
+    size = path.stat().st_size if given is path else len(given.getbuffer())
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(source) as file:
+        with pq.ParquetFile(given) as file:
             return unfolded(file.read())
     if path.suffix in LINES:
         import pyarrow.json
 
-        return pyarrow.json.read_json(source) if size else NOTHING
+        try:
+            return pyarrow.json.read_json(given) if size else NOTHING
+        except pa.ArrowInvalid:
+            content = contents(path) if given is path else given.getvalue()
+            objects(path, content.decode("utf-8-sig"))  # tells which row is wrong
+            raise
     import pyarrow.csv
 
     if not size:
         return NOTHING
     text = dict.fromkeys(NAMED, pa.string())
-    return pyarrow.csv.read_csv(
-        source,
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(column_types=text, strings_can_be_null=False),
-    )
+    wrong: list[Any] = []
 
+    def keep(row: Any) -> str:
+        wrong.append(row)
+        return "error"
 
-def _names(table: pa.Table, column: str) -> list[str]:
-    """The distinct names in a column."""
-    if column not in table.column_names:
-        return []
-    values = pc.unique(table[column]) if is_text(table[column]) else table[column]
-    return list(dict.fromkeys(name for names in _lists(values) for name in names))
-
-
-def _lists(values: Any) -> Iterator[list[str]]:
-    """The names of each row."""
-    for value in values.to_pylist():
-        names = value.split(";") if isinstance(value, str) else value or ()
-        yield [name.strip() for name in names if name and name.strip()]
+    try:
+        return pyarrow.csv.read_csv(
+            given,
+            read_options=pyarrow.csv.ReadOptions(use_threads=False),  # else rows are not numbered
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=keep),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=text, strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid:
+        if wrong and wrong[0].number:
+            row = wrong[0]
+            raise too_many_cells(path, row.number - 1, row.actual_columns, row.expected_columns) from None
+        raise
 
 
 def _quoted(name: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.decide.predict import read_rows
+from harness.decide.row_file import row_of
 from harness.errors import UnknownName, UsageError
 
 MOST_COPIES = 10_000
@@ -20,7 +21,7 @@ DEMAND = "workload and deadline_ms (and perhaps copies, device, weight)"
 class Demand:
     """``copies`` executions of ``workload``, each to end within ``deadline_ns``, on one of ``devices`` (empty: any).
 
-    ``weight`` is what hosting one copy is worth.
+    ``weight`` is what hosting one copy is worth. ``where`` is the file and row that asked for it, if one did.
     """
 
     workload: str
@@ -28,6 +29,7 @@ class Demand:
     copies: int = 1
     devices: tuple[str, ...] = ()
     weight: float = 1.0
+    where: str = field(default="", compare=False)
 
 
 def read_demands(path: Path, said: Callable[[str], None]) -> list[Demand]:
@@ -35,7 +37,7 @@ def read_demands(path: Path, said: Callable[[str], None]) -> list[Demand]:
     rows = read_rows(path, DEMAND)
     if not rows:
         raise UsageError(f"{path} has no rows; give one per workload with the columns {DEMAND}.")
-    demands = [_demand(row, f"{path}, row {number}") for number, row in enumerate(rows, 1)]
+    demands = [_demand(row, row_of(path, number)) for number, row in enumerate(rows, 1)]
     if unknown := [
         name for name in dict.fromkeys(name for row in rows for name in row) if name not in COLUMNS
     ]:
@@ -47,13 +49,12 @@ def check_names(demands: Sequence[Demand], workloads: Iterable[str], devices: It
     """Raises UnknownName for a workload or device that the model never observed."""
     workloads, devices = set(workloads), set(devices)
     for demand in demands:
+        where = f"the model (it was never observed{f'; {demand.where}' if demand.where else ''})"
         if demand.workload not in workloads:
-            raise UnknownName(
-                "workload", demand.workload, workloads, where="the model (it was never observed)"
-            )
+            raise UnknownName("workload", demand.workload, workloads, where=where)
         for name in demand.devices:
             if name not in devices:
-                raise UnknownName("device", name, devices, where="the model (it was never observed)")
+                raise UnknownName("device", name, devices, where=where)
 
 
 def _demand(row: Mapping[str, Any], where: str) -> Demand:
@@ -71,7 +72,7 @@ def _demand(row: Mapping[str, Any], where: str) -> Demand:
     named = row.get("device") or []
     names = named.split(";") if isinstance(named, str) else list(named)
     devices = tuple(str(name).strip() for name in names if str(name).strip())
-    return Demand(workload, deadline, int(copies), devices, weight)
+    return Demand(workload, deadline, int(copies), devices, weight, where)
 
 
 def _number(value: Any, column: str, where: str) -> float:

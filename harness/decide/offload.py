@@ -94,10 +94,13 @@ def ask(
         there = tuple(Place(name) for name in known if not question.probe or name in listed)
         if not there:
             raise UsageError(
-                "no other device is known to the model and to devices.yaml; name one with --there."
+                f"no other device is both known to the model and listed in {question.devices_file}; name one with "
+                "--there, and add --no-probe where it is not listed."
             )
         names += [place.device for place in there]
-    chosen = choose(listed, [name for name in names if name in listed]) if listed else []
+    chosen = (
+        choose(listed, [name for name in names if name in listed], question.devices_file) if listed else []
+    )
     for name in names if question.probe else ():
         if name not in listed:
             raise UnknownName(

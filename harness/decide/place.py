@@ -124,10 +124,10 @@ def deadlines_of(model: Pitot, demands: Sequence[Demand], request: Request) -> D
             "no device is left: the engines of -e were never observed on the devices of -d; leave out one of them."
         )
     places = places_of(chosen)
-    for number, demand in enumerate(demands, 1):
+    for demand in demands:
         if demand.devices and not set(demand.devices) & set(places.devices):
             raise UsageError(
-                f"row {number}: no device is left for {demand.workload}: it may run only on "
+                f"{demand.where}: no device is left for {demand.workload}: it may run only on "
                 f"{' or '.join(demand.devices)}, which -d or -e leave out."
             )
     numbers = {name: number for number, name in enumerate(workloads)}
@@ -199,15 +199,6 @@ def rows_of(deadlines: Deadlines, placement: Placement) -> list[dict[str, Any]]:
                 row |= living[i][copy] | {"reason": None}
             rows.append(row)
     return rows
-
-
-def for_people(rows: Sequence[dict[str, Any]], columns: Sequence[Column]) -> list[Column]:
-    """The columns without what others say already or no row has anything to say about."""
-    left_out = {"device", "engine", "eps"}
-    left_out |= set() if any(row["copy"] > 1 for row in rows) else {"copy"}
-    left_out |= set() if any(row["reason"] for row in rows) else {"reason"}
-    left_out |= set() if any(row["memory_bytes"] for row in rows) else {"memory_bytes"}
-    return [column for column in columns if column.key not in left_out]
 
 
 def needed_by(deadlines: Deadlines, place: int, demand: int) -> float | None:

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from harness.decide.copies import alike
 from harness.output import duration
 
 LINE, BAR, NAMES, GAP = 20, 360, 190, 8
@@ -29,11 +30,12 @@ def draw_placement(rows: Sequence[dict[str, Any]], devices: Sequence[str]) -> st
             parts += _bar(row, y)
             y += LINE
         y += LINE * max(0, 2 - len(living)) + GAP
-    left = [row for row in rows if not row["device"]]
+    left = alike([row for row in rows if not row["device"]])
     if left:
         parts.append(f'<text x="8" y="{y + 14}">not hosted</text>')
         for row in left:
-            told = f"{row['workload']}, {duration(row['deadline_ns'])}: {row['reason']}"
+            copies = f" ({row['copies']:,} copies)" if row["copies"] > 1 else ""
+            told = f"{row['workload']}{copies}, {duration(row['deadline_ns'])}: {row['reason']}"
             parts.append(f'<text x="{NAMES}" y="{y + 14}" class="small">{escape(told)}</text>')
             y += LINE
     width = NAMES + BAR + 420

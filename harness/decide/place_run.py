@@ -58,7 +58,7 @@ class Measurement:
             if platform.partition(":")[2] not in listed:
                 raise UnknownName("device", platform.partition(":")[2], listed, where=str(devices_file))
         check_engines([platform.partition(":")[0] for platform in platforms])
-        self.devices = choose(listed, [platform.partition(":")[2] for platform in platforms])
+        self.devices = choose(listed, [platform.partition(":")[2] for platform in platforms], devices_file)
         names = {deadlines.demands[i].workload for one in placement.residents for i in one.members}
         suites = load_suites(benchmarks)
         known = {workload.name: workload for suite in suites.values() for workload in suite.workloads}
@@ -78,7 +78,7 @@ class Measurement:
         """
         if (root / "dataset.json").exists():
             Dataset.open(root)
-        reached, failed = reach_all(self.devices, self.console.print)
+        reached, failed = reach_all(self.devices, self.console)
         try:
             if failed:
                 raise failed[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.decide.row_file import LINES, refused
-from harness.errors import ModelError, UnknownName, UsageError, typed
+from harness.decide.row_file import LINES, objects, refused, source, too_many_cells
+from harness.errors import ModelError, UnknownName, UsageError, typed, why
+from harness.files import contents
 from harness.output import Column
 from pitot_core import MAX_CO_RUNNERS, Pitot, PitotError, Queries
 
@@ -66,7 +68,9 @@ def load_model(path: str | Path) -> Pitot:
         )
     try:
         return Pitot.load(path)
-    except (OSError, PitotError) as error:
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {why(error, path)}; name another model.") from error
+    except PitotError as error:
         raise ModelError(f"{str(error).rstrip('.')}.") from error
 
 
@@ -235,19 +239,17 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        with pq.ParquetFile(source(path)) as table:
+            rows: list[dict[str, Any]] = table.read().to_pylist()
         return rows
+    text = contents(path).decode("utf-8-sig")
     # A file splits at newlines only, as a line of text does not (U+2028); spreadsheets begin with a byte-order mark.
     if path.suffix in LINES:
-        with open(path, encoding="utf-8-sig") as file:
-            parsed = [json.loads(line) for line in file if line.strip()]
-        if not all(isinstance(row, dict) for row in parsed):
-            raise ValueError("each line must be a JSON object")
-        return parsed
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        read = list(csv.DictReader(file))
-    if longer := [number for number, row in enumerate(read, 1) if None in row]:
-        raise ValueError(f"row {longer[0]} has more cells than there are columns")
+        return objects(path, text)
+    read = list(csv.DictReader(io.StringIO(text, newline="")))
+    for number, row in enumerate(read, 1):
+        if None in row:
+            raise too_many_cells(path, number, len(row) - 1 + len(row[None]), len(row) - 1)
     return read
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.decide.inequality import Transfer
-from harness.errors import DeviceError, UsageError
+from harness.errors import DeviceError, UsageError, why
 from harness.fleet.devices import Device
 from harness.fleet.links import Sample
 from harness.fleet.payload import Payload
@@ -44,7 +44,7 @@ def look(device: Device, contents: Sequence[str], *, link: bool) -> Looked:
         has = frozenset(contents) - frozenset(session.missing(list(contents)))
         return Looked(session.notes.take(), has)
     except (LinkLost, Refused, Unreachable, OSError) as error:
-        raise DeviceError(device.name, str(error)) from error
+        raise DeviceError(device.name, why(error)) from error
     finally:
         if session:
             session.close()

@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from harness.decide.predict import read_rows
+from harness.decide.row_file import row_of
 from harness.decide.simulate import Job
 from harness.errors import UnknownName, UsageError
 from pitot_core import Observations, Pitot
@@ -50,7 +52,7 @@ class Pool:
             raise UsageError(f"{path} has no rows; give one per job with the columns arrival_s and workload.")
         jobs = []
         for number, one in enumerate(asked, 1):
-            where = f"{path}, row {number}"
+            where = row_of(path, number)
             try:
                 at = float(one.get("arrival_s", ""))
             except (TypeError, ValueError):
@@ -59,10 +61,12 @@ class Pool:
                 raise UsageError(
                     f"{where}: arrival_s {one.get('arrival_s')!r} must be a number from 0, in seconds."
                 )
-            name = str(one.get("workload") or "")
-            if name not in rows_of:
-                raise UnknownName("workload", name, rows_of, where=f"the held-out times ({where})")
-            row = int(rng.choice(rows_of[name]))
+            asked_for: Any = one.get("workload")
+            if not isinstance(asked_for, str) or not asked_for:
+                raise UsageError(f"{where}: column 'workload' is missing or empty; put a name there.")
+            if asked_for not in rows_of:
+                raise UnknownName("workload", asked_for, rows_of, where=f"the held-out times ({where})")
+            row = int(rng.choice(rows_of[asked_for]))
             jobs.append(Job(at, self.true_s[row], self.predicted_s[row]))
         return sorted(jobs, key=lambda job: job.arrival_s)
 

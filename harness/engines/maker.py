@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.engines.runners import HERE
+from harness.errors import why
 from harness.files import temporary
 from harness.processes import killed_by, run_to_end
 from harness.suites.suite import Workload
@@ -126,7 +127,7 @@ def _run(words: Sequence[str], folder: str | None) -> subprocess.CompletedProces
     except subprocess.TimeoutExpired as error:
         raise NotMade(f"{words[0]} did not end within {COMPILE_LIMIT_S} s") from error
     except OSError as error:
-        raise NotMade(f"{words[0]}: {error}") from error
+        raise NotMade(f"{words[0]} does not run here: {why(error, program)}") from error
     if killer := killed_by(done):
         raise NotMadeNow(f"{Path(program).name} on this machine was killed by {killer}")
     return done

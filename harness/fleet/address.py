@@ -10,6 +10,7 @@ from typing import Any
 
 import paramiko
 
+from harness.errors import why
 from harness.fleet.transport import Unreachable, user
 
 # Of both ways to connect.
@@ -64,8 +65,8 @@ class Address:
             found = dict(paramiko.SSHConfig.from_path(str(path)).lookup(self._said().host))
         except (paramiko.SSHException, KeyError, ValueError, OSError) as error:
             raise Unreachable(
-                f"paramiko does not read ~/.ssh/config ({type(error).__name__}: {error}); install OpenSSH's client, or "
-                "give host, port, user and key in devices.yaml"
+                f"paramiko does not read ~/.ssh/config ({why(error, path)}); install OpenSSH's client, or "
+                "give the device its `host:`, `port:`, `user:` and `key:`"
             ) from error
         if "revokedhostkeys" in found:
             raise Unreachable(

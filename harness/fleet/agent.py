@@ -1331,6 +1331,13 @@ def run_to_end(argv: List[str], within_s: float, env: Dict[str, str]) -> "tuple[
                 stream.close()
 
 
+def why(error: BaseException) -> str:
+    """What went wrong: of what the system refused its words with the file, of anything else its kind too."""
+    if isinstance(error, OSError) and error.strerror:
+        return "%s: %s" % (error.filename, error.strerror) if error.filename else error.strerror
+    return "%s: %s" % (type(error).__name__, error)
+
+
 def printable(text: str) -> str:
     """Short, and without what is no text elsewhere, such as half of a surrogate pair."""
     return text[:500].encode("utf-8", "replace").decode()
@@ -1544,7 +1551,7 @@ class Agent:
                 if result["job"] != path.stem:
                     raise ValueError("it is the result of another job")
             except (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
-                reason = printable("%s: %s" % (type(error).__name__, error))
+                reason = printable(why(error))
                 self.files.set_aside(path, reason)
                 self.say(event="aside", job=path.stem[:200], reason=reason)
                 continue
@@ -1573,10 +1580,10 @@ class Agent:
             if code == 0:
                 return {"version": printable(str(json.loads(out.decode())["version"]))}
             reason = printable(err.decode("utf-8", "replace").strip().rpartition("\n")[2])
-        except (Failure, OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
-            reason = printable(
-                str(error) if isinstance(error, Failure) else "%s: %s" % (type(error).__name__, error)
-            )
+        except Failure as failure:
+            reason = printable(str(failure))
+        except (OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
+            reason = printable(why(error))
         return {"absent": reason or "its runner failed"}
 
     def run(self, dataset: str, job: Message) -> None:
@@ -1594,7 +1601,7 @@ class Agent:
         try:
             write_synced(spooled, json.dumps(result).encode())
         except OSError as error:
-            result["note"] = printable("%s; not spooled on the device: %s" % (result["note"], error))
+            result["note"] = printable("%s; not spooled on the device: %s" % (result["note"], why(error)))
         self.say(event="result", job=job["id"], result=result)
 
     def moment(self, name: str) -> None:
@@ -1629,8 +1636,7 @@ class Agent:
         except (Unfit, Failure) as cause:
             return device_unfit(job, result or self.opened(job), printable(str(cause)))
         except (OSError, MemoryError, subprocess.SubprocessError) as error:
-            reason = printable("%s: %s" % (type(error).__name__, error))
-            return device_unfit(job, result or self.opened(job), reason)
+            return device_unfit(job, result or self.opened(job), printable(why(error)))
         finally:
             self.watching = False
             if self.ahead and self.ahead.job is job:  # it has not come to use them
@@ -2046,7 +2052,13 @@ def main() -> None:
         return
     except OSError as error:
         print(
-            json.dumps({"event": "error", "reason": "cannot keep files in %s: %s" % (arguments.root, error)})
+            json.dumps(
+                {
+                    "event": "error",
+                    "reason": "cannot keep files in %s: %s; name a directory that can be written with `cache:`"
+                    % (arguments.root, why(error)),
+                }
+            )
         )
         sys.exit(1)
     agent.serve()

@@ -15,7 +15,7 @@ from typing import Any
 from harness.engines import Engine
 from harness.engines.maker import NotMade
 from harness.engines.runners.runner import EMPTY_MODULE
-from harness.errors import SuiteError
+from harness.errors import SuiteError, why
 from harness.files import cache_directory, scratch, temporary
 from harness.fleet.devices import Device
 from harness.opcodes import unknown_import
@@ -53,7 +53,7 @@ def artefact(engine: Engine, workload: Workload, machine: str) -> Artefact:
         made_of = maker.recipe(workload, machine)  # first: whether it compiles for that processor at all
         recipe = [engine.name, maker.version(), machine, made_of]
     except (OSError, SuiteError) as error:
-        raise NotMade(str(error)) from error
+        raise NotMade(why(error)) from error
     path = cache_directory("made") / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
     note = path.with_suffix(".json")
     with _ONE_AT_A_TIME:

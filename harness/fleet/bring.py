@@ -97,7 +97,7 @@ def why_not(reached: Reached, program: str) -> str:
     if any(name in reached.versions for name in using):
         return ""
     reasons = [reached.absent[name] for name in using if name in reached.absent]
-    return reasons[0] if reasons else "`engines:` in devices.yaml names no engine that uses it"
+    return reasons[0] if reasons else "its `engines:` names no engine that uses it"
 
 
 def _check_machine(reached: Reached, program: str, path: Path) -> None:

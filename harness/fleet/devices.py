@@ -16,7 +16,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from harness.engines import ENGINES
 from harness.engines.custom import CustomEngine, WrongEngine, custom_engines
-from harness.errors import DevicesError, UnknownName
+from harness.errors import DevicesError, UnknownName, why
+from harness.files import contents
 from harness.fleet.local import LocalTransport
 from harness.fleet.transport import Transport, Unreachable
 
@@ -39,7 +40,7 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client: Literal["openssh", "paramiko"] | None = None  # of ssh; openssh where this machine has it
     command: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None  # of transport: command
     python: str | None = None
-    engines: list[str] | None = None
+    engines: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
     cpus: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=1)] | None = None
     cache: str = "~/.cache/harness"
     compile: Literal["device", "controller"] = "device"  # where engines that compile ahead of time do
@@ -102,7 +103,7 @@ def load_devices(
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = contents(path).decode()
     except FileNotFoundError:
         if path == DEFAULT_PATH:
             say(f"no {path} here, so this machine is the only device: local")
@@ -112,7 +113,9 @@ def load_devices(
             "file with --devices-file."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DevicesError(f"{path} cannot be read: {error}; name another with --devices-file.") from error
+        raise DevicesError(
+            f"{path} cannot be read: {why(error, path)}; name another with --devices-file."
+        ) from error
     try:
         raw = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
@@ -157,12 +160,12 @@ def load_devices(
     return {name: msgspec.structs.replace(device, name=name) for name, device in parsed.devices.items()}
 
 
-def choose(devices: dict[str, Device], names: Iterable[str]) -> list[Device]:
-    """The named devices, or all of them for no name. Raises UnknownName."""
+def choose(devices: dict[str, Device], names: Iterable[str], path: Path) -> list[Device]:
+    """The named devices of the file ``path``, or all of them for no name. Raises UnknownName."""
     names = list(names)
     for name in names:
         if name not in devices:
-            raise UnknownName("device", name, devices, where="devices.yaml")
+            raise UnknownName("device", name, devices, where=str(path))
     return [device for name, device in devices.items() if not names or name in names]
 
 
@@ -171,6 +174,8 @@ def _in_yaml(what: str, steps: list[str | int]) -> str:
     what = re.sub(
         r"`([a-z]+)( \| null)?`", lambda kind: IN_YAML[kind[1]] if kind[1] in IN_YAML else kind[0], what
     )
+    if "length >= 1" in what:
+        what = "it is an empty list, which says nothing; put something in it, or leave the field out"
     if what.startswith("Invalid enum value") and steps:
         hint = get_type_hints(Device, include_extras=True).get(str(steps[-1]))
         words = [word for one in (hint, *get_args(hint)) for word in get_args(one) if isinstance(word, str)]

@@ -95,7 +95,7 @@ def inspect_all(
     devices: Sequence[Device], console: Console, change: Change | None = None
 ) -> list[Inspection]:
     """Reach all devices at once, and change what they have first."""
-    reached, failed = reach_all(devices, console.print)
+    reached, failed = reach_all(devices, console)
     found = [Inspection(error.device, problem=error.reason) for error in failed]
     for device in reached:
         name = device.device.name
@@ -111,7 +111,7 @@ def inspect_all(
             told = "; ".join(f"{what} ({why})" for what, why in one.not_brought.items())
             console.print(
                 f"{one.device}: could not be brought: {told}. Repeat the command when they can be had, name another "
-                "place with --manifest, or let `engines:` in devices.yaml name the engines that are wanted there.",
+                "place with --manifest, or let its `engines:` name those that are wanted there.",
             )
     order = [device.name for device in devices]
     return sorted(found, key=lambda one: order.index(one.device))

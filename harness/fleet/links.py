@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 
 from harness.errors import UsageError
-from harness.files import home
+from harness.files import contents, home
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 APART_NS = 10_000_000_000  # a one-minute load says nothing new before that
@@ -60,7 +60,7 @@ def default_history() -> Path:
 def read_history(path: Path) -> list[Sample]:
     """All samples of a history file, in its order; a line cut off by a crash is passed over. Raises UsageError."""
     found, wrong = [], 0
-    for line in path.read_bytes().splitlines():
+    for line in contents(path).splitlines():
         try:
             found.append(msgspec.json.decode(line, type=Sample))
         except (msgspec.DecodeError, UnicodeDecodeError):

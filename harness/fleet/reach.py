@@ -18,13 +18,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from rich.console import Console
+
 from harness.engines import ENGINES, Engine
 from harness.engines.maker import NotMade
-from harness.errors import DeviceError, UnknownName, UsageError
+from harness.errors import DeviceError, UnknownName, UsageError, why
 from harness.fleet.artefacts import Artefact, made_here, probe, version_of
 from harness.fleet.devices import Device
 from harness.fleet.session import PING_EVERY_S, Refused, Session
 from harness.fleet.transport import LinkLost, Transport, Unreachable, user
+from harness.progress import bar
 
 CONNECT_ATTEMPTS = 4
 FILES, FILES_EACH = 128, 12  # open at once: of this program, and for each device
@@ -88,13 +91,13 @@ def reach(device: Device, said: Callable[[str], None], wait_s: float = 120.0) ->
         if missing := [str(number) for number in device.cpus or () if not has_processor(there, number)]:
             raise DeviceError(
                 device.name,
-                f"`cpus:` names processor {', '.join(missing)}, and it has {there}; correct devices.yaml",
+                f"`cpus:` names processor {', '.join(missing)}, and it has {there}; correct that",
             )
         return detect(Reached(device, session, facts, {}, {}))
     except (LinkLost, Refused, DeviceError, Unreachable, OSError) as error:
         if session:
             session.close()
-        raise error if isinstance(error, DeviceError) else DeviceError(device.name, str(error)) from error
+        raise error if isinstance(error, DeviceError) else DeviceError(device.name, why(error)) from error
     except Exception as error:
         if session:
             session.close()
@@ -172,9 +175,7 @@ def _probes(engines: Sequence[Engine], reached: Reached) -> tuple[dict[str, Arte
     return made, absent
 
 
-def reach_all(
-    devices: Sequence[Device], said: Callable[[str], None]
-) -> tuple[list[Reached], list[DeviceError]]:
+def reach_all(devices: Sequence[Device], console: Console) -> tuple[list[Reached], list[DeviceError]]:
     """Every device at once: those that answered, and why the others did not.
 
     Of two that are one, neither is taken: which came first is chance, and a dataset would have either name.
@@ -182,12 +183,17 @@ def reach_all(
 
     def attempt(device: Device) -> Reached | DeviceError:
         try:
-            return reach(device, said)
+            return reach(device, console.print)
         except DeviceError as error:
             return error
+        finally:
+            progress.advance(device.name)
 
     allow_open_files(len(devices))
-    with ThreadPoolExecutor(max(1, min(64, len(devices)))) as pool:
+    with (
+        bar(console, "asking devices for their engines", len(devices)) as progress,
+        ThreadPoolExecutor(max(1, min(64, len(devices)))) as pool,
+    ):
         answers = list(pool.map(attempt, devices))
     twins = {a.other: a.device for a in answers if isinstance(a, OneDevice)}
     for number, answer in enumerate(answers):
@@ -195,7 +201,7 @@ def reach_all(
             answer.session.close()
             answers[number] = OneDevice(answer.device.name, twins[answer.device.name])
     for told in same_machine([a for a in answers if isinstance(a, Reached)]):
-        said(told)
+        console.print(told)
     return [a for a in answers if isinstance(a, Reached)], [a for a in answers if isinstance(a, DeviceError)]
 
 

@@ -15,8 +15,8 @@ from rich.console import Console
 from harness.dataset.fetch import Remote, download, sha256_of
 from harness.engines.program import NotFetched, pack_tree
 from harness.engines.unpack import unpack
-from harness.errors import FetchError, UsageError
-from harness.files import cache_directory, replacing, temporary
+from harness.errors import FetchError, UsageError, why
+from harness.files import cache_directory, contents, replacing, temporary
 
 PLACE = r"^(?!/)(?!.*(^|/)\.\.(/|$))[^\\\0]{1,200}$"  # relative, and not above
 Place = Annotated[str, msgspec.Meta(pattern=PLACE)]
@@ -41,13 +41,12 @@ class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
 def read_releases(path: Path | None = None) -> list[Release]:
     """A manifest of the user's, or the one that comes with harness. Raises UsageError."""
     try:
-        text = (resources.files("harness.fleet") / "releases.toml" if path is None else path).read_text(
-            "utf-8"
-        )
-        return msgspec.convert(tomllib.loads(text), _Manifest).release
+        shipped = resources.files("harness.fleet") / "releases.toml"
+        text = shipped.read_bytes() if path is None else contents(path)
+        return msgspec.convert(tomllib.loads(text.decode()), _Manifest).release
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}; name a manifest with --manifest."
+            f"{path} cannot be read: {why(error, path)}; name a manifest with --manifest."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise UsageError(

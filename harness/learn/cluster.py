@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import __version__
 from harness.dataset.pieces import Across
-from harness.errors import ModelError
+from harness.errors import ModelError, why
 
 ANSWERS_S = 10.0  # until a scheduler is taken for none, and one for without workers
 RETURNS_S = 60.0  # for workers that are started again
@@ -38,7 +38,7 @@ def reached(address: str | None) -> Iterator[Any]:
         client = Client(address, timeout=ANSWERS_S)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"no dask scheduler answers at {address}: {error}; start one with: dask scheduler."
+            f"no dask scheduler answers at {address}: {why(error)}; start one with: dask scheduler."
         ) from error
     with client:
         try:

@@ -38,7 +38,8 @@ def run_evaluation(request: Request, console: Console) -> list[dict[str, Any]]:
     """Compute the cells that are not there yet, then write all tables and plots. The summary, a row per group."""
     wanted = cells(request.methods, request.by, request.shares, request.replicates)
     dataset = Dataset.open(request.dataset)
-    observations, features = load_training(dataset)
+    with bar(console, "reading", 0):
+        observations, features = load_training(dataset)
     request.output.mkdir(parents=True, exist_ok=True)
     results = Results(request.output / "cells.jsonl", f"{dataset.info.id}/{len(observations)}")
     left = [cell for cell in wanted if cell.key not in results.rows]

@@ -63,7 +63,7 @@ def run_collection(
     the plan.
     """
     listed = load_devices(request.devices_file, console.print)
-    devices = share(choose(listed, request.devices), request.shard)
+    devices = share(choose(listed, request.devices, request.devices_file), request.shard)
     check_engines(request.engines)
     suites = load_suites(request.benchmarks)
     known = {w.name: w for suite in suites.values() for w in suite.workloads}
@@ -84,7 +84,7 @@ def run_collection(
         memory_bytes = request.settings.memory_bytes
         workloads = countable(request.output, workloads, startup, memory_bytes, console)
 
-    reached, failed = reach_all([device.looked_for(request.engines) for device in devices], console.print)
+    reached, failed = reach_all([device.looked_for(request.engines) for device in devices], console)
     try:
         for error in failed:
             console.print(f"{error}; it is left out of this collection")

@@ -45,7 +45,7 @@ IN_SHORT = [
 
 def check_features(devices: Sequence[Device], console: Console) -> list[dict[str, Any]]:
     """A row for each feature of each engine that each device has."""
-    reached, failed = reach_all(devices, console.print)
+    reached, failed = reach_all(devices, console)
     for error in failed:
         console.print(str(error))
     rows = []

@@ -36,7 +36,7 @@ def check_devices(devices: Sequence[Device], console: Console) -> list[dict[str,
     build_shown(
         [part for suite in suites.values() if (part := suite.only(names)).workloads], console, checks=False
     )
-    reached, _ = reach_all(devices, console.print)
+    reached, _ = reach_all(devices, console)
     try:
         platforms = [(name, one.device.name) for one in reached for name in one.versions]
         if not platforms:

@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from harness.errors import UsageError
+from harness.files import real
 
 
 def command_of(text: str) -> list[str]:
@@ -42,7 +43,7 @@ class WhenDone:
     def __init__(self, text: str | None, dataset: Path, console: Console) -> None:
         self._words = None if text is None else command_of(text)
         self._console, self._started = console, time.monotonic()
-        self._told = {"HARNESS_DATASET": str(dataset.resolve()), "HARNESS_OUTCOME": "error"}
+        self._told = {"HARNESS_DATASET": str(real(dataset)), "HARNESS_OUTCOME": "error"}
         self.trouble = ""
 
     def ended(self, rows: Sequence[Mapping[str, Any]], complete: bool) -> None:

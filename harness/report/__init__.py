@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError, ModelError, UsageError
-from harness.files import replacing
+from harness.files import real, replacing
 from harness.report.accuracy import accuracy, stored_accuracy
 from harness.report.changed import changed
 from harness.report.coverage import coverage
@@ -97,7 +97,7 @@ def _written(dataset: Dataset, model: Pitot | None, said: Callable[[str], None],
     sections += embeddings(judged.model) if judged else []
     said("what to measure next")
     sections += next_jobs(dataset, rows)
-    sections += what_if(model, dataset.root.resolve().name)
+    sections += what_if(model, real(dataset.root).name)
     said("failures")
     sections += energy(dataset)
     sections += failures(rows) + programs(dataset, rows) + provenance(dataset.info)
@@ -106,7 +106,7 @@ def _written(dataset: Dataset, model: Pitot | None, said: Callable[[str], None],
     told = [*named, f"{len(rows):,} observations", dataset.info.source, f"dataset {dataset.info.id[:12]}"]
     if days := when(rows):
         told.insert(2 + len(named), f"measured {days} (UTC)")
-    return page(f"Dataset {dataset.root.resolve().name}", f"{', '.join(told)}.", sections, maps)
+    return page(f"Dataset {real(dataset.root).name}", f"{', '.join(told)}.", sections, maps)
 
 
 def _judged(dataset: Dataset, rows: Rows, model: Pitot) -> tuple[Judged | None, str]:

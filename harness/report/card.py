@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from harness.compare.gate_summary import escaped
 from harness.dataset.store import Dataset
 from harness.errors import UsageError
-from harness.files import replacing
+from harness.files import real, replacing
 from harness.report.contents import Contents, contents
 from harness.report.croissant import croissant
 
@@ -34,7 +34,7 @@ def write_card(dataset: Dataset) -> list[Path]:
     if readme.exists() and MARK not in readme.read_text(encoding="utf-8", errors="replace"):
         raise UsageError(f"{readme} is not of an earlier card; rename or remove it to have one written.")
     found = contents(dataset)
-    title = dataset.info.named() or dataset.root.resolve().name
+    title = dataset.info.named() or real(dataset.root).name
     told = croissant(dataset, title, _sentence(found))
     with replacing(machine) as partial:
         partial.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

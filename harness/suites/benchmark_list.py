@@ -18,7 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import SuiteError
+from harness.errors import SuiteError, why
+from harness.files import real
 
 LIST = "benchmarks.json"
 _SHELL = re.compile(r"[|;&$`<>]")
@@ -61,7 +62,7 @@ def read_list(path: Path) -> tuple[list[Listed], dict[Path, str]]:
         entries = msgspec.json.decode(path.read_bytes(), type=_List).benchmarks
     except (OSError, msgspec.DecodeError) as error:
         raise SuiteError(
-            f"{path} is not a list of benchmarks: {error}; correct it or move it away."
+            f"{path} is not a list of benchmarks: {why(error, path)}; correct it or move it away."
         ) from error
     listed: list[Listed] = []
     refused: dict[Path, str] = {}
@@ -107,7 +108,7 @@ def _listed(entry: _Entry, module: Path, folder: Path) -> Listed:
 
 
 def _inside(path: Path, folder: Path) -> Path:
-    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+    if not real(path).is_relative_to(real(folder)) or not path.is_file():
         raise ValueError(
             f"there is no file {path.relative_to(folder) if path.is_relative_to(folder) else path}"
         )

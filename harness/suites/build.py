@@ -260,7 +260,7 @@ def _digest_file(digest: hashlib._Hash, path: Path, root: Path) -> None:
 def hash_if_there(path: Path) -> str | None:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ModuleError, UsageError, typed
-from harness.files import cache_directory, temporary
+from harness.errors import ModuleError, UsageError, typed, why
+from harness.files import cache_directory, contents, temporary
 from harness.opcodes import Counts, cached_count, count
 from harness.opcodes.native_wasi import input_file, wasi_linker
 from harness.opcodes.requirements import refusal
@@ -55,20 +55,28 @@ def program_of_file(
 ) -> Program:
     """Any .wasm file; ``directories`` are written GUEST=HOST. Raises ModuleError, UsageError."""
     try:
-        module = path.read_bytes()
-        if stdin:
-            stdin.open("rb").close()
+        module, given = contents(path), _input(stdin)
     except OSError as error:
-        raise ModuleError(f"{error.filename} cannot be read: {error.strerror}; name another file.") from error
-    if why := refusal(module):
-        raise ModuleError(f"{path}: {why}.")
+        raise ModuleError(
+            f"{error.filename} cannot be read: {why(error, error.filename)}; name another file."
+        ) from error
+    if wrong := refusal(module):
+        raise ModuleError(f"{path}: {wrong}.")
     preopens = {}
     for text in directories:
         guest, equals, host = text.partition("=")
         if not equals or not Path(host).is_dir():
             raise UsageError(f"--dir {text} must be GUEST=HOST, where HOST is a directory.")
         preopens[guest] = Path(host)
-    return Program(str(path), module, (path.name, *args), stdin or b"", preopens)
+    return Program(str(path), module, (path.name, *args), given, preopens)
+
+
+def _input(stdin: Path | None) -> bytes | Path:
+    """What a module is to read from stdin; what comes from a pipe is taken at once, since it is read twice."""
+    if stdin is None:
+        return b""
+    stdin.open("rb").close()
+    return stdin if stdin.is_file() else contents(stdin)
 
 
 def count_workload(workload: Workload, *, use_cache: bool = True) -> Counts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from harness.dataset.store import Dataset
-from harness.errors import ModuleError, UsageError
+from harness.errors import ModuleError, UnknownName, UsageError
 from harness.opcodes import Counts, count, verify
 from harness.opcodes.instruction_set import CATEGORIES, CODES, OPCODES
 from harness.output import Column, Form
@@ -149,7 +150,7 @@ def count_all(wanted: Wanted, output: Path | None, console: Console) -> list[dic
             "--arg, --stdin and --dir are for .wasm files; leave them out, a workload has its own in suite.toml."
         )
     patterns = [name for name in wanted.names if not name.lower().endswith(".wasm")]
-    workloads = select(load_workloads(wanted.benchmarks), patterns) if patterns or not files else []
+    workloads = _workloads(wanted, patterns) if patterns or not files else []
     dataset = Dataset.open_or_create(output) if output else None
     rows = []
     counted = []
@@ -161,13 +162,28 @@ def count_all(wanted: Wanted, output: Path | None, console: Console) -> list[dic
                 counted.append(one)
             except ModuleError as error:
                 if len(programs) == 1:
-                    raise
+                    raise ModuleError(f"{one.name}: {error}") from error
                 rows.append({"workload": one.name, "total": None, "ended": f"not counted: {error}"})
             progress.advance(one.name)
     if dataset:
         known = {row["workload"]: row for row in dataset.workloads().to_pylist()}
         dataset.put_workloads(workload_rows([one for one in counted if isinstance(one, Workload)], known)[0])
     return rows
+
+
+def _workloads(wanted: Wanted, patterns: Sequence[str]) -> list[Workload]:
+    try:
+        return select(load_workloads(wanted.benchmarks), patterns)
+    except UnknownName as error:
+        if Path(error.name).is_dir():
+            raise UsageError(
+                f"{error.name} is a directory and no workload; name the .wasm files in it."
+            ) from error
+        if os.path.lexists(error.name):
+            raise UsageError(
+                f"{error.name} is no workload, and as a module its name must end in .wasm; rename it, or name another."
+            ) from error
+        raise
 
 
 def _rows_of(one: Program | Workload, wanted: Wanted) -> list[dict[str, Any]]:

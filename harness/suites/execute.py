@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import ModuleError, SuiteError, typed
+from harness.errors import ModuleError, SuiteError, typed, why
 from harness.files import temporary
 from harness.suites.suite import Workload, not_built
 
@@ -81,7 +81,9 @@ def execute(workload: Workload, *, limit_s: float = LIMIT_S, memory_bytes: int =
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file.host, target)
         except (OSError, wasmtime.WasmtimeError) as e:
-            raise SuiteError(f"{workload.name} needs an input that cannot be read: {e}; put it there.") from e
+            raise SuiteError(
+                f"{workload.name} needs an input that cannot be read: {why(e)}; put it there."
+            ) from e
         if workload.files:
             wasi.preopen_dir(str(directory), ".")
 

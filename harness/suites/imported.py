@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.dataset.records import LONGEST_NAME
-from harness.errors import SuiteError
+from harness.errors import SuiteError, why
 from harness.files import making, real, sweep
 from harness.opcodes import refusal
 from harness.spelling import is_text
@@ -101,15 +101,12 @@ def import_modules(
                     refused[module] = like
                 else:
                     found += more
+    for one in list(found):
+        if long := _too_long(name, one):
+            refused[base / one.source] = long
+            found.remove(one)
     if not found:
         return Imported(None, refused)
-    for one in found:
-        letters = len("/".join(filter(None, (name, one.group, one.name))))
-        if letters > LONGEST_NAME:
-            raise SuiteError(
-                f"the workload of {one.module} would have a name of {letters} letters, and {LONGEST_NAME} is the "
-                "most; give the file, its folder or the suite (--as) a shorter name."
-            )
     sources = {f"modules/{one.module}": base / one.module for one in found}
     sources |= {host: source for one in found for host, source in one.inputs.items()}
     toml = _toml(directory.name, found)
@@ -124,15 +121,29 @@ def import_modules(
             shutil.copyfile(source, fresh / path)
         (fresh / "suite.toml").write_text(toml, encoding="utf-8")
         record(fresh, toml, sources)
-        read_suite((fresh / "suite.toml").resolve())
+        read_suite(real(fresh / "suite.toml"))
     return Imported(read_suite(suite_file), refused)
+
+
+def _too_long(suite: str, one: _Found) -> str | None:
+    """Why no workload can have its name; None where one can."""
+    letters = len("/".join(filter(None, (suite, one.group, one.name))))
+    if letters <= LONGEST_NAME:
+        return None
+    return (
+        f"its workload would have a name of {letters} letters, and {LONGEST_NAME} is the most; give the file, its "
+        "folder or the suite (--as) a shorter name"
+    )
 
 
 def _refusal(path: Path, directory: Path) -> str | None:
     """Why a file cannot be a workload; None where it can."""
     if not is_text(str(path.relative_to(directory))):
         return f"{path}: its name is not text in UTF-8, as a suite.toml must be; rename it"
-    return refusal(path.read_bytes())
+    try:
+        return refusal(path.read_bytes())
+    except OSError as error:
+        return f"it cannot be read: {why(error, path)}; let it be read, or take it away"
 
 
 def is_module(path: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from rich.console import Console
 from harness.errors import UnknownName
 from harness.output import Column
 from harness.progress import Bar, bar
-from harness.suites.build import Built, build
+from harness.suites.build import Built, build, hash_if_there
 from harness.suites.catalogue import load_suites, select
 from harness.suites.execute import MEMORY_BYTES
 from harness.suites.suite import Suite
@@ -73,9 +72,8 @@ def refused_rows(refused: Mapping[Path, str]) -> list[dict[str, Any]]:
     """Rows like those of `build_and_verify` for modules that were not imported: what is wrong with each."""
     return [
         {
-            "workload": path.name, "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "compiled": False,
-            "output": f"not imported: {reason}",
+            "workload": path.name, "bytes": path.stat().st_size, "sha256": hash_if_there(path) or "",
+            "compiled": False, "output": f"not imported: {reason}",
         }
         for path, reason in refused.items()
     ]  # fmt: skip

@@ -45,6 +45,7 @@ import msgspec
 
 from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError
+from harness.files import real
 from harness.suites.suite import (
     LARGEST_EXIT_CODE,
     Check,
@@ -290,6 +291,6 @@ class _Reader:
         """Where a file of the suite lies; `build/…` names what the suite makes, wherever that goes."""
         first, _, rest = file.partition("/")
         path = self.built / rest if root is None and first == "build" else (root or self.root) / file
-        if not any(path.resolve().is_relative_to(one.resolve()) for one in (self.root, self.built)):
+        if not any(real(path).is_relative_to(real(one)) for one in (self.root, self.built)):
             raise wrong(self.path, place, f"the file {file!r} lies outside the suite's directory")
         return path

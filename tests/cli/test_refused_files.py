@@ -65,7 +65,7 @@ def test_what_is_too_deep_or_too_long_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.jsonl").write_text("[" * 100_000)
     (tmp_path / "long.csv").write_text("workload\n" + "x" * 200_000 + "\n")
     for name in ("deep.jsonl", "long.csv"):
-        with pytest.raises(UsageError, match="cannot be read as"):
+        with pytest.raises(UsageError, match=r"cannot be read as|row 1: it is nested too deeply"):
             read_rows(tmp_path / name, "workload")
     (tmp_path / "deep.yaml").write_text("[" * 500)
     with pytest.raises(DevicesError, match="nested too deeply"):

@@ -136,17 +136,31 @@ def wait_until_it_runs(process: subprocess.Popen[bytes], cpu_s: float = 1.5) -> 
 
 
 def test_without_a_terminal_long_work_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.setattr(progress, "LINE_EVERY_S", -1.0)
+    """Also where no part of it has ended yet, and where nobody knows how many there are."""
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.01)
+
+    def told_while(bar: progress.Bar, told: str) -> None:
+        for _ in range(1000):
+            time.sleep(0.01)
+            lines.extend(capsys.readouterr().err.splitlines())
+            if re.fullmatch(told, lines[-1] if lines else ""):
+                return
+        raise AssertionError(f"{told} was never told, but {lines[-3:]}")
+
+    lines: list[str] = []
     with progress.bar(Console(stderr=True), "training", 1) as bar:
+        told_while(bar, r"training, \d+ s so far")
         bar.at(0, 4)
+        told_while(bar, r"training: 0 of 4, \d+ s so far")
         bar.at(2, 4)
-    with progress.bar(Console(stderr=True), "building", 3) as bar:
+        told_while(bar, r"training: 2 of 4, about \d+ s left")
+    with progress.bar(Console(stderr=True), "reading", 0) as bar:
+        told_while(bar, r"reading, \d+ s so far")
         bar.advance()
-    told = capsys.readouterr().err.splitlines()
-    assert [re.sub(r"about .* left", "about T left", line) for line in told] == [
-        "training: 2 of 4, about T left",
-        "building: 1 of 3, about T left",
-    ]
+        told_while(bar, r"reading: 1, \d+ s so far")
+    capsys.readouterr()
+    time.sleep(0.05)
+    assert capsys.readouterr().err == ""
 
 
 def test_versions_are_told_at_once() -> None:

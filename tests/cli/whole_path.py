@@ -15,6 +15,7 @@ from tests.dataset.test_published import write_all
 from tests.decide.measured import write_published
 from tests.report.report_data import WORKLOADS, collected
 
+PLACE = "[/old] :b: ε\u2028$(id)`x`'\"=1,;é"  # a directory above everything
 DEVICES = ("名前-ε", "[/old] é")
 NAMES = (*WORKLOADS[:12], "s/small/ä🅱名", "s/small/a\u2028b", "s/small/[red]:b:", "t/large/…")
 QUICK = ("--degrees", "1", "--repeats", "1", "--co-run", "0.01", "--anchors", "0", "--placebos", "0")
@@ -32,6 +33,7 @@ USES: tuple[tuple[str, ...], ...] = (
     ("collect", "-o", "{out}/data", *WHERE, *QUICK, "--dry-run"),
     ("status", "{lab}/data"),
     ("status", "{lab}/data", "--devices"),
+    ("status", "{lab}/data", "--watch"),
     ("watch", "{lab}/data", "--port", "0"),
     ("train", "{lab}/data", "-o", "{out}/m.npz"),
     ("update", "{lab}/m.npz", "{lab}/newcomer", "-o", "{out}/m.npz"),

@@ -220,7 +220,10 @@ def test_a_column_that_means_nothing_is_told_and_a_row_that_is_too_long_refused(
     assert (ran.code, f"{asked}: not used: devices; the columns are workload, " in ran.err) == (0, True)
     asked.write_text("workload,deadline_ms\ns/small/w3,500\ns/small/w4,1,500\n")
     ran = harness("place", model_path, asked)
-    assert (ran.code, "row 2 has more cells than there are columns; correct it." in ran.err) == (2, True)
+    assert (ran.code, f"{asked}, row 2: it has 3 cells, and there are 2 columns; correct it." in ran.err) == (
+        2,
+        True,
+    )
 
 
 def test_a_placement_says_where_everybody_lives_and_why_somebody_does_not(

@@ -261,7 +261,7 @@ def test_a_bad_question_is_one_sentence_and_exit_code_2(
         ("workload,platform,with\ns/small/w1,engine0:device0,s/small/w2; nope\n", "asked.csv, row 1)"),
         (
             "workload,platform,with\ns/small/w1,engine0:device0," + ";".join(["s/small/w2"] * 4) + "\n",
-            "asked.csv: row 1 has 4 co-runners",
+            "asked.csv, row 1: it has 4 co-runners",
         ),
     ],
 )

@@ -56,6 +56,10 @@ def test_every_field_is_read(tmp_path: Path) -> None:
         ("devices:\n  a: [\n", "line 3: not valid YAML"),
         ("devices:\n  'a b':\n    transport: local\n", "line 2, devices.a b: a device's name takes"),
         ("devices:\n  a:\n", "line 2, devices.a: expected a mapping of names to values, got nothing"),
+        (
+            "devices:\n  a: {transport: local, engines: []}\n",
+            "line 2, devices.a.engines: it is an empty list, which says nothing; put something in it, or leave the",
+        ),
         ("devices: {}\n", "line 1, devices: it names no device"),
         ("", "line 1, the file: expected a mapping of names to values, got nothing"),
         ("devices:\n  a: {transport: local, cpus: 2}\n", "line 2, devices.a.cpus: expected a list, got a whole number"),
@@ -94,8 +98,9 @@ def test_without_a_file_this_machine_is_the_only_device_and_it_is_said_once(
 def test_unknown_engines_and_devices_come_with_the_nearest_names(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean wasmtime-j"):
         load(tmp_path, "devices:\n  a: {transport: local, engines: [wasmtim-j]}\n")
-    with pytest.raises(UnknownName, match="did you mean kitchen"):
-        choose(load(tmp_path, "devices:\n  kitchen: {transport: local}\n"), ["kitchn"])
+    listed = load(tmp_path, "devices:\n  kitchen: {transport: local}\n")
+    with pytest.raises(UnknownName, match=r"'kitchn' in lab.yaml; did you mean kitchen"):
+        choose(listed, ["kitchn"], Path("lab.yaml"))
 
 
 def test_an_engine_of_ones_own_is_a_table(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
@@ -111,7 +112,7 @@ def test_a_gateway_that_turns_some_away_lets_all_devices_in(
             )
             for number in range(DEVICES)
         ]  # fmt: skip
-        reached, failed = reach_all(devices, print)
+        reached, failed = reach_all(devices, Console())
         for one in reached:
             one.session.close()
         assert (len(reached), failed) == (DEVICES, [])

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from rich.console import Console
+
 from harness.dataset.info import Settings
 from harness.dataset.records import Entry
 from harness.dataset.store import Dataset
@@ -79,7 +81,7 @@ def main() -> int:
     workers.PATIENCE_S = 4.0
     devices = load_devices(devices_file)
     plan, workloads = make_storm_plan(devices_file.parent / "modules", list(devices), count, failing=True)
-    reached, failed = reach_all(list(devices.values()), Log().said)
+    reached, failed = reach_all(list(devices.values()), Console(stderr=True))
     for error in failed:
         print(error, flush=True)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from harness.dataset.store import Dataset
 from harness.engines import ENGINES
@@ -93,9 +94,8 @@ def test_failed_rows_are_done_again_when_asked_for_and_never_deleted(tmp_path: P
 
 
 def test_one_directory_under_two_names_is_one_device(tmp_path: Path) -> None:
-    said: list[str] = []
     reached, failed = reach_all(
-        [device(tmp_path, "a"), device(tmp_path, "b"), device(tmp_path, "c", "own")], said.append
+        [device(tmp_path, "a"), device(tmp_path, "b"), device(tmp_path, "c", "own")], Console()
     )
     for one in reached:
         one.session.close()
@@ -107,7 +107,7 @@ def test_one_directory_under_two_names_is_one_device(tmp_path: Path) -> None:
 
 
 def test_processors_that_a_device_has_not_are_named_before_anything_is_measured(tmp_path: Path) -> None:
-    reached, failed = reach_all([device(tmp_path, cpus=[0, 4000])], print)
+    reached, failed = reach_all([device(tmp_path, cpus=[0, 4000])], Console())
     assert reached == []
     assert "`cpus:` names processor 4000, and it has 0" in str(failed[0])
     assert [has_processor("0-3,8", n) for n in (0, 3, 4, 8)] == [True, True, False, True]
@@ -168,7 +168,7 @@ def test_a_result_without_a_time_is_not_taken_and_shuts_no_device_out(tmp_path: 
             {"job": job.id, "started_unix_ns": 1, "state_before": {}, "members": members}
         )
         (spool / f"{job.id}.json").write_bytes(result)
-    reached, _ = reach_all([device(tmp_path)], print)
+    reached, _ = reach_all([device(tmp_path)], Console())
     with dataset.locked():
         dataset.begin(SETTINGS, "test", plan.jobs)
         outcome = collect(dataset, plan, reached, [startup, *scripts], Log(), Stop())

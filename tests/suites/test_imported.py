@@ -274,9 +274,13 @@ def test_the_written_file_keeps_names_with_quotes_and_other_letters(tmp_path: Pa
 
 
 def test_a_module_whose_name_no_device_could_send_back_is_refused_with_the_limit(tmp_path: Path) -> None:
-    there = tree(tmp_path / "mine", {f"{'n' * 120}/{'m' * 100}.wasm": EMPTY})
-    with pytest.raises(SuiteError, match="would have a name of 226 letters, and 200 is the most"):
-        import_modules(there, root=tmp_path / "benchmarks")
+    long = f"{'n' * 120}/{'m' * 100}.wasm"
+    there = tree(tmp_path / "mine", {long: EMPTY, "short.wasm": EMPTY})
+    found = import_modules(there, root=tmp_path / "benchmarks")
+    assert found.suite
+    assert [workload.name for workload in found.suite.workloads] == ["mine/short"]
+    assert [*found.refused] == [there / long]
+    assert "a name of 226 letters, and 200 is the most; give the file" in found.refused[there / long]
     fits = tree(tmp_path / "fits", {f"{'n' * 94}/{'m' * 100}.wasm": EMPTY})
     [workload] = taken(import_modules(fits, root=tmp_path / "benchmarks")).workloads
     assert len(workload.name) == 200

@@ -105,7 +105,7 @@ class Process:
         except OSError as error:
             raise runner.Fail(
                 "%s lets a module leave its directory, and only a kernel with Landlock can hold it: %s"
-                % (self.engine.command[0], error)
+                % (self.engine.command[0], error.strerror)
             ) from error
 
     def spawned(self, command: list[str], stdin: str) -> Any:

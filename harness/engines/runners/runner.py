@@ -121,7 +121,8 @@ def serve(engine: Any) -> None:
     except OSError as error:
         if error.errno == errno.EFBIG:  # the module wrote more than it may
             raise
-        say(event="unfit", reason=str(error)[:500])
+        place = "%s: " % error.filename if error.filename else ""
+        say(event="unfit", reason=(place + (error.strerror or type(error).__name__))[:500])
 
 
 def first(engine: Any, stdout: str, say: Callable[..., None]) -> None:

@@ -1,0 +1,104 @@
+"""Tables that a person hands over: whoever reads one tells file and row alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from harness.decide.batch import Batch
+from harness.decide.demands import check_names, read_demands
+from harness.decide.predict import load_model
+from harness.decide.traces import Pool
+from harness.errors import UsageError
+from pitot_core import Pitot
+
+KNOWN = "s/small/w1"
+RIGHT = {"workload": KNOWN, "platform": "engine0:device0", "deadline_ms": "5", "arrival_s": "1"}
+WRONG = {
+    "no such name": ({"workload": "s/small/w1x"}, "no workload named 's/small/w1x' in the {where}"),
+    "no name": ({"workload": ""}, "{file}, row 3: column 'workload' is missing or empty; put a name there."),
+}
+
+
+def batch(path: Path, model: Pitot) -> None:
+    Batch(path, model)
+
+
+def place(path: Path, model: Pitot) -> None:
+    assert model.features is not None
+    check_names(read_demands(path, str), model.features.workload_names, ["device0"])
+
+
+def simulate(path: Path, model: Pitot) -> None:
+    Pool((KNOWN,), (1.0,), (1.0,), 1).from_file(path, 0)
+
+
+@pytest.fixture(scope="module")
+def model(model_path: Path) -> Pitot:
+    return load_model(model_path)
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(f"{json.dumps(row)}\n\n" for row in rows))
+    else:
+        path.write_text("\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("read", [batch, place, simulate])
+@pytest.mark.parametrize("form", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_row_is_told_with_its_file_and_number(
+    kind: str, form: str, read: Callable[[Path, Pitot], None], model: Pitot, tmp_path: Path
+) -> None:
+    change, told = WRONG[kind]
+    path = write(tmp_path / f"asked{form}", [RIGHT, RIGHT, RIGHT | change, RIGHT])
+    with pytest.raises(UsageError) as refused:
+        read(path, model)
+    where = {
+        batch: f"model (it was never observed; {path}, row 3); did you mean",
+        place: f"model (it was never observed; {path}, row 3); did you mean",
+        simulate: f"held-out times ({path}, row 3); did you mean",
+    }[read]
+    assert told.format(file=path, where=where) in str(refused.value)
+
+
+@pytest.mark.parametrize("read", [batch, place, simulate])
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        (
+            "a.csv",
+            "{heads}\n{row}\n{row},6,7\n",
+            "row 2: it has 6 cells, and there are 4 columns; correct it.",
+        ),
+        ("a.jsonl", "{json}\n\n{{\n", "row 2: it is not JSON ("),
+        ("a.jsonl", "{json}\n[1]\n", "row 2: it is no JSON object; correct it."),
+    ],
+)
+def test_what_is_no_row_is_told_with_its_file_and_number(
+    name: str, text: str, told: str, read: Callable[[Path, Pitot], None], model: Pitot, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(text.format(heads=",".join(RIGHT), row=",".join(RIGHT.values()), json=json.dumps(RIGHT)))
+    with pytest.raises(UsageError) as refused:
+        read(path, model)
+    assert f"{path}, {told}" in str(refused.value)
+
+
+def test_a_row_of_a_batch_is_counted_from_1_whatever_is_wrong_with_it(model: Pitot, tmp_path: Path) -> None:
+    many = {"with": ";".join([KNOWN] * 4)}
+    path = write(tmp_path / "a.csv", [RIGHT | {"with": ""}, RIGHT | many])
+    with pytest.raises(UsageError, match=r"a\.csv, row 2: it has 4 co-runners; at most 3 fit; correct it\."):
+        Batch(path, model)
+    path = write(tmp_path / "b.csv", [RIGHT | {"with": ""}, RIGHT | {"with": f"{KNOWN};nobody"}])
+    with pytest.raises(UsageError, match=r"no workload named 'nobody' in the model .*b\.csv, row 2"):
+        Batch(path, model)
