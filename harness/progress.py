@@ -39,6 +39,10 @@ class Bar:
         if self._progress and self._task is not None:
             self._progress.reset(self._task, completed=count, total=self._total)
 
+    def restart(self) -> None:
+        """Time counts from now on."""
+        self._started = self._moved = time.monotonic()
+
     def pace(self, left_s: Callable[[], float | None]) -> None:
         """Who knows better than the mean speed so far how many seconds are left, or None for not yet."""
         self._pace = left_s

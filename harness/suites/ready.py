@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from rich.console import Console
 
 from harness.errors import UnknownName
 from harness.output import Column
-from harness.progress import Bar, bar
+from harness.progress import bar
 from harness.suites.build import Built, build, hash_if_there
 from harness.suites.catalogue import load_suites, select
 from harness.suites.execute import MEMORY_BYTES
@@ -82,16 +81,18 @@ def refused_rows(refused: Mapping[Path, str]) -> list[dict[str, Any]]:
 def build_shown(
     suites: list[Suite], console: Console, *, force: bool = False, checks: bool = True
 ) -> list[Built]:
-    """Build under a bar that begins with the first module, so that what comes before does not spoil its estimate."""
+    """Build under a bar whose time counts from the first module on, so that what comes before spoils no estimate."""
     total, lock = sum(len(suite.recipes) for suite in suites), threading.Lock()
-    with contextlib.ExitStack() as stack:
-        bars: list[Bar] = []
+    begun = False
+    with bar(console, "building", total) as progress:
 
         def advance(one: Built) -> None:
+            nonlocal begun
             with lock:
-                if not bars:
-                    bars.append(stack.enter_context(bar(console, "building", total)))
-                bars[0].advance(one.workload)
+                if not begun:
+                    progress.restart()
+                    begun = True
+                progress.advance(one.workload)
 
         return build(suites, force=force, checks=checks, progress=advance, say=console.print)
 
