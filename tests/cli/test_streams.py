@@ -58,7 +58,9 @@ def selected() -> Iterator[tuple[tuple[str, ...], str, int, str]]:
 def cases(lab: Path, out: Path, place: str = PLACE) -> Iterator[Case]:
     for number, (words, encoding, width, sink) in enumerate(selected()):
         options = {one for parameter in COMMANDS[words[0]].params for one in parameter.opts}
-        takes = "--json" in options and not {"--help", "--markdown"} & set(words) and prints([*words])
+        takes = (
+            "--json" in options and not {"--help", "--markdown", "--watch"} & set(words) and prints([*words])
+        )
         for form in FORMS[number % 3 :][:1] if takes and sink != "tty" else FORMS[:1]:
             folder = out / place / f"{number}{''.join(form)}"
             folder.mkdir(parents=True)
@@ -87,7 +89,7 @@ def test_nothing_that_stdout_is_breaks_a_command(lab: Path, tmp_path: Path) -> N
         for case in cases(lab, tmp_path):
             if told := wrong(case, run(case)):
                 found.append((case, told))
-    assert not found
+    assert not found, "\n".join(map(str, found))
 
 
 @pytest.mark.skipif(not ALL, reason="takes long; HARNESS_MATRIX=all runs it")
@@ -98,7 +100,7 @@ def test_nor_does_a_locale_that_has_only_ascii(tmp_path: Path) -> None:
         for case in cases(make_lab(tmp_path / "lab"), tmp_path, "place"):
             if case.encoding == "ascii" and (told := wrong(case, run(case))):
                 found.append((case, told))
-    assert not found
+    assert not found, "\n".join(map(str, found))
 
 
 def prints(words: list[str]) -> bool:
