@@ -235,7 +235,7 @@ def test_setup_ends_with_an_error_where_an_archive_could_not_be_brought_and_brin
     assert (ran.code, one["problem"], two["engines"], two["not_brought"]) == (1, "", {"iwasm-i": "2.1.2"}, {})
     assert one["not_brought"]["wasm3"].endswith("not-there.zip answers 404 Not Found")
     [line] = [line for line in ran.err.splitlines() if line.startswith("one: could not be brought: wasm3 (")]
-    assert line.endswith("let `engines:` in devices.yaml name the engines that are wanted there.")
+    assert line.endswith("or let its `engines:` name those that are wanted there.")
     good = harness("devices", "two", "--setup", "--manifest", manifest, "--devices-file", devices, "--json")
     assert (good.code, "could not be brought" in good.err) == (0, False)
 
