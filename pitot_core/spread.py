@@ -43,6 +43,7 @@ SHARED, APART = 1.0, 0.3  # of a kernel: what all have in common, what each has 
 ROUNDS = (2, 3)  # on logarithms, then by scoring
 ROUNDS_WITHOUT = 2  # of scoring, when rows are taken away
 CLAIM = 0.5  # power of the standard deviation that the method claims
+LOOSE = 5.0  # times the tolerance of a solve: a hundredth of what log σ is about its level
 MOST_PULL = 4.0  # by which one row may seem larger than σ
 MEAN_OF_NORMAL = math.sqrt(math.pi / 2.0)  # times the mean of |z| gives the standard deviation of a normal z
 LEAST = 1e-6
@@ -250,7 +251,7 @@ class _Tables:
             left -= shift[n_co]
             before = self.own.f.ravel()[cell]
             moment = np.bincount(cell, left + before, count.size).reshape(shape) / NOISE
-            self.own.solve(count, moment)
+            self.own.solve(count, moment, LOOSE)
             if not self.beside:
                 continue
             left += before - self.own.f.ravel()[cell]
@@ -258,7 +259,7 @@ class _Tables:
             flat, moment = self.presses.f.ravel(), np.zeros(held.size)
             for at, k in pressing:
                 moment += np.bincount(k, left[at] + n_co[at] * flat[k], held.size) / NOISE
-            self.presses.solve(held.reshape(shape), moment.reshape(shape))
+            self.presses.solve(held.reshape(shape), moment.reshape(shape), LOOSE)
 
 
 def _cells(rows: Queries, n_workloads: int) -> tuple[Array, list[tuple[Array, Array]]]:

@@ -25,6 +25,8 @@ Array = NDArray[Any]
 STAGES = (3, 4, 4, 4)  # sweeps in each
 LOOSE = (5.0, 2.5, 2.5, 1.0)  # times the tolerance of a solve: what comes out early is solved again
 LOOSE_WITHOUT = 2.5  # the same of fits that only tell how far predictions are off
+WITHOUT = (2, 2)  # sweeps before and after behaviour is learned again without a fold
+WITH = (1, 2, 2)  # and with further rows
 
 
 def solve_stages(
@@ -58,19 +60,20 @@ def solve_without(
         know_features(sweeps, kernels)
         sweeps.run(residuals, 1)
         know_behaviour(sweeps, kernels)
-    sweeps.run(residuals, 2)
-    know_behaviour(sweeps, kernels)
-    sweeps.run(residuals, 2)
+    sweeps.run(residuals, WITHOUT[0])
+    for count in WITHOUT[1:]:
+        know_behaviour(sweeps, kernels)
+        sweeps.run(residuals, count)
 
 
 def solve_with(sweeps: Sweeps, residuals: list[Residual], kernels: tuple[Array, Array]) -> None:
     """From tables that have seen some of the rows to those that have seen all."""
     sweeps.loose = LOOSE[-2]
-    sweeps.run(residuals, 1)
-    for loose in LOOSE[-2:]:
+    sweeps.run(residuals, WITH[0])
+    for loose, count in zip(LOOSE[-2:], WITH[1:], strict=True):
         know_behaviour(sweeps, kernels)
         sweeps.loose = loose
-        sweeps.run(residuals, 2)
+        sweeps.run(residuals, count)
 
 
 def know_features(sweeps: Sweeps, kernels: tuple[Array, Array]) -> None:

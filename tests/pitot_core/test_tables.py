@@ -18,7 +18,7 @@ from pitot_core import (
     mape,
     split,
 )  # fmt: skip
-from pitot_core.tables import Tables
+from pitot_core.tables import Tables, solve, stages, sweeps
 from pitot_core.tables.kernels import matern, squared_distances, unit
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solve import Factor, Table
@@ -133,7 +133,16 @@ def test_times_that_a_limit_cut_off_pull_as_limits_and_the_bias_of_ignoring_them
     assert abs(told[0]) < 0.25 * abs(ignored[0]) and abs(told[1]) < 0.6 * abs(ignored[1])
 
 
-def test_threads_and_seeds_do_not_move_a_bit() -> None:
+@pytest.mark.parametrize("wide", [False, True])
+def test_threads_and_seeds_do_not_move_a_bit(wide: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if wide:  # all that is worked at side by side in large tables only
+        for module, name in (
+            (solve, "LARGE"),
+            (solve, "MIDDLING"),
+            (stages, "MIDDLING"),
+            (sweeps, "MANY_ROWS"),
+        ):
+            monkeypatch.setattr(module, name, 0)
     rows, features = made_up(rows=900)
     calibration, training = rows[:90], rows[90:]
     one, other = (
