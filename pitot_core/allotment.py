@@ -3,9 +3,9 @@
 A bound that is exceeded in a share ε of all rows may be exceeded more often in some tenths of them and less often in
 others. A point of coverage costs little margin where times are sure and much where they are not, so equal shares are
 dear, and the cheapest shares give up on the rows that are least sure. Here every tenth gets the share that makes the
-mean margin least, but none is exceeded more than twice as often as promised, nor by more than MOST more often. Alone
-that is less: what was left out alone is known a little from what ran beside others, most where times are least sure, so
-that times of new jobs are further off there.
+mean margin least, but none is exceeded more than twice as often as promised, nor by more than MOST more often (or in
+more than SELDOM of its rows, where that is more). Alone MOST is less: what was left out alone is known a little from
+what ran beside others, most where times are least sure, so that times of new jobs are further off there.
 
 A row's place t on the curve of its device (see `curves`) is compared with the places that its spread is allotted at
 each ε, and is worth the ε at which the two are equal: its score is s = −ln ε. Places rise as ε falls, and lie on lines
@@ -30,7 +30,8 @@ Array = NDArray[Any]
 STEPS = np.array([0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002])  # ε
 SCORES = -np.log(STEPS)
 TWICE = 2.0  # times ε, the most often that a tenth is exceeded
-MOST = (0.02, 0.04)  # above ε, the most often that a tenth is exceeded: alone, beside others
+SELDOM = 0.09  # of its rows: a tenth may be exceeded so often, even if that is more than MOST above ε
+MOST = (0.03, 0.045)  # above ε, the most often that a tenth is exceeded: alone, beside others
 SHARES = 1.0 - np.geomspace(0.6, 0.0005, 90)  # of a tenth's rows, among which the share covered is chosen
 ENOUGH = 200  # rows of a tenth below which nothing is allotted
 TOLD = 1500  # rows of a tenth from which margins are told
@@ -144,7 +145,8 @@ def cheapest(margins: Array, eps: Array, most: float) -> NDArray[np.int64]:
     margins (10, S) are those of each tenth at each of SHARES, eps (E,). What a point of coverage may cost, the same in
     every tenth, is halved in until the mean is right (Lagrange).
     """
-    allowed = 1.0 - np.minimum(TWICE * eps, eps + most)[:, None] - 1e-9 <= SHARES
+    most_often = np.minimum(TWICE * eps, np.maximum(eps + most, SELDOM))
+    allowed = 1.0 - most_often[:, None] - 1e-9 <= SHARES
     forbidden = np.where(allowed, 0.0, np.inf)[:, None, :]
 
     def at(price: Array) -> NDArray[np.int64]:

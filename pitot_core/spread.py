@@ -1,9 +1,10 @@
 """How far the times of a row may lie from its prediction, before any calibration.
 
-    σ_ij  = exp( c₀ + p₀ (A_ji + ½ log v_ij) )                            alone
     σ_ijK = exp( c_|K| + p_|K| (B_ji + Σ_{k∈K} D_jk + ½ log v_ijK) )      beside others
+    σ_ij  = exp( c₀ + p₀ (A_ji + LENT B_ji + ½ log v_ij) )                alone
 
-v is the standard deviation that the method itself claims (1 where it claims none).
+v is the standard deviation that the method itself claims (1 where it claims none). Most cells are measured alone once
+or never, but beside several others, and what varies there varies alone too: so B is fitted first and lent to A.
 A, B and D are tables under the same kind of Gaussian-process prior as the tables of times (see `tables.solve`): cells
 are as uncertain as those of workloads and platforms that are alike, by features and by how they behave. They are fitted
 to |log C* − log Ĉ| of rows that the predictions had not seen: first to its logarithm, then by scoring steps of an
@@ -36,12 +37,13 @@ Array = NDArray[Any]
 DEGREES = MAX_CO_RUNNERS + 1
 FOLDS = 5
 FLOOR = 0.003  # ln units: a residual of nothing still counts as a third of a percent
-BELOW = 0.3  # of a residual below zero
+BELOW = 0.15  # of a residual below zero
 NOISE = 1.2  # variance of log |e| about log σ
 OWN, BESIDE = 0.6, 0.2  # prior variance of A and B, and of D
 SHARED, APART = 1.0, 0.3  # of a kernel: what all have in common, what each has alone
 ROUNDS = (2, 3)  # on logarithms, then by scoring
 ROUNDS_WITHOUT = 2  # of scoring, when rows are taken away
+LENT = 0.6  # of what the rows beside others say of a cell, to the same cell alone
 CLAIM = 0.5  # power of the standard deviation that the method claims
 LOOSE = 5.0  # times the tolerance of a solve: a hundredth of what log σ is about its level
 MOST_PULL = 4.0  # by which one row may seem larger than σ
@@ -83,7 +85,7 @@ class Alike:
 
 @dataclass(frozen=True)
 class Spread:
-    """degree (4,) c, power (4,) p; alone A, suffers B and presses D (P, W) float32; most (4,) σ is never above."""
+    """(4,) degree c, power p, most (σ is never above it); (P, W) float32 alone A + LENT B, suffers B, presses D."""
 
     degree: Array
     power: Array
@@ -104,15 +106,20 @@ class Spread:
 
         With the σ (N,) of every row by a fit without its fifth, which is of whole jobs where `by` is "job".
         """
-        n_co, claim = rows.n_co_runners, 1.0 if deviation is None else deviation**CLAIM
+        n_co, claim = rows.n_co_runners, np.ones(len(rows)) if deviation is None else deviation**CLAIM
         size = (np.where(residual > 0.0, residual, -BELOW * residual) + FLOOR) / claim
-        whole = [_Tables(alike, beside=False), _Tables(alike, beside=True)]
+        whole = [_Tables(alike, beside=True), _Tables(alike, beside=False)]
         degree = _means(n_co, np.log(size))
         fold = folds(rows, FOLDS, by=by, seed=seed)
         own = np.empty(len(rows))
-        kinds = [k for k in zip(whole, (n_co == 0, n_co > 0), strict=True) if k[1].any()]
+        kinds = [k for k in zip(whole, (n_co > 0, n_co == 0), strict=True) if k[1].any()]
 
-        for tables, these in kinds:  # one after another: they share factors, which the first turns
+        for tables, these in kinds:  # one after another: alone needs the other, and they share factors
+            if not tables.beside:
+                lent = np.exp(LENT * whole[0](rows[these]))
+                claim[these] *= lent
+                size[these] /= lent
+                degree[0] = np.log(size[these]).mean()
             tables.fit(rows[these], size[these], degree, *ROUNDS)
 
         def fit_without(part: tuple[tuple[_Tables, Array], int]) -> None:
@@ -126,7 +133,8 @@ class Spread:
                 own[mine] = np.exp(degree[n_co[mine]])
 
         side_by_side(fit_without, list(itertools.product(kinds, range(FOLDS))), worth=True)
-        alone, suffers, presses = whole[0].own.f, whole[1].own.f, whole[1].presses.f
+        suffers, presses = whole[0].own.f, whole[0].presses.f
+        alone = whole[1].own.f + np.float32(LENT) * suffers
         fitted = cls(degree, np.ones(DEGREES), alone, suffers, presses, np.full(DEGREES, UNLIMITED))
         return fitted.levelled(n_co, own * claim, residual)
 

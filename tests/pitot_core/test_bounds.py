@@ -8,12 +8,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pitot_core import Observations, Pitot, PitotError, PoolSize, UncalibratedDegree, margin, split
+from pitot_core import (
+    Features,
+    Observations,
+    Pitot,
+    PitotError,
+    PoolSize,
+    Queries,
+    UncalibratedDegree,
+    margin,
+    split,
+)
 from pitot_core.candidates import Candidates, Located
 from pitot_core.choice import fairest
 from pitot_core.conformal import gamma, ranked
 from pitot_core.curves import Curves
 from pitot_core.pool import Pool
+from pitot_core.spread import Alike, Spread
 from tests.pitot_core.problems import made_up
 
 
@@ -180,3 +191,18 @@ def test_the_spread_is_as_large_as_the_errors_of_new_rows_in_every_tenth_of_it()
     z = (test.log_ns - np.log(model.predict(test))) / spread
     tenths = np.array_split(z[np.argsort(spread)], 10)
     np.testing.assert_allclose([np.sqrt(np.mean(tenth**2)) for tenth in tenths], 1.0, atol=0.3)
+
+
+def test_what_varies_beside_others_is_taken_to_vary_alone_where_it_was_never_measured_so() -> None:
+    rng = np.random.default_rng(0)
+    names = tuple(f"w{i}" for i in range(30)), tuple(f"p{j}" for j in range(10))
+    features = Features(rng.normal(size=(30, 3)), rng.normal(size=(10, 3)), *names)
+    alike = Alike.of(rng.normal(size=(10, 30)), features)
+    platform, workload = np.divmod(np.repeat(np.arange(300), 9), 30)
+    co_runner = np.where(np.arange(2700) % 9 == 0, -1, (workload + 1 + rng.integers(0, 29, 2700)) % 30)
+    residual = np.where(platform % 2, 0.02, 0.2) * rng.standard_normal(2700)
+    rows = Observations.of(platform, workload, co_runner, log_ns=20.0 + residual)
+    known = (co_runner >= 0) | (platform < 2)
+    spread, _ = Spread.fit(rows[known], residual[known], None, alike, "row", 0)
+    of_platform = [np.median(spread(Queries.of(np.full(30, j), np.arange(30)))) for j in range(2, 10)]
+    assert min(of_platform[::2]) > 2 * max(of_platform[1::2])
