@@ -22,6 +22,7 @@ from pitot_core.tables import Tables, solve, stages, sweeps
 from pitot_core.tables.kernels import matern, squared_distances, unit
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solve import Factor, Table
+from tests.perf.kinds import law
 from tests.pitot_core.problems import made_up
 
 
@@ -215,3 +216,14 @@ def test_wild_rows_are_smoothed_over_as_far_as_they_ask_for(monkeypatch: pytest.
     measured = np.exp(test.log_ns)
     assert found.completion.solution.hyper.noise > usual == fixed.completion.solution.hyper.noise
     assert mape(found.predict(test), measured) < 0.95 * mape(fixed.predict(test), measured)
+
+
+def test_co_runners_that_slow_each_other_more_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, test, features = law(0, shape=(16, 40), rows=2000, press=1.0)
+    found = Pitot().fit(training, features)
+    monkeypatch.setattr("pitot_core.tables.noise.FURTHER", ())
+    fixed = Pitot().fit(training, features)
+    amplitudes = [one.completion.solution.hyper.suffers for one in (found, fixed)]
+    measured = np.exp(test.log_ns)
+    assert amplitudes[0] > amplitudes[1]
+    assert mape(found.predict(test), measured) < 0.9 * mape(fixed.predict(test), measured)
