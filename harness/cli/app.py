@@ -6,6 +6,7 @@ import contextlib
 import copy
 import errno
 import functools
+import math
 import os
 import select
 import sys
@@ -14,7 +15,7 @@ from types import ModuleType
 from typing import Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_command_name
 from typer.models import CommandInfo
 
@@ -63,6 +64,22 @@ class Commands(TyperGroup):
         return answer
 
 
+class OneCommand(TyperCommand):
+    """A command whose numbers are finite: JSON, and so a dataset, knows no other."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, args)
+        for param in self.params:
+            value = ctx.params.get(str(param.name))
+            if isinstance(value, float) and not math.isfinite(value):
+                raise typer.BadParameter(
+                    f"{value} is no number of anything; give a finite one.",
+                    ctx,
+                    param_hint=repr(param.opts[0]),
+                )
+        return rest
+
+
 app = typer.Typer(
     cls=Commands,
     pretty_exceptions_enable=False,
@@ -83,7 +100,7 @@ def group(title: str) -> Callable[..., Callable[[Command], Command]]:
     def command(*examples: str, name: str | None = None) -> Callable[[Command], Command]:
         heading = f"[bold]Example{'s' if len(examples) > 1 else ''}[/bold]"
         lines = [heading, *(f"[dim]$[/dim] {one}" for one in examples)]
-        return app.command(name, epilog="\n".join(lines), rich_help_panel=title)
+        return app.command(name, cls=OneCommand, epilog="\n".join(lines), rich_help_panel=title)
 
     return command
 

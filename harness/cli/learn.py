@@ -40,7 +40,7 @@ def train(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="A dask scheduler whose workers read DATASET, which they see by the same path.",
+            help="A dask scheduler whose workers read DATASET, which they see by the same path; not for --cold.",
         ),
     ] = None,
     as_json: AsJson = False,

@@ -105,9 +105,16 @@ def collect(
     ] = None,
     idle: Annotated[
         float | None,
-        typer.Option(metavar="PERCENT", help="Before each job wait until at most so much of it is busy."),
+        typer.Option(
+            metavar="PERCENT",
+            help="Before each job wait until at most so much of it is busy.",
+            min=0,
+            max=100,
+        ),
     ] = None,
-    gate_limit: Annotated[float, typer.Option(metavar="SECONDS", help="Wait no longer for either.")] = 300.0,
+    gate_limit: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Wait no longer for either.", min=0)
+    ] = 300.0,
     retry: Annotated[
         str,
         typer.Option(
@@ -214,7 +221,11 @@ def _next(plan: Plan, output: Path) -> list[dict[str, Any]]:
     done = known.finished() if known else set()
     jobs = [job for job in plan.jobs if job.purpose == "measure" and job.id not in done]
     rows, seconds = measured_next(known, jobs, design(jobs, plan.settings.seed))
-    stderr().print(f"{len(jobs):,} jobs are left, expected to take {seconds / 3600:.3g} device-hours")
+    short = any(row["seconds"] is None for row in rows)
+    counted = ", those of which nothing is known yet counted as short" if short else ""
+    stderr().print(
+        f"{len(jobs):,} jobs are left, expected to take {seconds / 3600:.3g} device-hours{counted}"
+    )
     return rows
 
 

@@ -90,6 +90,6 @@ def divided(paths: Iterable[Path]) -> list[list[tuple[Path, int]]]:
         if size > room:
             found.append([])
             room = PIECE
-        found[-1].append((path, size))
+        found[-1].append((path.absolute(), size))  # whoever reads it has a directory of its own
         room -= size
     return found

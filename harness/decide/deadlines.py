@@ -119,7 +119,8 @@ class Deadlines:
         meets = (ratio <= 1) & self.allowed[place[:, None], members].all(axis=1)
         if self.room:
             meets &= self.room.holds(place, members)
-        share = np.minimum(mean / limit, 1).sum(axis=1)
+        with np.errstate(over="ignore"):  # a limit next to nothing
+            share = np.minimum(mean / limit, 1).sum(axis=1)
         with np.errstate(divide="ignore"):
             slack = -np.log(ratio)
         return Judged(meets, share, mean.sum(axis=1), slack)

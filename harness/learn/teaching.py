@@ -219,7 +219,7 @@ def measured_next(
     """The table of what to measure next of these jobs, and how many seconds all of them are expected to take.
 
     Of platforms and workloads that the dataset does not describe yet nothing is expected: their jobs come as in
-    `first`, which touches each, and may take to their limits. Half of the table is left to the others.
+    `first`, which touches each, and are taken for jobs of short executions. Half of the table is left to the others.
     """
     known = described(dataset, jobs) if dataset else []
     rows, seconds = [], 0.0
@@ -237,7 +237,7 @@ def measured_next(
         if job.id not in told
     ]
     new = new[: max(ROWS // 2, ROWS - len(rows))]
-    seconds += sum(expected_s(job, job.limit_s) for job in jobs if job.id not in told)
+    seconds += sum(expected_s(job, 0.0) for job in jobs if job.id not in told)
     return [*new, *rows[: ROWS - len(new)]], seconds
 
 

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from harness.dataset.info import Settings
 from harness.dataset.records import Drawn, Entry, Job
 from harness.dataset.store import Dataset
-from harness.errors import DatasetError
-from harness.measure.course import PROGRESS, Expected, Progress, read_progress, sentence
+from harness.errors import DatasetError, why
+from harness.measure.course import Expected, Progress, keep_progress, read_progress, sentence
 from harness.measure.listener import Listener
 from harness.measure.plan import Plan
 from harness.measure.stop import Stop
@@ -231,8 +231,10 @@ class Adaptive:
             return
         self.told_at_s = spent_s
         told = Progress(spent_s / 3600, jobs_done, error.mape, error.low, error.high, error.jobs, soon)
-        with open(self.dataset.root / PROGRESS, "ab") as file:
-            file.write(msgspec.json.encode(told) + b"\n")
+        try:
+            keep_progress(self.dataset, told)
+        except OSError as problem:  # a full disk; the error still ends the collection
+            self.listener.said(f"how the error fell cannot be kept: {why(problem)}")
         self.listener.said(f"{sentence(told)}{''.join(f'; next {one}' for one in soon[:1])}")
         if self._reached(error):
             self.listener.said("enough is known: the error is below that asked for, with its interval")

@@ -75,6 +75,11 @@ def run_collection(
     if known_already:
         if dry_run:
             known_already.attempts()  # what a collection would read first is read here too
+        else:
+            with (
+                known_already.locked()
+            ):  # two at once are told now, and not when devices are held by the other
+                pass
     else:
         refuse_taken(request.output)  # now, and not when suites are built and devices reached
     names = [w.name for w in (*workloads, *beside)]

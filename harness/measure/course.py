@@ -5,12 +5,16 @@ It is kept in the dataset, a line of JSON each time that the error is told.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
+
 import msgspec
 
 from harness.dataset.store import Dataset
-from harness.errors import DatasetError
 
 PROGRESS = "adaptive.jsonl"  # in the dataset
+MOST_BYTES = 4 << 20  # of it that are read, the last ones: some ten thousand lines
 LINES = 4  # of the course that a person is told, the last ones
 
 
@@ -46,15 +50,37 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def read_progress(dataset: Dataset) -> list[Progress]:
-    """What adaptive collections into a dataset have told; empty where there was none."""
-    path = dataset.root / PROGRESS
+    """What adaptive collections into a dataset have told; empty where there was none.
+
+    Nothing but these lines is lost with one that a crash cut short or somebody damaged, so it is passed over.
+    """
+    told: list[Progress] = []
+    for line in _end_of(dataset).splitlines():
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            told.append(msgspec.json.decode(line, type=Progress))
+    return told
+
+
+def keep_progress(dataset: Dataset, told: Progress) -> None:
+    """Add a line, on a line of its own whatever came before. Raises OSError."""
+    line = msgspec.json.encode(told) + b"\n"
+    torn = _end_of(dataset, 1) not in (b"", b"\n")
+    with open(dataset.root / PROGRESS, "ab") as file:
+        file.write(b"\n" + line if torn else line)
+
+
+def _end_of(dataset: Dataset, most: int = MOST_BYTES) -> bytes:
+    """The last bytes of the file; none where it is not there, or no file that can be read."""
     try:
-        lines = path.read_bytes().splitlines()
-        return [msgspec.json.decode(line, type=Progress) for line in lines]
-    except FileNotFoundError:
-        return []
-    except msgspec.DecodeError as error:
-        raise DatasetError(f"{path} is damaged: {error}; remove it, nothing else needs it.") from error
+        opened = os.open(dataset.root / PROGRESS, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    with os.fdopen(opened, "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            return b""
+        file.seek(max(0, facts.st_size - most))
+        return file.read(most)
 
 
 def sentence(told: Progress) -> str:

@@ -91,16 +91,17 @@ class Queue:
         contents: dict[str, Callable[[], bytes]] = {}
         soon = self.left if self._order else islice(self.left, TOGETHER)
         known, size = {name for _, name in self.there}, 0
-        for engine, name in {pair for job in soon for pair in _pairs(job)} - self.there:
+        wanted = dict.fromkeys(pair for job in soon for pair in sorted(_pairs(job)))
+        for engine, name in (pair for pair in wanted if pair not in self.there):
             payload = self._payloads[name]
             with contextlib.suppress(NotMade, NotMadeNow):
                 if made_here(ENGINES[engine], self._device):
                     continue
                 given(ENGINES[engine], self._device, payload.workload, self._machine)
                 if name not in known:
+                    if size + payload.size_bytes > TOGETHER_BYTES:
+                        continue
                     size += payload.size_bytes
-                    if size > TOGETHER_BYTES:
-                        break
                     known.add(name)
                 contents |= payload.contents
                 self.there.add((engine, name))

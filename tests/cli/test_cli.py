@@ -86,6 +86,22 @@ def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(
     assert sorted(path for path in inside.iterdir() if path.name != "cache") == before
 
 
+def test_no_command_takes_a_number_that_is_not_finite() -> None:
+    assert {one.cls.__name__ for one in app.registered_commands if one.cls} == {"OneCommand"}
+
+
+@pytest.mark.parametrize(
+    "option", [("--limit", "inf"), ("--gate-limit", "nan"), ("--cool", "-inf"), ("--idle", "nan")]
+)
+def test_a_number_that_is_not_finite_is_refused_before_anything_is_written(
+    option, harness, inside: Path
+) -> None:
+    done = harness("collect", "-o", "data", *option)
+    assert done.code == 2
+    assert option[0] in done.err
+    assert not (inside / "data").exists()
+
+
 def test_what_the_disk_refuses_is_one_sentence_and_exit_code_1(harness, tmp_path: Path) -> None:
     Dataset.create(tmp_path / "lab")
     ran = harness("export", tmp_path / "lab", "--csv", "-o", "/dev/full")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import pytest
 
 from harness.dataset.store import Dataset
-from harness.errors import DatasetError
-from harness.measure.course import PROGRESS, Progress, read_progress
+from harness.measure.course import PROGRESS, Progress, keep_progress, read_progress
 from harness.report.next_jobs import next_jobs, pairs, untried
 from harness.report.rows import load_rows
 from tests.learn.test_train import dataset
+
+FIRST = Progress(0.5, 20, 0.2, 0.1, 0.3, 11)
 
 
 def test_cells_without_a_time_are_ranked_and_the_error_so_far_is_told(tmp_path: Path) -> None:
@@ -45,9 +46,18 @@ def test_of_what_is_all_known_alone_pairs_are_told_but_none_that_was_tried(tmp_p
     assert untried(failed) == untried(rows)  # what traps is not proposed again
 
 
-def test_a_damaged_history_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_what_of_a_history_can_be_read_is_read_whatever_lies_beside_it(tmp_path: Path) -> None:
     data = Dataset.create(tmp_path / "d")
     assert read_progress(data) == []
-    (data.root / PROGRESS).write_text('{"hours": 1}\n')
-    with pytest.raises(DatasetError, match=r"adaptive\.jsonl is damaged: .*remove it"):
-        read_progress(data)
+    keep_progress(data, FIRST)
+    history = data.root / PROGRESS
+    with history.open("ab") as file:
+        file.write(b'{"hours": 1}\n\xff\n{"hours": 0.1, "jo')  # of another kind, damaged, and cut short
+    keep_progress(data, FIRST)
+    assert read_progress(data) == [FIRST, FIRST]
+    with history.open("ab") as file:
+        file.truncate(1 << 30)
+    assert read_progress(data) == []  # and not a gigabyte of it
+    history.unlink()
+    os.mkfifo(history)
+    assert read_progress(data) == []
