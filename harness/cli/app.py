@@ -21,7 +21,7 @@ from typer.models import CommandInfo
 
 from harness.cli.interrupt import ended_by_interrupts
 from harness.cli.spare import spare_pandas
-from harness.errors import HarnessError, Interrupted, why
+from harness.errors import HarnessError, Interrupted, UsageError, why
 from harness.output import stderr
 from harness.spelling import is_text
 from harness.streams import open_streams
@@ -72,11 +72,7 @@ class OneCommand(TyperCommand):
         for param in self.params:
             value = ctx.params.get(str(param.name))
             if isinstance(value, float) and not math.isfinite(value):
-                raise typer.BadParameter(
-                    f"{value} is no number of anything; give a finite one.",
-                    ctx,
-                    param_hint=repr(param.opts[0]),
-                )
+                raise UsageError(f"{param.opts[0]} {value} must be a finite number.")
         return rest
 
 

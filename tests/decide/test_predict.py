@@ -224,7 +224,7 @@ def test_the_expected_time_is_given_also_where_a_number_of_co_runners_was_never_
         (["-p", "engine0:device0", "-d", "device0"], "give either -p ENGINE:DEVICE or -d and -e, not both"),
         (["-w", "s/small/w1", "--eps", "0"], "--eps 0 must be between 0 and 1"),
         (["-w", "s/small/w1", "--eps", "1"], "--eps 1 must be between 0 and 1"),
-        (["-w", "s/small/w1", "--eps", "nan"], "--eps nan must be between 0 and 1"),
+        (["-w", "s/small/w1", "--eps", "nan"], "--eps nan must be a finite number"),
         (
             ["-w", "s/small/w1", "--with", "s/small/w2,s/small/w3,s/small/w4,s/small/w5"],
             "4 co-runners were given; at most 3 are measured and calibrated",
