@@ -67,9 +67,9 @@ class Curves:
     def score(self, z: Array, device: NDArray[np.int64]) -> NDArray[np.float64]:
         """(N,) t of residuals z (N,) in units of their spread."""
         found = np.empty(len(z))
+        knots, values = self._lines
         for d in np.unique(device):
             rows = np.flatnonzero(device == d)
-            knots, values = self._lines
             found[rows] = _line(z[rows], values[d], knots)
         return found
 

@@ -23,7 +23,7 @@ from harness.fleet.reach import Reached, choose_engines, reach_all
 from harness.learn.support import few_tell
 from harness.learn.train import show_accuracy, train
 from harness.measure.collection import measure, prepare
-from harness.measure.placebo import PACE, placebos_of
+from harness.measure.placebo import PACE, pace_of, placebos_of
 from harness.measure.placebo import SUITE as PLACEBOS
 from harness.measure.plan import Plan, make_plan
 from harness.output import Column, Form, show
@@ -221,9 +221,9 @@ def _told_of_others(dataset: Dataset) -> str:
     used = median([row["other_load"] for row in rows if row["other_load"] is not None] or [0])
     states = [row["state_after"] or {} for row in rows]
     took = [state["yardstick_ns"] for state in states if state.get("yardstick_ns")]
-    pace = median(took) / min(took) if took else 1.0
+    pace = pace_of(took, min(took, default=None))
     told = [f"other programs used {used:.1f} processors"] if used >= BUSY else []
-    if pace > PACE:
+    if pace is not None and pace > PACE:
         told += [f"half of the time fixed work took {pace:.1f} times its fastest or more"]
     if not told:
         return ""

@@ -36,9 +36,7 @@ def reached(address: str | None) -> Iterator[Any]:
         ) from None
     try:
         client = Client(address, timeout=ANSWERS_S)  # type: ignore[no-untyped-call]
-    except (
-        Exception
-    ) as error:  # whatever else may listen there answers anything, such as the length of a message
+    except Exception as error:  # what else may listen there answers anything
         raise ModelError(
             f"no dask scheduler answers at {address}: {why(error)}; start one with: dask scheduler."
         ) from error

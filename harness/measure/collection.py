@@ -76,10 +76,8 @@ def run_collection(
         if dry_run:
             known_already.attempts()  # what a collection would read first is read here too
         else:
-            with (
-                known_already.locked()
-            ):  # two at once are told now, and not when devices are held by the other
-                pass
+            with known_already.locked():
+                pass  # a second collection is told now, and not when it has waited for devices
     else:
         refuse_taken(request.output)  # now, and not when suites are built and devices reached
     names = [w.name for w in (*workloads, *beside)]

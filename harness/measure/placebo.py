@@ -140,7 +140,7 @@ def placebo_rows(dataset: Dataset) -> list[dict[str, Any]]:
             elif not row["co_runners"]:
                 alone[place].append(known)
     found = [
-        _row(platform, placebo, pairs, _pace(took[platform], least.get(platform.partition(":")[2])))
+        _row(platform, placebo, pairs, pace_of(took[platform], least.get(platform.partition(":")[2])))
         for (platform, placebo), observed in beside.items()
         if (pairs := [(known, alone[place]) for place, known in observed if alone[place]])
     ]
@@ -165,8 +165,8 @@ def _known(row: Mapping[str, Any]) -> _Known | None:
     return math.log(row["wall_ns_mean"]), spread
 
 
-def _pace(took: list[float], least: float | None) -> float | None:
-    """How long fixed work took after half of these jobs, over its least on the device; None where it is not told."""
+def pace_of(took: list[float], least: float | None) -> float | None:
+    """How long fixed work took after half of some jobs, over its least on the device; None where it is not told."""
     return median(took) / least if took and least else None
 
 

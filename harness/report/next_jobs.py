@@ -44,10 +44,8 @@ def next_jobs(dataset: Dataset, rows: Rows) -> list[Section]:
             advice = None  # nothing that can be learned from: other sections say so
     parts: list[Html | None] = [_fall(told)]
     if advice:
-        alone, beside = (
-            "workloads were never tried alone on a platform",
-            "pairs that were never measured, drawn at random",
-        )
+        alone = "workloads were never tried alone on a platform"
+        beside = "pairs that were never measured, drawn at random"
         what = "jobs of the plan are left" if left else alone if jobs[0].degree == 1 else beside
         parts.append(tag("p", f"{len(jobs):,} {what}: about {advice.hours:.3g} device-hours.", class_="note"))
         body = [tuple(row.values()) for row in next_rows(jobs, advice, SHOWN)]

@@ -89,14 +89,15 @@ class Tables:
             out = drawn(rows, np.flatnonzero(np.isin(fold, held) & rows.measured), MOST_LEFT_OUT)
             unseen, part = rows[out], fold[out].astype(np.int64)
             weights = sweeps.weight(unseen, unseen.log_ns - judged(unseen))
-            more, few = further is not None and len(further) > 0, settings.crosses(len(rows), True)
+            more = further if further is not None and len(further) else None
+            few = settings.crosses(len(rows), True)
 
             def with_further() -> tuple[Sweeps, Sums]:
                 """The tables of all rows, and what these say of them."""
-                if further is None or not more:
+                if more is None:
                     return sweeps, sums
                 last = sweeps.copy() if len(held) > 1 else sweeps  # folds begin from those meanwhile
-                residuals = last.start(data.with_all_of(Rows.of(further, *shape)), baseline)
+                residuals = last.start(data.with_all_of(Rows.of(more, *shape)), baseline)
                 solve_with(last, residuals, kernels)
                 last.weigh(residuals, noisy=True)
                 return last, last.sums(residuals)
@@ -106,7 +107,7 @@ class Tables:
             else:
                 without = left_out_fit(data, sweeps, baseline, kernels)
             fits, (last, sums) = at_once(without, held, with_further, tell)
-            kept = [judged] if more else fits if few else []
+            kept = [judged] if more is not None else fits if few else []
             parts = Parts.of(kept) if kept else Parts.none(options.interference_types, shape)
             made = Solution(
                 options, hyper, shape, rows[:0], baseline, *last.values(), deviations, sums, parts

@@ -174,6 +174,11 @@ def run(
     return ran, visible(bad.name)[:40].partition("\n")[0]
 
 
+def is_plain(ran: Ran) -> bool:
+    """Whether what it says is no traceback, no number of an error, and nothing a terminal would act on."""
+    return "Traceback" not in ran.err and "[Errno" not in ran.err and not ACTING.search(ran.err)
+
+
 def test_what_cannot_be_read_is_refused_by_name(
     lab: Path, tmp_path: Path, harness: Callable[..., Ran]
 ) -> None:
@@ -188,8 +193,7 @@ def test_what_cannot_be_read_is_refused_by_name(
             fine = ran.code == 1 and "what was brought does not run there" in ran.out
         else:
             fine = ran.code == 2 and name in ran.err and not ran.out
-        sentence = "Traceback" not in ran.err and "[Errno" not in ran.err and not ACTING.search(ran.err)
-        if not (fine and sentence):
+        if not (fine and is_plain(ran)):
             wrong.append((" ".join(words), kind, ran))
         shutil.rmtree(tmp_path / f"{number}")
     assert not wrong, "\n".join(map(str, wrong))
@@ -205,7 +209,6 @@ def test_what_cannot_be_written_is_told_by_name(
             kind == "circle" and ran.code == 0
         )  # a file is there now
         named = name in ran.err or "below" in kind or ran.code == 0
-        sentence = "Traceback" not in ran.err and "[Errno" not in ran.err and not ACTING.search(ran.err)
-        if not (fine and named and sentence):
+        if not (fine and named and is_plain(ran)):
             wrong.append((" ".join(words), kind, ran))
     assert not wrong, "\n".join(map(str, wrong))
