@@ -77,7 +77,7 @@ def entries(path: Path) -> dict[str, Entry]:
     except ArchiveError:
         raise
     except WHAT_ZIPFILE_RAISES as problem:
-        raise ArchiveError(f"{path} is not a whole .npz file ({_told(problem)})") from None
+        raise ArchiveError(f"it is not a whole .npz file ({_told(problem)})", path) from None
 
 
 def read(path: Path, names: list[str] | None = None) -> dict[str, Array]:
@@ -93,15 +93,14 @@ def read(path: Path, names: list[str] | None = None) -> dict[str, Array]:
     except (ArchiveError, KeyError):
         raise
     except WHAT_ZIPFILE_RAISES as problem:
-        raise ArchiveError(f"{path} is not a whole .npz file ({_told(problem)})") from None
+        raise ArchiveError(f"it is not a whole .npz file ({_told(problem)})", path) from None
 
 
 def _check_file(path: Path) -> None:
     """Raise ArchiveError for what is there and no file: a device without an end would be read until memory is."""
     if path.exists() and not path.is_file():
-        raise ArchiveError(
-            f"{path} is {'a directory' if path.is_dir() else 'a device or a pipe'} and no file"
-        )
+        kind = "a directory" if path.is_dir() else "a device or a pipe"
+        raise ArchiveError(f"it is {kind} and no file", path)
 
 
 def write(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -177,18 +176,18 @@ def _sweep(path: Path) -> None:
 def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, Entry]:
     members = archive.infolist()
     if len(members) > MOST_ENTRIES:
-        raise ArchiveError(f"{path} has {len(members)} entries; at most {MOST_ENTRIES} are read")
+        raise ArchiveError(f"it has {len(members)} entries; at most {MOST_ENTRIES} are read", path)
     allowed = min(LARGEST_TOTAL, ALWAYS_ALLOWED + LARGEST_EXPANSION * path.stat().st_size)
     total = sum(member.file_size for member in members)
     if total > allowed:
         raise ArchiveError(
-            f"{path} claims {total:,} bytes of arrays; a file of its size may hold at most {allowed:,}"
+            f"it claims {total:,} bytes of arrays; a file of its size may hold at most {allowed:,}", path
         )
     found = {}
     for member in members:
         entry = _entry(archive, member, path)
         if entry.name in found:
-            raise ArchiveError(f"{path} has two arrays {entry.name!r}")
+            raise ArchiveError(f"it has two arrays {entry.name!r}", path)
         found[entry.name] = entry
     return found
 
@@ -196,30 +195,30 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, Entry]:
 def _entry(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Entry:
     name = member.filename.removesuffix(".npy")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ArchiveError(f"{path}: array {name!r} is packed in a way that is not read here")
+        raise ArchiveError(f"array {name!r} is packed in a way that is not read here", path)
     with archive.open(member) as stream:
         start = stream.read(10)
         wide = start[6:7] in (b"\x02", b"\x03")
         if start[:6] != MAGIC or not (wide or start[6:7] == b"\x01"):
-            raise ArchiveError(f"{path}: array {name!r} is damaged (it does not begin as an array does)")
+            raise ArchiveError(f"array {name!r} is damaged (it does not begin as an array does)", path)
         if wide:
             start += stream.read(2)
         length = int.from_bytes(start[8:], "little")
         if length > LARGEST_TEXT:
-            raise ArchiveError(f"{path}: array {name!r} has a header of {length:,} characters")
+            raise ArchiveError(f"array {name!r} has a header of {length:,} characters", path)
         matched = HEADER.fullmatch(stream.read(length).decode("latin1"))
     if matched is None:
-        raise ArchiveError(f"{path}: array {name!r} has a header that describes no plain array")
+        raise ArchiveError(f"array {name!r} has a header that describes no plain array", path)
     try:
         dtype = np.dtype(matched[1])
     except TypeError:
-        raise ArchiveError(f"{path}: array {name!r} has the unknown type {matched[1]!r}") from None
+        raise ArchiveError(f"array {name!r} has the unknown type {matched[1]!r}", path) from None
     if dtype.kind not in PLAIN:
-        raise ArchiveError(f"{path}: array {name!r} has the type {matched[1]!r}; only plain ones are read")
+        raise ArchiveError(f"array {name!r} has the type {matched[1]!r}; only plain ones are read", path)
     shape = tuple(int(length) for length in matched[3].replace(",", " ").split())
     entry = Entry(name, dtype, shape, matched[2] == "True", len(start) + length)
     if len(shape) > 8 or entry.start + entry.size != member.file_size:
-        raise ArchiveError(f"{path}: array {name!r} does not fit its shape {shape}")
+        raise ArchiveError(f"array {name!r} does not fit its shape {shape}", path)
     return entry
 
 
@@ -236,7 +235,7 @@ def _numbers(archive: zipfile.ZipFile, entry: Entry, path: Path) -> Array:
         while done < entry.size:
             part = stream.read(min(CHUNK, entry.size - done))
             if not part:
-                raise ArchiveError(f"{path}: array {entry.name!r} is not as long as it claims")
+                raise ArchiveError(f"array {entry.name!r} is not as long as it claims", path)
             flat[done : done + len(part)] = np.frombuffer(part, np.uint8)
             done += len(part)
         _end(stream, entry, path)
@@ -246,7 +245,7 @@ def _numbers(archive: zipfile.ZipFile, entry: Entry, path: Path) -> Array:
 def _end(stream: IO[bytes], entry: Entry, path: Path) -> None:
     """Read past the last byte: only then is the checksum of the entry compared."""
     if stream.read(1):
-        raise ArchiveError(f"{path}: array {entry.name!r} is longer than it claims")
+        raise ArchiveError(f"array {entry.name!r} is longer than it claims", path)
 
 
 def _told(problem: BaseException) -> str:

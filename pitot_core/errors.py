@@ -14,6 +14,8 @@ PitotError (a ValueError)
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class PitotError(ValueError):
     """What went wrong and what to do about it, in one sentence; every error of this package is one."""
@@ -76,7 +78,17 @@ class UncalibratedDegree(PitotError):
 
 
 class ArchiveError(PitotError):
-    """An .npz file that is damaged, holds anything but plain arrays, or claims more than it can hold."""
+    """An .npz file that is damaged, holds anything but plain arrays, or claims more than it can hold.
+
+    ``what`` is wrong with the file at ``path``, where that is known; it is a sentence of its own about it, as in
+    "it has two arrays 'a'", for those who name the file themselves.
+    """
+
+    def __init__(self, what: str, path: Path | None = None) -> None:
+        self.what, self.path = what, path
+        if path is not None:
+            what = f"{path}{what.removeprefix('it')}" if what.startswith("it ") else f"{path}: {what}"
+        super().__init__(what)
 
 
 class ModelFileError(ArchiveError):

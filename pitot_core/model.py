@@ -264,10 +264,10 @@ class Pitot(Estimator):
             model = cls(**header["settings"])
             arrays = modelfile.load_arrays(Path(path), DTYPES | COMPLETIONS[model.method].DTYPES)
             model._restore(header, arrays)
-        except ModelFileError:
-            raise
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError, PitotError) as problem:
-            raise ModelFileError(f"{path} is a damaged model file ({problem})") from None
+            if isinstance(problem, ModelFileError) and problem.path:
+                raise
+            raise ModelFileError(f"it is a damaged model file ({problem})", Path(path)) from None
         return model
 
     def _restore(self, header: dict[str, Any], arrays: dict[str, Array]) -> None:

@@ -56,18 +56,19 @@ def load_arrays(path: Path, dtypes: dict[str, str]) -> dict[str, Array]:
 def _load_header(path: Path) -> dict[str, Any]:
     entry = archive.entries(path).get(HEADER)
     if entry is None:
-        raise ModelFileError(f"{path} is not a model of pitot_core: it has no header")
+        raise ModelFileError("it is not a model of pitot_core: it has no header", path)
     if entry.size > LARGEST_HEADER or entry.dtype.str[1:] != "u1":
-        raise ModelFileError(f"{path} is not a model of pitot_core: its header is none")
+        raise ModelFileError("it is not a model of pitot_core: its header is none", path)
     try:
         header = json.loads(archive.read(path, [HEADER])[HEADER].tobytes().decode())
     except (ValueError, RecursionError) as problem:
-        raise ModelFileError(f"{path} is a damaged model file (its header: {problem})") from None
+        raise ModelFileError(f"it is a damaged model file (its header: {problem})", path) from None
     if not isinstance(header, dict) or header.get("kind") != KIND:
-        raise ModelFileError(f"{path}: the file's header is not that of a model of pitot_core")
+        raise ModelFileError("the file's header is not that of a model of pitot_core", path)
     if header.get("format") not in range(OLDEST, FORMAT + 1):
         raise ModelFileError(
-            f"{path} has format {header.get('format')!r}; this version reads {OLDEST} to {FORMAT}; train it again"
+            f"it has format {header.get('format')!r}; this version reads {OLDEST} to {FORMAT}; train it again",
+            path,
         )
     return header
 
@@ -78,12 +79,12 @@ def _load_arrays(path: Path, dtypes: dict[str, str]) -> dict[str, Array]:
         wanted = "u1" if name == HEADER else _type(name, dtypes)
         if entry.dtype.str[1:] != wanted or entry.fortran:
             raise ModelFileError(
-                f"{path}: array {name!r} has the type {entry.dtype}, which no model of pitot_core has there"
+                f"array {name!r} has the type {entry.dtype}, which no model of pitot_core has there", path
             )
     arrays = archive.read(path, [name for name in claimed if name != HEADER])
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-            raise ModelFileError(f"{path}: array {name!r} holds a number that is not finite")
+            raise ModelFileError(f"array {name!r} holds a number that is not finite", path)
     return arrays
 
 
@@ -96,7 +97,7 @@ def _told(path: Path) -> Iterator[None]:
     except ModelFileError:
         raise
     except ArchiveError as problem:
-        raise ModelFileError(f"{path} is not a model of pitot_core: {problem}") from None
+        raise ModelFileError(f"it is not a model of pitot_core: {problem.what}", path) from None
 
 
 def _type(name: str, dtypes: dict[str, str]) -> str:

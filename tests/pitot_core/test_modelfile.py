@@ -133,12 +133,13 @@ def test_a_wrong_header_is_refused_with_a_sentence(saved: Path, tmp_path: Path, 
     with np.load(saved) as arrays:
         header = json.loads(arrays["header"].tobytes())
     raw = np.frombuffer(json.dumps(header | change).encode(), np.uint8)
-    with pytest.raises(ModelFileError):
+    with pytest.raises(ModelFileError) as refused:
         Pitot.load(_changed(saved, tmp_path / "bad.npz", "header.npy", _npy(raw)))
+    assert str(refused.value).count(str(tmp_path / "bad.npz")) == 1
 
 
 def test_truncated_and_random_bytes_are_refused(saved: Path, tmp_path: Path) -> None:
-    whole = saved.read_bytes()
+    whole, told = saved.read_bytes(), []
     rng = np.random.default_rng(0)
     for n in range(60):
         data = bytearray(whole)
@@ -151,9 +152,11 @@ def test_truncated_and_random_bytes_are_refused(saved: Path, tmp_path: Path) -> 
         (tmp_path / "bad.npz").write_bytes(bytes(data))
         try:
             Pitot.load(tmp_path / "bad.npz")
-        except ModelFileError:
+        except ModelFileError as refused:
+            told.append(str(refused))
             continue
         assert not n % 2
+    assert {sentence.count(str(tmp_path / "bad.npz")) for sentence in told} == {1}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
