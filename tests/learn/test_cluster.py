@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,7 +18,7 @@ import pytest
 
 from harness.dataset import pieces
 from harness.dataset.store import Dataset
-from harness.errors import ModelError
+from harness.errors import DatasetError, ModelError
 from harness.learn import cluster
 from harness.learn.cells import cells, run
 from harness.learn.train import train
@@ -123,3 +126,84 @@ def test_a_dask_scheduler_that_is_not_there_is_told(harness, tmp_path: Path) -> 
     ran = harness("train", data, "-o", tmp_path / "m.npz", "--dask", "nowhere")
     assert (ran.code, "Traceback" in ran.err) == (2, False)
     assert "no dask scheduler answers at nowhere" in ran.err
+
+
+@pytest.fixture
+def web() -> Iterator[int]:
+    """The port of a web server."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """The port of what accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("other", ["web", "mute"])
+def test_a_server_of_something_else_is_told_soon(
+    other: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "ANSWERS_S", 1.0)
+    address = f"127.0.0.1:{request.getfixturevalue(other)}"
+    begun = time.monotonic()
+    with (
+        pytest.raises(ModelError, match=f"no dask scheduler answers at {address}: .*; name another address"),
+        cluster.workers_at(address),
+    ):
+        pass
+    assert time.monotonic() - begun < 5
+
+
+def slow(_: int) -> None:
+    time.sleep(60)
+
+
+def late(_: int) -> None:
+    raise TimeoutError("a disk far away did not answer")
+
+
+@pytest.mark.parametrize(
+    ("work", "given", "told"),
+    [
+        (
+            Path.read_bytes,
+            Path("/none/such"),
+            "cannot read the dataset: /none/such: No such file or directory; let",
+        ),
+        (late, 1, "cannot read the dataset: a disk far away did not answer; let"),
+    ],
+)
+def test_a_file_that_a_worker_cannot_read_is_no_lost_scheduler(
+    work, given, told: str, running: Cluster
+) -> None:
+    with (
+        pytest.raises(DatasetError, match=f"a worker of the dask scheduler at {running.address} {told}"),
+        cluster.workers_at(running.address) as across,
+    ):
+        list(across(work, [given]))
+
+
+def test_a_file_that_cannot_be_read_here_is_no_lost_scheduler(running: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), cluster.workers_at(running.address) as across:
+        list(across(str, (path.read_bytes() for path in [tmp_path / "none"])))
+
+
+def test_a_scheduler_that_goes_away_is_told(tmp_path: Path) -> None:
+    own = Cluster(tmp_path, workers=1)
+    going = threading.Timer(5, own.end)
+    going.start()
+    try:
+        with (
+            pytest.raises(ModelError, match=f"the dask scheduler at {own.address} went away; start it again"),
+            cluster.workers_at(own.address) as across,
+        ):
+            list(across(slow, [1]))
+    finally:
+        going.join()
+        own.end()
