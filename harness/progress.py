@@ -7,9 +7,14 @@ right now has a line of its own.
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TextIO
+from weakref import WeakKeyDictionary
 
 from rich.console import Console, OverflowMethod, RenderableType
 from rich.progress import Progress, SpinnerColumn, Task
@@ -27,7 +32,7 @@ class Bar:
     """One piece of long work. ``advance`` may be called from any thread."""
 
     def __init__(self, console: Console, progress: Progress | None, what: str, total: int) -> None:
-        self._console, self._progress, self._what, self._total = console, progress, what, total
+        self._console, self.progress, self._what, self._total = console, progress, what, total
         self._started = self._moved = time.monotonic()
         self._done = self._skipped = 0
         self._pace: Callable[[], float | None] | None = None
@@ -36,8 +41,8 @@ class Bar:
     def skip(self, count: int) -> None:
         """What was done before; it does not count for the speed."""
         self._done = self._skipped = count
-        if self._progress and self._task is not None:
-            self._progress.reset(self._task, completed=count, total=self._total)
+        if self.progress and self._task is not None:
+            self.progress.reset(self._task, completed=count, total=self._total)
 
     def restart(self) -> None:
         """Time counts from now on."""
@@ -50,14 +55,14 @@ class Bar:
     def advance(self, note: str = "") -> None:
         self._done += 1
         self._moved = time.monotonic()
-        if self._progress and self._task is not None:
-            self._progress.update(self._task, advance=1, note=note)
+        if self.progress and self._task is not None:
+            self.progress.update(self._task, advance=1, note=note)
 
     def at(self, done: int, total: int) -> None:
         """Where the work is, for work that counts itself."""
         self._done, self._total, self._moved = done, total, time.monotonic()
-        if self._progress and self._task is not None:
-            self._progress.update(self._task, completed=done, total=total or None)
+        if self.progress and self._task is not None:
+            self.progress.update(self._task, completed=done, total=total or None)
 
     def _left_s(self) -> float | None:
         if self._pace:
@@ -67,6 +72,11 @@ class Bar:
             return None
         each_s = (self._moved - self._started) / fresh
         return max(0.0, each_s * (self._total - self._done) - (time.monotonic() - self._moved))
+
+    def remove(self) -> None:
+        """Show it no more."""
+        if self.progress and self._task is not None:
+            self.progress.remove_task(self._task)
 
     def tell(self) -> None:
         """Print a line of how far it is."""
@@ -82,24 +92,79 @@ class Bar:
 
 @contextlib.contextmanager
 def bar(console: Console, what: str, total: int) -> Iterator[Bar]:
-    """Show long work from here to the end of the block; a ``total`` of 0 is one that is not known."""
-    if not console.is_terminal:
-        one, ended = Bar(console, None, what, total), threading.Event()
+    """Show long work from here to the end of the block; a ``total`` of 0 is one that is not known.
 
-        def tell() -> None:
-            while not ended.wait(LINE_EVERY_S):
-                one.tell()
-
-        teller = threading.Thread(target=tell, daemon=True)
-        teller.start()
+    Work within other work has a line below that on a terminal; elsewhere it alone is told of meanwhile.
+    """
+    around = _open.setdefault(console, [])
+    with _told(console, what, total) if not console.is_terminal else _drawn(console, what, total) as one:
+        around.append(one)
         try:
             yield one
         finally:
-            ended.set()
-            teller.join()
+            around.remove(one)
+
+
+_open: WeakKeyDictionary[Console, list[Bar]] = WeakKeyDictionary()
+
+
+@contextlib.contextmanager
+def _drawn(console: Console, what: str, total: int) -> Iterator[Bar]:
+    if _open[console]:
+        progress = _open[console][0].progress
+        assert progress
+        one = Bar(console, progress, what, total)
+        try:
+            yield one
+        finally:
+            one.remove()
         return
     with _Lines(console=console, transient=True) as progress:
         yield Bar(console, progress, what, total)
+
+
+@contextlib.contextmanager
+def _told(console: Console, what: str, total: int) -> Iterator[Bar]:
+    one, ended = Bar(console, None, what, total), threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(LINE_EVERY_S):
+            if _open[console][-1:] == [one]:
+                one.tell()
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield one
+    finally:
+        ended.set()
+        teller.join()
+
+
+def beside_stdout(
+    console: Console, what: str
+) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+    """As `bar`, for work that prints its results on stdout meanwhile; gives what is called with how far it is.
+
+    On a terminal nothing is drawn unless they go into a file: it would be in the midst of them, or of whoever shows
+    them.
+    """
+    if console.is_terminal and not _is_file(sys.stdout):
+        return contextlib.nullcontext(lambda done, total: None)
+    return _at(console, what)
+
+
+@contextlib.contextmanager
+def _at(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    with bar(console, what, 0) as one:
+        yield one.at
+
+
+def _is_file(stream: TextIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 class _Lines(Progress):

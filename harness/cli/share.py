@@ -13,6 +13,7 @@ from harness.cli.options import DatasetPath
 from harness.errors import UsageError, typed
 from harness.files import real
 from harness.output import stderr
+from harness.spelling import noun, several
 from harness.streams import Utf8
 
 command = group("Share")
@@ -56,7 +57,7 @@ def import_(
     with bar(console, "importing", 0):
         _, rows = import_published(folder, root)
     console.print(
-        f"{_told(rows)} are now in {root}; next: harness train {typed(root)} -o {typed(f'{root.name}.npz')}"
+        f"{_told(rows)} now in {root}; next: harness train {typed(root)} -o {typed(f'{root.name}.npz')}"
     )
 
 
@@ -81,7 +82,7 @@ def export(
     from harness.dataset.store import Dataset
     from harness.files import replacing
     from harness.learn.export import export_published
-    from harness.progress import bar
+    from harness.progress import bar, beside_stdout
 
     opened, console = Dataset.open(dataset), stderr()
     if not csv:
@@ -91,15 +92,20 @@ def export(
             raise UsageError(f"{output} is a file; name the directory of the npz files, or ask for --csv.")
         with bar(console, "exporting", 0):
             rows = export_published(opened, output)
-        console.print(f"{_told(rows)} are now in {output}, times in microseconds")
+        console.print(f"{_told(rows)} now in {output}, times in microseconds")
     elif output is None or str(output) == "-":
-        write_csv(opened, Utf8())
+        with beside_stdout(console, "exporting") as at:
+            write_csv(opened, Utf8(), at)
     elif output.is_dir():
         raise UsageError(f"{output} is a directory; name a file, such as {output / 'observations.csv'}.")
     else:
-        with bar(console, "exporting", 0), replacing(output) as partial, open(partial, "wb") as file:
-            count = write_csv(opened, file)
-        console.print(f"{count:,} observations are now in {output}")
+        with (
+            bar(console, "exporting", 0) as progress,
+            replacing(output) as partial,
+            open(partial, "wb") as file,
+        ):
+            count = write_csv(opened, file, progress.at)
+        console.print(f"{several(count, 'observation is', 'observations are')} now in {output}")
 
 
 @command(
@@ -158,4 +164,4 @@ def report(
 
 def _told(rows: dict[int, int]) -> str:
     told = (f"{count:,} {'isolated' if n == 0 else f'{n + 1}-way'}" for n, count in rows.items())
-    return f"{', '.join(told)} observations"
+    return f"{', '.join(told)} {noun(sum(rows.values()), 'observation is', 'observations are')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import RawIOBase
 from typing import IO, Any
 
@@ -47,14 +48,21 @@ def _number(field: Field) -> bool:
 COLUMNS = _columns()
 
 
-def write_csv(dataset: Dataset, file: IO[bytes] | RawIOBase) -> int:
-    """Write every observation, a file of the dataset at a time; the number of rows."""
+def write_csv(
+    dataset: Dataset, file: IO[bytes] | RawIOBase, at: Callable[[int, int], None] | None = None
+) -> int:
+    """Write every observation, a file of the dataset at a time; the number of rows.
+
+    ``at`` is told how many are written, of a number that is not known (0).
+    """
     rows = 0
     read = [name for name in OBSERVATIONS.names if name not in _LEFT_OUT]
     for number, part in enumerate(dataset.parts(read)):
         options = pcsv.WriteOptions(include_header=number == 0, quoting_style="needed")
         pcsv.write_csv(_flat(part), file, options)
         rows += len(part)
+        if at:
+            at(rows, 0)
     return rows
 
 

@@ -22,6 +22,8 @@ from harness.fleet.releases import Release
 from harness.fleet.session import Refused
 from harness.fleet.transport import LinkLost
 from harness.output import Column, Form, show
+from harness.progress import bar
+from harness.spelling import several
 
 DEVICE_COLUMNS = [
     Column("device", "device", meaning="name in devices.yaml"),
@@ -97,15 +99,20 @@ def inspect_all(
     """Reach all devices at once, and change what they have first."""
     reached, failed = reach_all(devices, console)
     found = [Inspection(error.device, problem=error.reason) for error in failed]
-    for device in reached:
-        name = device.device.name
-        try:
-            changed, not_brought = change.made(device, console) if change else (device, {})
-            found.append(replace(inspect(changed), not_brought=not_brought))
-        except (LinkLost, Refused, DeviceError) as error:
-            found.append(Inspection(name, problem=str(error)))
-        finally:
-            device.session.close()
+    changing = change and (change.setup or change.given or change.without)
+    with bar(
+        console, "changing engines of devices" if changing else "looking at devices", len(reached)
+    ) as progress:
+        for device in reached:
+            name = device.device.name
+            try:
+                changed, not_brought = change.made(device, console) if change else (device, {})
+                found.append(replace(inspect(changed), not_brought=not_brought))
+            except (LinkLost, Refused, DeviceError) as error:
+                found.append(Inspection(name, problem=str(error)))
+            finally:
+                device.session.close()
+                progress.advance(name)
     for one in found:
         if one.not_brought:
             told = "; ".join(f"{what} ({why})" for what, why in one.not_brought.items())
@@ -150,12 +157,12 @@ def warnings(facts: dict[str, Any], state: State, device: Device) -> list[str]:
         )
     if state.load_1m is not None and state.load_1m > 0.3 * cores:
         told.append(
-            f"it is busy (load {state.load_1m:.1f} on {cores} processors): end what runs there, or --idle 10"
+            f"it is busy (load {state.load_1m:.1f} on {several(cores, 'processor')}): end what runs there, or --idle 10"
         )
     if state.temperature_c is not None and state.temperature_c > 75:
         told.append(f"it is hot ({state.temperature_c:.0f} °C): cool it, or let jobs wait with --cool 60")
     if state.throttle_count:
-        told.append(f"it has throttled {state.throttle_count} times since it was started: cool it")
+        told.append(f"it has throttled {several(state.throttle_count, 'time')} since it was started: cool it")
     if facts.get("smt") and not device.cpus:
         told.append("processors share cores (SMT): pin with `cpus:` to one processor of each core")
     told += limits(facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -12,7 +13,10 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 import pytest
 import wasmtime
@@ -21,6 +25,7 @@ from rich.console import Console
 from harness import progress
 from harness.dataset.store import Dataset
 from tests.compare.test_comparison import make
+from tests.conftest import Ran
 
 COMMAND = [sys.executable, "-m", "harness.cli"]
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -161,6 +166,47 @@ def test_without_a_terminal_long_work_is_a_line_now_and_then(monkeypatch: pytest
     capsys.readouterr()
     time.sleep(0.05)
     assert capsys.readouterr().err == ""
+
+
+def test_of_work_within_work_the_inner_one_is_told(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.01)
+    console = Console(stderr=True)
+    with progress.bar(console, "outer", 3):
+        with progress.bar(console, "inner", 0):
+            capsys.readouterr()
+            time.sleep(0.1)
+            inner = {line.partition(",")[0] for line in capsys.readouterr().err.splitlines()}
+        time.sleep(0.1)
+        outer = {line.partition(":")[0] for line in capsys.readouterr().err.splitlines()}
+    assert (inner, outer) == ({"inner"}, {"outer"})
+    on_terminal = Console(file=io.StringIO(), force_terminal=True, width=60)
+    with progress.bar(on_terminal, "outer", 3) as around, progress.bar(on_terminal, "inner", 0) as within:
+        assert around.progress and around.progress is within.progress
+        assert [task.description for task in around.progress.tasks] == ["outer", "inner"]
+
+
+@pytest.mark.parametrize("command", ["export {lab} --csv", "devices --setup --devices-file {devices}"])
+def test_commands_that_print_or_bring_for_long_say_so_meanwhile(
+    command: str, lab: Path, tmp_path: Path, harness: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.01)
+    for slow in ("dataset.spreadsheet._flat", "fleet.inspection.provision"):
+        monkeypatch.setattr(f"harness.{slow}", slowly(resolve_name(f"harness.{slow}")))
+    devices = tmp_path / "devices.yaml"
+    devices.write_text(f"devices:\n  one: {{transport: local, cache: {tmp_path}, engines: [wasm3-cli-i]}}\n")
+    monkeypatch.setattr("harness.fleet.provision.fetch_wheels", lambda *given: [])
+    ran = harness(*command.format(lab=lab, devices=devices).split())
+    assert re.search(
+        r"^(exporting, \d+ s so far|changing engines of devices, \d+ s so far)$", ran.err, re.M
+    ), ran.err
+
+
+def slowly(work: Callable[..., Any]) -> Callable[..., Any]:
+    def after_a_while(*given: Any) -> Any:
+        time.sleep(0.2)
+        return work(*given)
+
+    return after_a_while
 
 
 def test_versions_are_told_at_once() -> None:
