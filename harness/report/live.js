@@ -4,6 +4,7 @@ const COLOURS = ["", "#a9b4bf", "#d55e00", "#9cc3da", "#3f7fa6"];
 const SIZE = 9;
 const by = (id) => document.getElementById(id);
 const lanes = new Map();
+const course = [];
 let map = null, at = 0, heardAt = 0, rows = [];
 
 function clock(s) {
@@ -13,6 +14,8 @@ function clock(s) {
   return h ? `${h} h ${m % 60} min` : m ? `${m} min ${Math.round(s) % 60} s` : `${Math.round(s)} s`;
 }
 
+function several(count, what) { return `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`; }
+
 const FACTS = [
   ["now", (r) => r.platform ? `${r.workloads.join(" + ")} under ${r.platform}` : "–"],
   ["because", (r) => r.why || "–"],
@@ -21,7 +24,7 @@ const FACTS = [
   ["time left", (r, age) => r.left_s === null ? "–" : clock(Math.max(0, r.left_s - age))],
   ["failed", (r) => r.reasons || "none"],
   ["temperature", (r) => r.temperature_c === null ? "–" : `${r.temperature_c.toFixed(0)} °C`],
-  ["throttled", (r) => r.throttled === null ? "–" : `${r.throttled} times`],
+  ["throttled", (r) => r.throttled === null ? "–" : several(r.throttled, "time")],
   ["anchors drift", (r) => r.drift === null ? "–" : `${(100 * r.drift).toFixed(1)} %`],
   ["last contact", (r, age) => r.heard_s === null ? "–" : `${clock(r.heard_s + age)} ago`],
   ["said", (r) => r.said || "–"],
@@ -66,7 +69,7 @@ function sum() {
   const done = rows.reduce((n, r) => n + r.done, 0), all = rows.reduce((n, r) => n + r.done + r.left, 0);
   const left = rows.map((r) => r.left_s).filter((s) => s !== null);
   const time = left.length ? `, about ${clock(Math.max(...left))} left` : "";
-  set(by("sum"), `${done.toLocaleString("en")} of ${all.toLocaleString("en")} jobs done on ${rows.length} devices${time}.`);
+  set(by("sum"), `${done.toLocaleString("en")} of ${all.toLocaleString("en")} jobs done on ${several(rows.length, "device")}${time}.`);
   document.title = `${all ? Math.floor(100 * done / all) : 0} % · harness watch`;
 }
 
@@ -106,7 +109,7 @@ function drawn(name, facts, text = "") {
   return made;
 }
 
-function drawCourse(course, next) {
+function drawCourse(next) {
   by("course").hidden = !course.length;
   if (!course.length) return;
   const [hours, mape, low, high] = course.at(-1), first = course[0][0];
@@ -149,7 +152,10 @@ function take(told) {
   by("coverage").hidden = !map || !map.cells.length;
   if (told.map || told.fresh.length) { legend(); if (by("readout").textContent) read(); }
   drawLanes();
-  drawCourse(told.course, told.next);
+  if (told.course) {
+    course.splice(told.begun, Infinity, ...told.course);
+    drawCourse(told.next);
+  }
   sum();
 }
 

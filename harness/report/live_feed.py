@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,9 @@ class Feed:
         self._changed = threading.Condition()
         self._rows: list[dict[str, Any]] = []
         self._course: list[Progress] = []
+        self._told_since: list[int] = []  # of each of the course, the version from which on it is told
         self._trouble = ""
-        self._whole_since = 0  # the version from which on differences are enough
+        self._whole_since = self._course_whole_since = 0  # the versions from which on differences are enough
         self._plans = 0
         self.version = 0
         self.closed = threading.Event()
@@ -65,11 +67,20 @@ class Feed:
                 or _lasting(rows) != _lasting(self._rows)
                 or not self.version
             ):
-                self._rows, self._trouble, self._course = rows, trouble, course
                 self.version = self._board.version
+                self._rows, self._trouble = rows, trouble
+                self._go_on(course)
                 self._changed.notify_all()
             else:
                 self._rows = rows
+
+    def _go_on(self, course: list[Progress]) -> None:
+        """What is told of the course: what came to it, or all of it where it is no longer what it was."""
+        if course[: len(self._course)] != self._course:
+            self._told_since = []
+            self._course_whole_since = self.version
+        self._told_since += [self.version] * (len(course) - len(self._told_since))
+        self._course = course
 
     def message(self, seen: int, patience_s: float) -> tuple[int, bytes] | None:
         """What a reader with version ``seen`` (−1: none) lacks, as JSON; None where nothing came in this time."""
@@ -79,8 +90,11 @@ class Feed:
             if self.version == seen or self.closed.is_set():
                 return None
             told: dict[str, Any] = {"dataset": self.name, "lanes": self._rows, "trouble": self._trouble}
-            told["course"] = [[one.hours, one.mape, one.low, one.high] for one in self._course]
-            told["next"] = [str(one) for one in self._course[-1].next] if self._course else []
+            begun = bisect_right(self._told_since, seen) if seen >= self._course_whole_since else 0
+            if begun < len(self._course) or seen < self._course_whole_since:
+                told["begun"] = begun
+                told["course"] = [[one.hours, one.mape, one.low, one.high] for one in self._course[begun:]]
+                told["next"] = [str(one) for one in self._course[-1].next] if self._course else []
             board = self._board
             if seen < self._whole_since:
                 told["map"] = {

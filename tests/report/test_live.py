@@ -148,6 +148,39 @@ def test_the_course_of_an_adaptive_collection_is_told_as_it_grows(dataset: Datas
     assert told["next"] == [f"s/b + {EVIL} on e:pi (teaches 1.5 nats in about 0.25 s)"]
 
 
+def test_of_the_course_a_reader_is_told_what_it_has_not(dataset: Dataset) -> None:
+    def told(seen: int) -> tuple[int, list[object]]:
+        feed.look()
+        version, message = feed.message(seen, 0) or (seen, b"{}")
+        heard = json.loads(message)
+        return version, [heard.get(key) for key in ("begun", "course", "next")]
+
+    def lines(*hours: float) -> None:
+        made = [Progress(hour, 20, 0.2, 0.1, 0.3, 11) for hour in hours]
+        (dataset.root / PROGRESS).write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in made))
+
+    def points(*hours: float) -> list[list[float]]:
+        return [[hour, 0.2, 0.1, 0.3] for hour in hours]
+
+    feed = Feed(dataset)
+    lines(1)
+    first, heard = told(-1)
+    assert heard == [0, points(1), []]
+    append(dataset, ended(0, "s/a"))
+    second, heard = told(first)
+    assert heard == [None, None, None]  # another change
+    lines(1, 2, 3)
+    third, heard = told(second)
+    assert heard == [1, points(2, 3), []]
+    assert told(first)[1] == [1, points(2, 3), []]  # a slow reader
+    assert told(-1)[1] == [0, points(1, 2, 3), []]
+    lines(5)  # the file was replaced
+    fourth, heard = told(third)
+    assert heard == [0, points(5), []]
+    (dataset.root / PROGRESS).unlink()
+    assert told(fourth)[1] == [0, [], []]
+
+
 def test_a_closed_tab_leaves_no_thread(served: Server) -> None:
     before = threading.active_count()
     streams = [events(served) for _ in range(5)]
