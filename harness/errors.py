@@ -20,6 +20,8 @@ import re
 import shlex
 from collections.abc import Iterable
 
+from harness.spelling import quoted
+
 
 def why(error: BaseException, known: object = None) -> str:
     """What went wrong, as a part of a sentence: of what the system refused its words, without its number.
@@ -98,7 +100,7 @@ class UnknownName(UsageError):
             rest = f"known: {', '.join(known) or 'none'}."
         else:
             rest = f"{len(known)} are known, such as {', '.join(known[:3])}."
-        super().__init__(f"no {kind} named {name!r}{place}; {rest}{' ' + hint if hint else ''}")
+        super().__init__(f"no {kind} named {quoted(name)}{place}; {rest}{' ' + hint if hint else ''}")
 
 
 class DeviceError(HarnessError):

@@ -11,17 +11,20 @@ import errno
 import itertools
 import os
 import re
+import select
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _HOST = re.sub(r"[^A-Za-z0-9]+", "-", os.uname().nodename)[:40]
 _PARTIAL = re.compile(r"\..+\.[A-Za-z0-9-]*?(\d+)\.partial\Z")
 LONG, SHORT = 150, 30  # bytes of a name from which on its hidden one has only so many of its letters
 MOST_FROM_A_PIPE = 256 << 20  # bytes
+WRITER_S, LOOK_S = 10.0, 0.1  # how long somebody is waited for who writes to a pipe, and how often looked for
 _NUMBERS = itertools.count(1)
 _writing: set[str] = set()  # names of what this process writes now
 
@@ -69,16 +72,45 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         sync(path.parent)
 
 
+def opened(path: Path) -> BinaryIO:
+    """A file to read, at once: of a pipe nobody is waited for who would write to it. Raises OSError."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+
+
 def contents(path: Path) -> bytes:
-    """All that is in a file, or comes from a pipe. Raises OSError, also for a device that has no end."""
-    with open(path, "rb") as file:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    """All that is in a file, or comes from a pipe.
+
+    Raises OSError, also for a device that has no end, and a pipe that nobody opens to write to within WRITER_S.
+    """
+    with opened(path) as file:
+        kind = os.fstat(file.fileno()).st_mode
+        if stat.S_ISREG(kind):
             return file.read()
-        data = file.read(MOST_FROM_A_PIPE + 1)
+        first = _first_bytes(path, file.fileno()) if stat.S_ISFIFO(kind) else b""
+        os.set_blocking(file.fileno(), True)
+        data = first + file.read(MOST_FROM_A_PIPE + 1)
     if len(data) > MOST_FROM_A_PIPE:
         most = f"it is no file, and more than {MOST_FROM_A_PIPE >> 20} MiB come from it"
         raise OSError(errno.EFBIG, most, str(path))
     return data
+
+
+def _first_bytes(path: Path, pipe: int) -> bytes:
+    """What is in a pipe once somebody has it open to write to, or has left. Raises OSError after WRITER_S."""
+    came, until = select.poll(), time.monotonic() + WRITER_S
+    came.register(pipe, select.POLLIN)
+    while True:
+        ready = came.poll(LOOK_S * 1000)  # also where who came has left
+        try:
+            first = os.read(pipe, 1 << 16)
+        except BlockingIOError:  # somebody has, and has written nothing yet
+            return b""
+        if ready or first:
+            return first
+        if time.monotonic() > until:
+            raise OSError(
+                errno.ETIMEDOUT, f"it is a pipe, and nobody writes to it for {WRITER_S:g} s", str(path)
+            )
 
 
 def may_be_replaced(path: Path) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
+from operator import index
+from typing import SupportsIndex
 
 # What the harness itself prints beyond ASCII, in plain letters.
 PLAIN = {
@@ -16,6 +18,7 @@ PLAIN = {
 _LINES = {**dict.fromkeys(range(0x2500, 0x2580), "+"), **dict.fromkeys(range(0x2580, 0x25A0), "#")}
 _LINES |= dict.fromkeys(map(ord, "─━═╌╍┄┅┈┉╴╶╸╺╼╾"), "-") | dict.fromkeys(map(ord, "│┃║╎╏┆┇┊┋╵╷╹╻╽╿"), "|")
 _ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: controls, formats, surrogates, separators
+LONGEST_QUOTE, SHOWN = 200, 60  # letters
 HANDLER, HELP_HANDLER = "harness.plain", "harness.help"
 
 
@@ -31,6 +34,24 @@ def visible(text: str) -> str:
         else f"\\x{ord(character):02x}"
         for character in text
     )
+
+
+def quoted(value: object) -> str:
+    """What somebody gave, in quotation marks, as a sentence can hold it: of much text the beginning, and how much."""
+    text = value if isinstance(value, str) else str(value)
+    if len(text) <= LONGEST_QUOTE:
+        return repr(value)
+    return f"{text[:SHOWN]!r}… ({several(len(text), 'letter')})"
+
+
+def noun(count: float | SupportsIndex, what: str, many: str = "") -> str:
+    """What so many are called: one is a ``what``, and several are ``many``, or with an s behind it."""
+    return what if count == 1 else many or f"{what}s"
+
+
+def several(count: SupportsIndex, what: str, many: str = "") -> str:
+    """A number of things by their `noun`: "1 job" or "1,200 jobs"; by "job is" and "jobs are" with the verb."""
+    return f"{index(count):,} {noun(count, what, many)}"
 
 
 def is_text(text: str) -> bool:

@@ -6,6 +6,8 @@ import os
 import pwd
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +133,45 @@ def test_nothing_takes_the_place_of_a_pipe_or_device_or_of_what_leads_to_an_open
         place.write_text("whole")
     assert (tmp_path / "log").read_text() == ""
     assert not (tmp_path / "stdout").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("opens_s", "writes_s", "found"),
+    [(0.0, 0.0, b"words"), (0.1, 0.0, b"words"), (0.0, 0.6, b"words"), (0.1, None, b""), (None, None, None)],
+)
+def test_of_a_pipe_somebody_who_writes_is_waited_for_but_not_for_ever(
+    opens_s: float | None,
+    writes_s: float | None,
+    found: bytes | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who has it open may think as long as it likes; who never comes ends the wait."""
+    monkeypatch.setattr(files, "WRITER_S", 0.3)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        if opens_s is not None:
+            time.sleep(opens_s)
+            with open(pipe, "wb") as file:
+                time.sleep(writes_s or 0)
+                file.write(b"" if writes_s is None else b"words")
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    if found is None:
+        with pytest.raises(OSError, match=r"nobody writes to it for 0\.3 s"):
+            files.contents(pipe)
+    else:
+        assert files.contents(pipe) == found
+    writer.join()
+
+
+def test_a_device_without_an_end_is_read_so_far_and_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_FROM_A_PIPE", 1 << 20)
+    with pytest.raises(OSError, match="more than 1 MiB come from it"):
+        files.contents(Path("/dev/zero"))
 
 
 def test_errors_tell_the_name_that_was_given_and_not_the_hidden_one(tmp_path: Path) -> None:

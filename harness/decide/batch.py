@@ -22,7 +22,17 @@ import pyarrow.compute as pc
 from harness.decide.cell_text import in_one_cell, is_plain, is_text, texts, unfolded
 from harness.decide.footprint import need_memory
 from harness.decide.predict import bounds, check_eps, shortage_at
-from harness.decide.row_file import LINES, objects, refused, row_of, source, too_many_cells
+from harness.decide.row_file import (
+    LINES,
+    LONGEST_ROW,
+    Empty,
+    check_lengths,
+    objects,
+    refused,
+    row_of,
+    source,
+    too_many_cells,
+)
 from harness.errors import ModelError, UnknownName, UsageError
 from harness.files import contents
 from pitot_core import ObservationsError, Pitot, PitotError, Queries, UnknownEntity
@@ -30,7 +40,6 @@ from pitot_core.buffers import arrow_names, arrow_numbers, numbers_of
 
 AT_ONCE = 1 << 16
 NAMED = ("workload", "platform", "with", "co_runners")
-NOTHING = pa.table({name: pa.array([], pa.string()) for name in ("workload", "platform")})
 
 
 class Batch:
@@ -55,6 +64,13 @@ class Batch:
                     f"{path} has no column {column!r}, its columns are: {there}; give it that one."
                 )
         self.queries = self._queries()
+
+    @property
+    def lacks(self) -> str | None:
+        """The sentence that says so where nothing is asked."""
+        return (
+            None if len(self.queries) else f"{self.path} has column names and no row, so nothing is answered"
+        )
 
     def shortage(self, eps: float) -> str | None:
         """The sentence that says why bounds are missing, if any is."""
@@ -202,7 +218,6 @@ class Batch:
 def _read(path: Path) -> pa.Table:
     """A CSV, Parquet or JSON-lines file, by its extension; names are text, whatever they look like."""
     given: Any = source(path)
-    size = path.stat().st_size if given is path else len(given.getbuffer())
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -212,15 +227,17 @@ def _read(path: Path) -> pa.Table:
         import pyarrow.json
 
         try:
-            return pyarrow.json.read_json(given) if size else NOTHING
+            options = pyarrow.json.ReadOptions(block_size=LONGEST_ROW)
+            found = pyarrow.json.read_json(given, read_options=options)
         except pa.ArrowInvalid:
-            content = contents(path) if given is path else given.getvalue()
+            content = _content(path, given)
             objects(path, content.decode("utf-8-sig"))  # tells which row is wrong
             raise
+        if not found.column_names and not _content(path, given).strip():
+            raise Empty
+        return found
     import pyarrow.csv
 
-    if not size:
-        return NOTHING
     text = dict.fromkeys(NAMED, pa.string())
     wrong: list[Any] = []
 
@@ -231,7 +248,10 @@ def _read(path: Path) -> pa.Table:
     try:
         return pyarrow.csv.read_csv(
             given,
-            read_options=pyarrow.csv.ReadOptions(use_threads=False),  # else rows are not numbered
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False,  # else rows are not numbered
+                block_size=LONGEST_ROW,
+            ),
             parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=keep),
             convert_options=pyarrow.csv.ConvertOptions(column_types=text, strings_can_be_null=False),
         )
@@ -239,7 +259,16 @@ def _read(path: Path) -> pa.Table:
         if wrong and wrong[0].number:
             row = wrong[0]
             raise too_many_cells(path, row.number - 1, row.actual_columns, row.expected_columns) from None
+        if not _content(path, given).strip():
+            raise Empty from None
         raise
+
+
+def _content(path: Path, given: Path | io.BytesIO) -> bytes:
+    """All of what could not be read. Raises UsageError where a row of it is too long."""
+    content = contents(path) if isinstance(given, Path) else given.getvalue()
+    check_lengths(path, content)
+    return content
 
 
 def _quoted(name: str) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.decide.predict import read_rows
-from harness.decide.row_file import row_of
+from harness.decide.row_file import read_rows, row_of
 from harness.errors import UnknownName, UsageError
+from harness.spelling import quoted
 
 MOST_COPIES = 10_000
 COLUMNS = ("workload", "deadline_ms", "deadline_ns", "copies", "device", "weight")
@@ -82,5 +82,5 @@ def _number(value: Any, column: str, where: str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number) or number <= 0:
-        raise UsageError(f"{where}: {column} {value!r} must be a number above 0.")
+        raise UsageError(f"{where}: {column} {quoted(value)} must be a number above 0.")
     return number

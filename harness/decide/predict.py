@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.decide.row_file import LINES, objects, refused, source, too_many_cells
+from harness.decide.row_file import LINES
 from harness.errors import ModelError, UnknownName, UsageError, typed, why
-from harness.files import contents
 from harness.output import Column
+from harness.spelling import noun, several
 from pitot_core import MAX_CO_RUNNERS, Pitot, PitotError, Queries
 
 WITH = "with"
-
+Names = str | Sequence[str] | None
 
 EXPLAIN_COLUMNS = [
     Column("startup_ns", "start-up", True, "ns of `mean_ns` that any workload takes there"),
@@ -71,44 +70,44 @@ def load_model(path: str | Path) -> Pitot:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {why(error, path)}; name another model.") from error
     except PitotError as error:
-        raise ModelError(f"{str(error).rstrip('.')}.") from error
+        told = str(error).rstrip(".")
+        raise ModelError(
+            f"{told}{'' if told.endswith('train it again') else '; name another model'}."
+        ) from error
 
 
 def questions(
     model: Pitot,
     *,
-    workload: str | None,
-    device: str | None,
-    engine: str | None,
-    platform: str | None,
+    workload: Names,
+    device: Names,
+    engine: Names,
+    platform: Names,
     co_runners: Sequence[str],
 ) -> list[Question]:
-    """Everything the options leave open, over all the model knows. Raises UnknownName, UsageError."""
+    """Everything the options leave open, over all the model knows; each is a name, several, or None for all.
+
+    Raises UnknownName, UsageError.
+    """
     workloads, platforms = _names(model)
     if platform is not None and (device, engine) != (None, None):
         raise UsageError("give either -p ENGINE:DEVICE or -d and -e, not both.")
-    chosen = platforms
-    if platform is not None:
-        _known("platform", platform, platforms)
-        chosen = [platform]
-    if device is not None:
-        _known("device", device, [name.partition(":")[2] for name in platforms])
-        chosen = [name for name in chosen if name.partition(":")[2] == device]
-    if engine is not None:
-        _known("engine", engine, [name.partition(":")[0] for name in platforms])
-        chosen = [name for name in chosen if name.partition(":")[0] == engine]
+    devices = _asked("device", device, [name.partition(":")[2] for name in platforms])
+    engines = _asked("engine", engine, [name.partition(":")[0] for name in platforms])
+    chosen = [
+        name
+        for name in _asked("platform", platform, platforms)
+        if name.partition(":")[0] in engines and name.partition(":")[2] in devices
+    ]
     if not chosen:
         raise UsageError(
-            f"{engine} was never observed on {device}; leave out -e to see the engines that were."
+            f"{', '.join(engines)} was never observed on {', '.join(devices)}; "
+            "leave out -e to see the engines that were."
         )
-    if workload is not None:
-        _known("workload", workload, workloads)
     for name in co_runners:
         _known("workload", name, workloads)
     return [
-        Question(w, p, tuple(co_runners))
-        for w in (workloads if workload is None else [workload])
-        for p in chosen
+        Question(w, p, tuple(co_runners)) for w in _asked("workload", workload, workloads) for p in chosen
     ]
 
 
@@ -193,7 +192,8 @@ def shortage_at(model: Pitot, counts: Iterable[int], eps: float) -> str | None:
             told.append(f"no measured job had {_co_runners(n)}")
         elif pools[n].smallest_eps > eps:
             told.append(
-                f"{pools[n].rows} calibration rows with {_co_runners(n)} support no ε below {pools[n].smallest_eps:.3g}"
+                f"{several(pools[n].rows, 'calibration row')} with {_co_runners(n)} "
+                f"{noun(pools[n].rows, 'supports', 'support')} no ε below {pools[n].smallest_eps:.3g}"
             )
     if not told:
         return None
@@ -227,32 +227,6 @@ def write_csv(file: Any, rows: list[dict[str, Any]]) -> None:
         writer.writerow({key: ";".join(v) if isinstance(v, list) else v for key, v in _finite(row).items()})
 
 
-def read_rows(path: Path, columns: str) -> list[dict[str, Any]]:
-    """The rows of a CSV, Parquet or JSON-lines file, by its extension. Raises UsageError."""
-    try:
-        return _read_rows(path)
-    except (OSError, ValueError, csv.Error, RecursionError) as error:
-        raise refused(path, columns, error) from error
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(source(path)) as table:
-            rows: list[dict[str, Any]] = table.read().to_pylist()
-        return rows
-    text = contents(path).decode("utf-8-sig")
-    # A file splits at newlines only, as a line of text does not (U+2028); spreadsheets begin with a byte-order mark.
-    if path.suffix in LINES:
-        return objects(path, text)
-    read = list(csv.DictReader(io.StringIO(text, newline="")))
-    for number, row in enumerate(read, 1):
-        if None in row:
-            raise too_many_cells(path, number, len(row) - 1 + len(row[None]), len(row) - 1)
-    return read
-
-
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(v, float) and not np.isfinite(v) else v for key, v in row.items()}
 
@@ -265,7 +239,8 @@ def encode(model: Pitot, asked: Sequence[Question]) -> Queries:
         if len(question.co_runners) > MAX_CO_RUNNERS:
             count = len(question.co_runners)
             raise UsageError(
-                f"{count} co-runners were given; at most {MAX_CO_RUNNERS} are measured and calibrated; leave some out."
+                f"{several(count, 'co-runner was', 'co-runners were')} given; at most {MAX_CO_RUNNERS} are "
+                "measured and calibrated; leave some out."
             )
         for name in (question.workload, *question.co_runners):
             _known("workload", name, workloads)
@@ -288,10 +263,20 @@ def _names(model: Pitot) -> tuple[list[str], list[str]]:
     return list(model.features.workload_names), list(model.features.platform_names)
 
 
+def _asked(kind: str, names: Names, known: Sequence[str]) -> Sequence[str]:
+    """Those that are asked about, all that are known for None. Raises UnknownName."""
+    if names is None:
+        return known
+    asked = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+    for name in asked:
+        _known(kind, name, known)
+    return asked
+
+
 def _known(kind: str, name: str, names: Iterable[str]) -> None:
     if name not in names:
         raise UnknownName(kind, name, names, where="the model (it was never observed)")
 
 
 def _co_runners(count: int) -> str:
-    return f"{count} co-runner{'' if count == 1 else 's'}" if count else "no co-runner"
+    return several(count, "co-runner") if count else "no co-runner"

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.decide.predict import read_rows
-from harness.decide.row_file import row_of
+from harness.decide.row_file import read_rows, row_of
 from harness.decide.simulate import Job
 from harness.errors import UnknownName, UsageError
+from harness.spelling import quoted, several
 from pitot_core import Observations, Pitot
 
 LEAST_ROWS = 30
@@ -59,7 +59,7 @@ class Pool:
                 at = math.nan
             if not math.isfinite(at) or at < 0:
                 raise UsageError(
-                    f"{where}: arrival_s {one.get('arrival_s')!r} must be a number from 0, in seconds."
+                    f"{where}: arrival_s {quoted(one.get('arrival_s'))} must be a number from 0, in seconds."
                 )
             asked_for: Any = one.get("workload")
             if not isinstance(asked_for, str) or not asked_for:
@@ -88,8 +88,8 @@ def pool_of(model: Pitot, rows: Observations, engine: str, devices: Sequence[str
     alone = rows[(rows.n_co_runners == 0) & np.isin(rows.platform, [names.index(name) for name in chosen])]
     if len(alone) < LEAST_ROWS:
         raise UsageError(
-            f"only {len(alone)} held-out times are of {engine} on these devices, and a study needs {LEAST_ROWS}; "
-            "name more devices, or train with a larger --test-share."
+            f"only {several(len(alone), 'held-out time is', 'held-out times are')} of {engine} on these devices, and a "
+            f"study needs {LEAST_ROWS}; name more devices, or train with a larger --test-share."
         )
     return Pool(
         tuple(model.features.workload_names[i] for i in alone.workload.tolist()),

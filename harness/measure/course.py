@@ -12,6 +12,8 @@ import stat
 import msgspec
 
 from harness.dataset.store import Dataset
+from harness.files import opened
+from harness.spelling import several
 
 PROGRESS = "adaptive.jsonl"  # in the dataset
 MOST_BYTES = 4 << 20  # of it that are read, the last ones: some ten thousand lines
@@ -72,10 +74,10 @@ def keep_progress(dataset: Dataset, told: Progress) -> None:
 def _end_of(dataset: Dataset, most: int = MOST_BYTES) -> bytes:
     """The last bytes of the file; none where it is not there, or no file that can be read."""
     try:
-        opened = os.open(dataset.root / PROGRESS, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = opened(dataset.root / PROGRESS)
     except OSError:
         return b""
-    with os.fdopen(opened, "rb") as file:
+    with file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
             return b""
@@ -85,8 +87,8 @@ def _end_of(dataset: Dataset, most: int = MOST_BYTES) -> bytes:
 
 def sentence(told: Progress) -> str:
     return (
-        f"after {told.hours:.3g} device-hours and {told.jobs:,} jobs the error is {100 * told.mape:.3g} % "
-        f"({100 * told.low:.3g}–{100 * told.high:.3g}, on {told.random_jobs} jobs drawn at random)"
+        f"after {told.hours:.3g} device-hours and {several(told.jobs, 'job')} the error is {100 * told.mape:.3g} % "
+        f"({100 * told.low:.3g}–{100 * told.high:.3g}, on {several(told.random_jobs, 'job')} drawn at random)"
     )
 
 

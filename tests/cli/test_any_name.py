@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from harness.dataset.published import import_published
 from harness.dataset.records import LONGEST_NAME
 from harness.dataset.store import Dataset
-from harness.decide.predict import read_rows, write_batch
+from harness.decide.predict import write_batch
+from harness.decide.row_file import read_rows
 from harness.engines.runners.runner import EMPTY_MODULE
 from harness.errors import DatasetError, DevicesError, SuiteError
 from harness.fleet.devices import _NAME as DEVICE_RULE

@@ -13,6 +13,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
+from harness import files
 from harness.spelling import visible
 from tests.cli.test_any_text import ACTING
 from tests.cli.whole_path import DEVICES, NAMES
@@ -86,6 +89,7 @@ TO_READ = (
     "odd",
     "locked",
     "pipe",
+    "unwritten pipe",
     "zeros",
     "below a file",
     "words",
@@ -108,6 +112,8 @@ def made(kind: str, folder: Path, suffix: str) -> Path:
     elif kind == "pipe":
         os.mkfifo(whole)
         threading.Thread(target=write_nothing, args=(whole,), daemon=True).start()
+    elif kind == "unwritten pipe":
+        os.mkfifo(whole)
     elif kind == "zeros":
         whole.symlink_to("/dev/zero")
     elif kind == "full":
@@ -180,8 +186,9 @@ def is_plain(ran: Ran) -> bool:
 
 
 def test_what_cannot_be_read_is_refused_by_name(
-    lab: Path, tmp_path: Path, harness: Callable[..., Ran]
+    lab: Path, tmp_path: Path, harness: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(files, "WRITER_S", 0.2)
     wrong = []
     for number, (words, kind) in enumerate(refusals(READ, TO_READ)):
         ran, name = run(words, kind, lab, tmp_path / f"{number}", harness)

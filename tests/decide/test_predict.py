@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.decide.predict import read_rows
+from harness.decide.row_file import read_rows
 from pitot_core import Pitot
 from tests.conftest import synthetic
 
@@ -157,6 +157,7 @@ def test_an_empty_batch_is_answered_by_nothing(harness, model_path: Path, tmp_pa
     (tmp_path / "asked.csv").write_text("workload,platform,with\n")
     ran = harness("predict", model_path, "--batch", tmp_path / "asked.csv")
     assert (ran.code, ran.out) == (0, "workload,platform,with,mean_ns,bound_ns\n")
+    assert ran.err == f"{tmp_path / 'asked.csv'} has column names and no row, so nothing is answered\n"
     assert harness("predict", model_path, "--batch", tmp_path / "asked.csv", "--json").out == "[]\n"
 
 
@@ -229,10 +230,10 @@ def test_the_expected_time_is_given_also_where_a_number_of_co_runners_was_never_
             ["-w", "s/small/w1", "--with", "s/small/w2,s/small/w3,s/small/w4,s/small/w5"],
             "4 co-runners were given; at most 3 are measured and calibrated",
         ),
-        (["-w", ""], "no workload named ''"),
-        (["-d", ""], "no device named ''"),
-        (["-e", ""], "no engine named ''"),
-        (["-p", ""], "no platform named ''"),
+        (["-w", ""], "--workload '' names nothing; give names, with commas between."),
+        (["-d", " , "], "--device ' , ' names nothing"),
+        (["-e", "engine0,engine9"], "no engine named 'engine9'"),
+        (["-p", ","], "--platform ',' names nothing"),
         (["--batch", "nowhere.csv"], "no file nowhere.csv"),
         (["-w", "s/small/w1", "-o", "x.csv"], "--output goes with --batch"),
         (["--json", "--csv"], "give either --json or --csv, not both"),
@@ -282,7 +283,11 @@ def test_what_is_no_model_is_refused(harness, tmp_path: Path) -> None:
     (tmp_path / "junk.npz").write_bytes(b"junk")
     junk = harness("predict", tmp_path / "junk.npz")
     assert junk.code == 2
-    assert "is not a model" in junk.err
+    path = tmp_path / "junk.npz"
+    told = (
+        f"harness: {path} is not a model of pitot_core: it is not a whole .npz file (File is not a zip file)"
+    )
+    assert junk.err == f"{told}; name another model.\n"
 
 
 def test_what_is_no_file_is_refused_unread(harness, model_path: Path, tmp_path: Path) -> None:

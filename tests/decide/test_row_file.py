@@ -94,6 +94,55 @@ def test_what_is_no_row_is_told_with_its_file_and_number(
     assert f"{path}, {told}" in str(refused.value)
 
 
+@pytest.mark.parametrize("read", [batch, place, simulate])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.csv", ""), ("a.csv", "\n\n"), ("a.jsonl", ""), ("a.jsonl", "\n \n"), ("a.parquet", "")],
+)
+def test_a_file_without_a_word_is_told(
+    name: str, text: str, read: Callable[[Path, Pitot], None], model: Pitot, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError) as refused:
+        read(tmp_path / name, model)
+    assert f"{tmp_path / name} is empty; give it rows with the columns " in str(refused.value)
+
+
+LONG = "x" * (3 << 20)
+
+
+@pytest.mark.parametrize("read", [batch, place, simulate])
+@pytest.mark.parametrize(
+    ("name", "text", "where"),
+    [
+        ("a.csv", f"{','.join(RIGHT)}\n{','.join(RIGHT.values())}\n{LONG},,,\n", ", row 2"),
+        ("a.csv", f'{",".join(RIGHT)}\n\n{KNOWN},"a\nb\n{LONG}\n', ", row 1"),
+        ("a.csv", f"{LONG},{','.join(RIGHT)}\n1\n", ", the line of column names"),
+        ("a.jsonl", f"{json.dumps(RIGHT)}\n\n{json.dumps(RIGHT | {'workload': LONG})}\n", ", row 2"),
+    ],
+)
+def test_a_row_of_several_megabytes_is_told_by_its_number(
+    name: str, text: str, where: str, read: Callable[[Path, Pitot], None], model: Pitot, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError) as refused:
+        read(tmp_path / name, model)
+    assert f"{tmp_path / name}{where}: it is longer than 1 MiB, the most that is read; " in str(refused.value)
+
+
+@pytest.mark.parametrize("read", [batch, place, simulate])
+@pytest.mark.parametrize(
+    "change", [{"workload": LONG}, {"deadline_ms": LONG, "arrival_s": LONG, "platform": LONG}]
+)
+def test_of_a_long_cell_a_sentence_has_the_beginning(
+    change: dict[str, str], read: Callable[[Path, Pitot], None], model: Pitot, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.parquet", [RIGHT, RIGHT | change])
+    with pytest.raises(UsageError, match=r"'x+'… \(3,145,728 letters\)") as refused:
+        read(path, model)
+    assert len(str(refused.value)) < 600
+
+
 def test_a_row_of_a_batch_is_counted_from_1_whatever_is_wrong_with_it(model: Pitot, tmp_path: Path) -> None:
     many = {"with": ";".join([KNOWN] * 4)}
     path = write(tmp_path / "a.csv", [RIGHT | {"with": ""}, RIGHT | many])
