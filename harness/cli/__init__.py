@@ -23,6 +23,7 @@ from harness.cli import start  # noqa: F401
 from harness.cli import measure  # noqa: F401
 from harness.cli import observe  # noqa: F401
 from harness.cli import learn  # noqa: F401
+from harness.cli import ask  # noqa: F401
 from harness.cli import decide  # noqa: F401
 from harness.cli import here_or_there  # noqa: F401
 from harness.cli import share  # noqa: F401

@@ -11,6 +11,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import (
     DEVICES_YAML,
+    MOST_SEED,
     AsCsv,
     AsJson,
     Benchmarks,
@@ -18,6 +19,9 @@ from harness.cli.options import (
     DevicesFile,
     Engines,
     form_of,
+    joined,
+    listed,
+    split,
 )
 from harness.errors import UsageError
 from harness.output import Form, show, stderr
@@ -26,6 +30,8 @@ command = group("Decide")
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")]
 
 LOAD, JOBS = 0.8, 1500  # of drawn arrivals, where nothing else is asked
+FRONT = "mean,err99"
+BETWEEN_POLICIES = r",(?=\s*(?:[a-z]|2d))"  # and not the comma in wfq:T,W
 
 
 @command(
@@ -97,7 +103,7 @@ def place(
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(help="Look no longer than about this.", min=0.1)] = 10.0,
-    seed: Annotated[int, typer.Option(help="Decides what is drawn at random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides what is drawn at random.", min=0, max=MOST_SEED)] = 0,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Also write the rows to this CSV, Parquet or JSON lines."),
@@ -192,14 +198,21 @@ def simulate(
     ],
     devices: Annotated[
         list[str] | None,
-        typer.Option("--device", "-d", help="The pool; default: all.", autocompletion=completion.devices),
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="A,B",
+            help="The pool; default: all.",
+            autocompletion=completion.devices,
+            callback=listed,
+        ),
     ] = None,
     policies: Annotated[
         list[str] | None,
         typer.Option(
             "--policy",
             metavar="fifo|ps|srpt|2d|wfq:T,W",
-            help="Which policies, repeatable.",
+            help="Which policies.",
             show_default="all named, and the weighted queues that nobody beats",
         ),
     ] = None,
@@ -216,12 +229,14 @@ def simulate(
         int | None, typer.Option(help="How many are drawn for a trace.", show_default=str(JOBS), min=10)
     ] = None,
     front: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            metavar="A,B", help="Two of mean, p50, p90, p99, err, err90, err99 that should be small."
+            metavar="A,B",
+            help="Two of mean, p50, p90, p99, err, err90, err99 that should be small.",
+            show_default=FRONT,
         ),
-    ] = "mean,err99",
-    seed: Annotated[int, typer.Option(help="Decides what is drawn.")] = 0,
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides what is drawn.", min=0, max=MOST_SEED)] = 0,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -242,8 +257,9 @@ def simulate(
             "--load and --jobs are of jobs that are drawn; leave them out with a file of --arrivals."
         )
     wish = study.Study.of(
-        engine, devices or [], policies or [], arrivals, load or LOAD, jobs or JOBS, front, seed
-    )
+        engine, devices or [], split(policies, BETWEEN_POLICIES), arrivals, load or LOAD, jobs or JOBS,
+        joined(front) or FRONT, seed,
+    )  # fmt: skip
     loaded = load_model(model)
     with bar(console, "simulating", 1) as progress:
         rows, told = study.run_study(loaded, check, wish, progress.at)

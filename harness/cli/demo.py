@@ -28,6 +28,7 @@ from harness.measure.placebo import SUITE as PLACEBOS
 from harness.measure.plan import Plan, make_plan
 from harness.output import Column, Form, show
 from harness.report import write_report
+from harness.spelling import several
 from harness.suites.catalogue import load_workloads, select
 from harness.suites.ready import STARTUP, build_and_verify
 from harness.suites.suite import Workload
@@ -83,9 +84,11 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
     try:
         engines = choose_engines(reached, [])
         told = ", ".join(f"{engine.name} {reached[0].versions[engine.name]}" for engine in engines)
-        console.print(f"  {len(engines)} engines: {told}")
+        console.print(f"  {several(len(engines), 'engine')}: {told}")
 
-        say(f"Measuring {len(workloads)} workloads alone and in pairs, in random order, for {minutes:g} min")
+        say(
+            f"Measuring {several(len(workloads), 'workload')} alone and in pairs, in random order, for {minutes:g} min"
+        )
         dataset = Dataset.create(output, source=SOURCE)
         whole = make_plan(
             [(engine.name, "local") for engine in engines], workloads, startup, SETTINGS,
@@ -102,7 +105,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
             )
         done = len(plan.jobs) - outcome.left
         console.print(
-            f"  {done:,} of {len(plan.jobs):,} jobs were run; what was not measured is for the model to predict"
+            f"  {done:,} of {several(len(plan.jobs), 'job')} done; what was not measured is for the model to predict"
         )
 
         if told := _told_of_others(dataset):
@@ -117,7 +120,7 @@ def run_demo(output: Path, minutes: float, benchmarks: Path | None, form: Form, 
         for pool in trained.model.pools().values():
             beside = f"beside {pool.co_runners}" if pool.co_runners else "alone"
             console.print(
-                f"  {beside}: {pool.rows} calibration rows, which support ε ≥ {pool.smallest_eps:.3f}"
+                f"  {beside}: {several(pool.rows, 'calibration row')}, good for ε ≥ {pool.smallest_eps:.3f}"
             )
 
         say("Predicting jobs that were not measured, then measuring them")

@@ -10,7 +10,7 @@ import typer
 from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.decide import ModelPath
-from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of
+from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, form_of, listed
 from harness.output import show, stderr
 
 command = group("Decide")
@@ -34,7 +34,8 @@ def offload(
         list[str] | None,
         typer.Option(
             metavar="DEVICE[:ENGINE]",
-            help="Where it might go, repeatable; the fastest engine unless named.",
+            help="Where it might go, one or several; the fastest engine unless named.",
+            callback=listed,
             show_default="every other device",
             autocompletion=completion.devices,
         ),

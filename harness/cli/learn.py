@@ -1,22 +1,21 @@
-"""Commands of the model: train, update, evaluate, predict."""
+"""Commands that make a model and judge it: train, update, evaluate."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli import completion
 from harness.cli.app import group
-from harness.cli.options import AsCsv, AsJson, DatasetPath, form_of
+from harness.cli.options import MOST_SEED, AsCsv, AsJson, DatasetPath, form_of, joined, listed
 from harness.errors import UsageError
 from harness.files import real
 from harness.output import Form, show, stderr
 
 command = group("Predict")
+SHARES = "10,20,30,40,50,60,70,80,90"
 
 
 @command("harness train datasets/lab -o lab.npz")
@@ -29,7 +28,7 @@ def train(
     calibration_share: Annotated[
         float, typer.Option(help="Share of the other jobs kept for calibrating only.", min=0.01, max=0.9)
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Decides split and initial values.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Decides split and initial values.", min=0, max=MOST_SEED)] = 0,
     cold: Annotated[
         bool,
         typer.Option(
@@ -73,7 +72,7 @@ def train(
         rows += trained.accuracy
         for sentence in trained.unsupported:
             console.print(sentence)
-        told = trained.told("cold starts" if anew else "observations")
+        told = trained.told("cold start" if anew else "observation")
         console.print(f"{told}, in {trained.seconds:.1f} s; the model is {path}")
         if form is Form.table:
             show_accuracy(trained.accuracy, form)
@@ -125,12 +124,16 @@ def evaluate(
         typer.Option(
             "--method",
             "-m",
-            help="Which methods, repeatable; `all` for every one.",
+            help="Which methods; `all` for every one.",
+            callback=listed,
             show_default="ours and the baselines",
         ),
     ] = None,
     by: Annotated[str, typer.Option(help="Split by row (as published), by job (honest), or both.")] = "row",
-    shares: Annotated[str, typer.Option(help="Training shares in percent.")] = "10,20,30,40,50,60,70,80,90",
+    shares: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B", help="Training shares in percent.", show_default=SHARES),
+    ] = None,
     replicates: Annotated[int, typer.Option(help="Random splits per share.", min=1)] = 5,
     jobs: Annotated[int, typer.Option(help="Trainings at the same time.", min=1)] = 1,
     dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler to train on.")] = None,
@@ -155,131 +158,13 @@ def evaluate(
         raise UsageError(f"--by {by} must be row, job or both.")
     chosen = list(METHODS) if methods == ["all"] else methods or list(DEFAULT_METHODS)
     target = output or dataset / "evaluation"
-    request = Request(dataset, target, chosen, splits, parse_shares(shares), replicates, jobs, dask, plots)
+    request = Request(
+        dataset, target, chosen, splits, parse_shares(joined(shares) or SHARES), replicates, jobs, dask, plots
+    )
     summary = run_evaluation(request, stderr())
     rows = with_published(summary)
     show(in_percent(rows) if form is Form.table else rows, SUMMARY_COLUMNS, form)
     stderr().print(f"tables and plots are in {target}")
-
-
-@command(
-    "harness predict lab.npz -w polybench/small/gemm",
-    "harness predict lab.npz -w polybench/small/gemm -d local --with polybench/small/lu --eps 0.05",
-    "harness predict lab.npz -d pi-4 --memory",
-    "harness predict lab.npz --batch asked.csv -o answered.parquet",
-)
-def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")],
-    workload: Annotated[
-        str | None,
-        typer.Option(
-            "--workload", "-w", help="Default: every workload.", autocompletion=completion.workloads
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", "-d", help="Default: every device.", autocompletion=completion.devices),
-    ] = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            "--engine", "-e", help="Default: every engine of the device.", autocompletion=completion.engines
-        ),
-    ] = None,
-    platform: Annotated[
-        str | None,
-        typer.Option("--platform", "-p", metavar="ENGINE:DEVICE", autocompletion=completion.platforms),
-    ] = None,
-    beside: Annotated[
-        str,
-        typer.Option(
-            "--with", metavar="A,B", help="The co-runners, up to three.", autocompletion=completion.workloads
-        ),
-    ] = "",
-    eps: Annotated[float, typer.Option(help="How often the bound may be exceeded.")] = 0.05,
-    cold: Annotated[
-        bool,
-        typer.Option(
-            "--cold", help="Also what starting anew takes, alone: load or compile, first execution."
-        ),
-    ] = False,
-    memory: Annotated[
-        bool,
-        typer.Option("--memory", help="Also the most memory its process holds, with a bound."),
-    ] = False,
-    explain: Annotated[
-        bool,
-        typer.Option("--explain", help="Also its start-up, work and interference, and what behaves alike."),
-    ] = False,
-    batch: Annotated[
-        Path | None,
-        typer.Option(
-            help="Answer each row of a CSV, Parquet or JSON-lines file: workload, platform, with (A;B)."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where the answered batch goes.")
-    ] = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-) -> None:
-    """Predict execution times, each with a bound that is exceeded with a probability of at most --eps."""
-    from harness.decide import predict as asking
-    from harness.learn.cold import need_cold
-
-    loaded = asking.load_model(model)
-    if cold and (batch or beside):
-        raise UsageError(
-            "--cold is for workloads alone, one question at a time; leave out --batch and --with."
-        )
-    if batch:
-        if beside or any(name is not None for name in (workload, device, engine, platform)):
-            raise UsageError("with --batch the rows say what is asked; leave out -w, -d, -e, -p and --with.")
-        from harness.decide.batch import Batch
-        from harness.progress import bar
-
-        questions = Batch(batch, loaded, explain=explain, memory=memory)
-        if output and (as_json or as_csv):
-            raise UsageError(
-                "the name of --output says its form (.csv, .parquet, .jsonl); leave out --json and --csv."
-            )
-        form_of(as_json, as_csv)
-        if output:
-            with bar(stderr(), "answering", 0):
-                questions.write(output, eps)
-            stderr().print(f"{len(questions.queries):,} answered rows are in {output}")
-        elif as_json:
-            questions.print_json(sys.stdout, eps)
-        else:
-            questions.print_csv(sys.stdout, eps)
-        told = questions.shortage(eps)
-    else:
-        if output:
-            raise UsageError(
-                "--output goes with --batch; leave it out: a single prediction is printed, also with --json or --csv."
-            )
-        names = [name.strip() for name in beside.split(",") if name.strip()]
-        asked = asking.questions(
-            loaded, workload=workload, device=device, engine=engine, platform=platform, co_runners=names
-        )
-        columns = asking.columns(eps)
-        rows = asking.answer(loaded, asked, eps)
-        if explain:
-            rows = [row | parts for row, parts in zip(rows, asking.explain(loaded, asked), strict=True)]
-            columns += asking.EXPLAIN_COLUMNS
-        if memory:
-            from harness.decide.footprint import MEMORY_COLUMNS, answer_memory
-
-            rows = [row | more for row, more in zip(rows, answer_memory(loaded, asked, eps), strict=True)]
-            columns += MEMORY_COLUMNS
-        if cold:
-            anew = asking.load_model(need_cold(model))
-            rows = [row | more for row, more in zip(rows, asking.answer_cold(anew, asked, eps), strict=True)]
-            columns += asking.COLD_COLUMNS
-        show(rows, columns, form_of(as_json, as_csv))
-        told = asking.shortage(loaded, asked, eps)
-    if told:
-        stderr().print(told)
 
 
 def _check_place(output: Path) -> None:

@@ -11,6 +11,7 @@ from harness.cli import completion
 from harness.cli.app import group
 from harness.cli.options import (
     DEVICES_YAML,
+    MOST_SEED,
     AsCsv,
     AsJson,
     Benchmarks,
@@ -19,9 +20,12 @@ from harness.cli.options import (
     Engines,
     Memory,
     form_of,
+    joined,
+    listed,
 )
 from harness.errors import UsageError
 from harness.output import show, stderr
+from harness.spelling import several
 
 if TYPE_CHECKING:
     from harness.measure.plan import Plan
@@ -45,14 +49,19 @@ def collect(
         typer.Option(
             "--suite",
             "-s",
+            metavar="A,B",
+            callback=listed,
             help="Only these suites, suite/size, workloads or globs; by default all but optional suites and "
             "heavy workloads ('*' takes those too).",
             autocompletion=completion.workloads,
         ),
     ] = None,
     degrees: Annotated[
-        str, typer.Option(help="How many workloads run together, beside running alone.")
-    ] = "2,3,4",
+        list[str] | None,
+        typer.Option(
+            metavar="N,N", help="How many workloads run together, beside running alone.", show_default="2,3,4"
+        ),
+    ] = None,
     rounds: Annotated[int, typer.Option(help="How often co-runner sets are drawn per degree.", min=1)] = 1,
     repeats: Annotated[
         int | None,
@@ -80,7 +89,7 @@ def collect(
         ),
     ] = "",
     memory: Memory = 1024,
-    seed: Annotated[int, typer.Option(help="Decides order and co-runner sets.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides order and co-runner sets.", min=0, max=MOST_SEED)] = 0,
     anchors: Annotated[
         int, typer.Option(help="Workloads repeated at start and end, to see drift.", min=0)
     ] = 3,
@@ -101,7 +110,7 @@ def collect(
     ] = "1/1",
     cool: Annotated[
         float | None,
-        typer.Option(metavar="CELSIUS", help="Before each job wait until the device is so cool."),
+        typer.Option(metavar="CELSIUS", help="Before each job wait until the device is so cool.", min=0),
     ] = None,
     idle: Annotated[
         float | None,
@@ -116,13 +125,12 @@ def collect(
         float, typer.Option(metavar="SECONDS", help="Wait no longer for either.", min=0)
     ] = 300.0,
     retry: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             metavar="STATUS[,STATUS]",
             help="Do jobs again that ended so, such as crash,timeout; a new end takes the old one's place.",
-            show_default=False,
         ),
-    ] = "",
+    ] = None,
     label: Annotated[
         str, typer.Option(metavar="NAME", help="What this collection is called.", show_default=False)
     ] = "",
@@ -188,12 +196,12 @@ def collect(
         seed=seed, repeats=repeats or usual.repeats, limit_s=limit, co_run_s=co_run or usual.co_run_s, anchors=anchors,
         placebos=placebos, cold=cold, precision=_share(precision, "--precision") or usual.precision,
         memory_bytes=memory << 20,
-        rounds=dict.fromkeys(_degrees(degrees), rounds),
+        rounds=dict.fromkeys(_degrees("2,3,4" if degrees is None else ",".join(degrees)), rounds),
         gate=Gate(temperature_c=cool, busy=None if idle is None else idle / 100, limit_s=gate_limit),
     )  # fmt: skip
     request = Request(
         output, devices_file, benchmarks, devices or [], engines or [], suites or [], settings,
-        hours=hours, jobs=jobs, shard=_shard(shard), retry=_statuses(retry),
+        hours=hours, jobs=jobs, shard=_shard(shard), retry=_statuses(joined(retry) or ""),
         adviser=advise if adaptive else None, until=until_share, origin=origin_of(label, tags or []),
     )  # fmt: skip
     with WhenDone(None if dry_run else when_done, output, stderr()) as done:
@@ -224,7 +232,7 @@ def _next(plan: Plan, output: Path) -> list[dict[str, Any]]:
     short = any(row["seconds"] is None for row in rows)
     counted = ", those of which nothing is known yet counted as short" if short else ""
     stderr().print(
-        f"{len(jobs):,} jobs are left, expected to take {seconds / 3600:.3g} device-hours{counted}"
+        f"{several(len(jobs), 'job is', 'jobs are')} left, expected to take {seconds / 3600:.3g} device-hours{counted}"
     )
     return rows
 

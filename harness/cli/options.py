@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,25 @@ import typer
 from harness.cli import completion
 from harness.errors import UsageError
 from harness.output import Form
+
+
+def split(given: Iterable[str] | None, comma: str = ",") -> list[str]:
+    """The names of an option that is repeated, or lists them with commas between, or both."""
+    return [name for text in given or () for word in re.split(comma, text) if (name := word.strip())]
+
+
+def listed(param: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
+    """The callback of every option that takes names. Raises UsageError where it is given and names nothing."""
+    names = split(value)
+    if value and not names:
+        raise UsageError(f"{param.opts[0]} {value[0]!r} names nothing; give names, with commas between.")
+    return names or None
+
+
+def joined(given: list[str] | None) -> str | None:
+    """What was given as one text with commas, however it was given; None where it was not."""
+    return ",".join(given) if given else None
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")]
@@ -24,15 +45,30 @@ Benchmarks = Annotated[
 ]
 Devices = Annotated[
     list[str] | None,
-    typer.Option("--device", "-d", help="Only these devices.", autocompletion=completion.devices),
+    typer.Option(
+        "--device",
+        "-d",
+        metavar="A,B",
+        help="Only these devices.",
+        autocompletion=completion.devices,
+        callback=listed,
+    ),
 ]
 Engines = Annotated[
     list[str] | None,
-    typer.Option("--engine", "-e", help="Only these engines.", autocompletion=completion.engines),
+    typer.Option(
+        "--engine",
+        "-e",
+        metavar="A,B",
+        help="Only these engines.",
+        autocompletion=completion.engines,
+        callback=listed,
+    ),
 ]
 Memory = Annotated[
     int, typer.Option(metavar="MIB", help="Linear memory a workload may have, MiB.", min=1, max=4096)
 ]
+MOST_SEED = 2**32 - 1  # what every generator of random numbers takes
 DEVICES_YAML = Path("devices.yaml")
 
 

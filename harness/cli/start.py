@@ -9,7 +9,7 @@ import typer
 
 from harness.cli import completion
 from harness.cli.app import group
-from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, Memory, form_of
+from harness.cli.options import DEVICES_YAML, AsCsv, AsJson, Benchmarks, DevicesFile, Memory, form_of, listed
 from harness.errors import UsageError
 from harness.output import Form, show, stderr
 
@@ -53,7 +53,7 @@ def devices(
     ] = None,
     without: Annotated[
         list[str] | None,
-        typer.Option("--without", metavar="ENGINE", help="Take away what was brought."),
+        typer.Option("--without", metavar="ENGINE", help="Take away what was brought.", callback=listed),
     ] = None,
     manifest: Annotated[
         Path | None,

@@ -10,7 +10,7 @@ import typer
 
 from harness.cli import completion
 from harness.cli.app import group
-from harness.cli.options import AsCsv, AsJson, form_of
+from harness.cli.options import AsCsv, AsJson, form_of, joined
 from harness.errors import UsageError
 from harness.output import Form, show, stderr
 
@@ -38,7 +38,7 @@ def compare(
         ),
     ] = None,
     engine: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--engine",
             "-e",
@@ -48,7 +48,7 @@ def compare(
         ),
     ] = None,
     device: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--device",
             "-d",
@@ -58,7 +58,7 @@ def compare(
         ),
     ] = None,
     platform: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--platform",
             "-p",
@@ -124,8 +124,8 @@ def compare(
         raise UsageError(f"{junit} is a directory; name the file with --junit.")
     with bar(stderr(), "comparing", 0):
         found = comparing.compare(
-            first, second, engine=engine, device=device, platform=platform, false_share=false_share, anyway=anyway,
-            rebuilt=rebuilt, statistic=statistic,
+            first, second, engine=joined(engine), device=joined(device), platform=joined(platform),
+            false_share=false_share, anyway=anyway, rebuilt=rebuilt, statistic=statistic,
         )  # fmt: skip
     gated = None if limit is None else gate(found, limit, false_share)
     for note in found.notes:
