@@ -11,6 +11,7 @@ from harness.compare.machines import check_machines
 from harness.compare.pairing import Cell, Choice, pair, read_side
 from harness.dataset.store import Dataset
 from harness.errors import UsageError
+from harness.spelling import several
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def by_platform(first: Path, second: Path, false_share: float = 0.05) -> ByPlatf
             "leave out --since, or name another dataset there."
         )
     notes = check_machines(a, b, frozenset(), anyway=True)
-    notes.append(f"{len(pairing.cells):,} cells paired; not paired: {left_out(pairing) or 'none'}")
+    notes.append(f"{several(len(pairing.cells), 'cell')} paired; not paired: {left_out(pairing) or 'none'}")
     places: dict[str, list[Cell]] = defaultdict(list)
     for cell in pairing.cells:
         places[cell.place].append(cell)

@@ -17,6 +17,7 @@ from harness.compare.ratios import adjusted, estimate, geometric_interval
 from harness.dataset.store import Dataset
 from harness.errors import UsageError
 from harness.output import Column
+from harness.spelling import several
 
 OVERALL = "all"
 SUITE_COLUMNS = [
@@ -110,10 +111,11 @@ def compare(
     notes += [f"{side.title}: {told}" for side in (a, b) if (told := side.regimes.told())]
     if statistic != "mean":
         notes.append(f"compared are the samples' {statistic}s")
-    notes.append(f"{len(pairing.cells):,} cells paired; not paired: {left_out(pairing) or 'none'}")
+    notes.append(f"{several(len(pairing.cells), 'cell')} paired; not paired: {left_out(pairing) or 'none'}")
     if pairing.by_name:
         notes.append(
-            f"{pairing.by_name:,} workloads were paired by name alone: nothing tells that their modules are the same"
+            f"{several(pairing.by_name, 'workload was', 'workloads were')} paired by name alone: nothing tells that "
+            "the modules are the same"
         )
     return paired_rows(a, b, pairing, false_share, notes)
 
@@ -159,8 +161,8 @@ def paired_rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: l
     ended = [limited(name, a, b, pairing.cells) for name in sorted(cut)]
     if cut:
         notes.append(
-            f"in {len(cut):,} workloads the limit ended executions on one side, so that their time there is only known "
-            "to be more: they are in no summary; --workloads says by how much at least or at most they differ"
+            f"in {several(len(cut), 'workload')} the limit ended executions on one side, so that the time there is "
+            "only known to be more: no summary has them; --workloads says by how much at least or at most they differ"
         )
     if not cells:
         return Comparison(a.title, b.title, [], ended, notes, pairing.broken)
@@ -198,8 +200,8 @@ def paired_rows(a: Side, b: Side, pairing: Pairing, false_share: float, notes: l
     unknown = int(np.isnan(found.p).sum())
     if unknown:
         notes.append(
-            f"of {unknown} workloads nothing is said about chance: their platforms have too few cells measured in more "
-            "than one job; collect with --rounds or --anchors, or once more with another --seed"
+            f"of {several(unknown, 'workload')} nothing is said about chance: the platforms have too few cells "
+            "measured in more than one job; collect with --rounds or --anchors, or once more with another --seed"
         )
     listed = sorted(rows + ended, key=lambda row: str(row["workload"]))
     return Comparison(a.title, b.title, summary, listed, notes, pairing.broken)

@@ -20,6 +20,7 @@ from scipy.special import stdtr
 from harness.compare.comparison import Comparison
 from harness.compare.ratios import Floats
 from harness.errors import UsageError
+from harness.spelling import several
 
 Outcome = Literal["slower", "broken", "passed", "unknown"]
 
@@ -66,11 +67,11 @@ class Gate:
         """How it went, in one line."""
         kinds = Counter((check.kind, check.failed) for check in self.checks)
         told = ", ".join(
-            f"{kinds[kind, True]} of {kinds[kind, True] + kinds[kind, False]} {kind}s"
+            f"{kinds[kind, True]} of {several(kinds[kind, True] + kinds[kind, False], kind)}"
             for kind in ("workload", "suite")
         )
         unknown = sum(check.outcome == "unknown" for check in self.checks if check.kind == "workload")
-        more = f"; of {unknown} workloads too little is known to tell" if unknown else ""
+        more = f"; of {several(unknown, 'workload')} too little is known to tell" if unknown else ""
         return f"{'passed' if self.passed else 'failed'}: slower by more than {100 * self.limit:g} % are {told}{more}"
 
 

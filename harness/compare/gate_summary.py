@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.compare.comparison import Comparison
 from harness.compare.gate import Check, Gate
 from harness.files import replacing
-from harness.spelling import visible
+from harness.spelling import several, visible
 
 MOST = 50  # rows of a table in a pull request
 SIGNS = {"slower": "❌ slower", "broken": "❌ broken", "passed": "✅", "unknown": "❔ unknown"}
@@ -26,7 +26,7 @@ def markdown(found: Comparison, gate: Gate | None) -> str:
         failures = [check for check in gate.failures if check.kind == "workload"]
         if failures:
             more = f", the first {MOST}" if len(failures) > MOST else ""
-            lines += [f"{len(failures)} workloads failed{more}:", ""]
+            lines += [f"{several(len(failures), 'workload')} failed{more}:", ""]
             lines += [*_HEAD, *map(_row, failures[:MOST]), ""]
     else:
         lines += [

@@ -20,6 +20,7 @@ from rich.console import Console
 from harness.errors import FetchError, UsageError, why
 from harness.files import contents, replacing
 from harness.progress import bar
+from harness.spelling import several
 
 TRIES = 5  # in a row without one new byte
 TIMEOUT_S = 30.0
@@ -48,7 +49,7 @@ class Remote(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         """How the file at ``path`` is not this one, to follow its name in a sentence."""
         size, digest = path.stat().st_size, sha256_of(path)
         if self.bytes is not None and size != self.bytes:
-            return f"has {size:,} bytes, not the {self.bytes:,} of the manifest"
+            return f"has {several(size, 'byte')}, not the {self.bytes:,} of the manifest"
         if self.sha256 is not None and digest != self.sha256:
             return f"has SHA-256 {digest}, not {self.sha256} as the manifest says"
         if self.git_blob is not None and (blob := git_blob_of(path)) != self.git_blob:
@@ -101,7 +102,7 @@ def fetch(manifest: Manifest, folder: Path, console: Console) -> None:
             raise FetchError(f"{path} {problem}; remove it and repeat the command.")
         size, digest = path.stat().st_size, sha256_of(path)
         if not source.pinned:
-            console.print(f"{source.name}: {size:,} bytes, not pinned; its SHA-256 is {digest}")
+            console.print(f"{source.name}: {several(size, 'byte')}, not pinned; its SHA-256 is {digest}")
         came.append(msgspec.structs.replace(source, bytes=size, sha256=digest))
     with replacing(folder / "manifest.json") as partial:
         partial.write_bytes(msgspec.json.format(msgspec.json.encode(Manifest(came)), indent=1) + b"\n")
@@ -183,11 +184,13 @@ def _store(
         done += len(block)
         if done > most:
             file.truncate(0)
-            raise FetchError(f"{source.url} sends more than {most:,} bytes; check the URL or the manifest.")
+            raise FetchError(
+                f"{source.url} sends more than {several(most, 'byte')}; check the URL or the manifest."
+            )
         file.write(block)
         progress(done, total)
     if done < total:
-        raise OSError(f"the connection broke off after {done:,} of {total:,} bytes")
+        raise OSError(f"the connection broke off after {done:,} of {several(total, 'byte')}")
 
 
 def sha256_of(path: Path) -> str:

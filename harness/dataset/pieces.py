@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from harness.dataset import ends
 from harness.dataset.parts import read_parts
 from harness.errors import DatasetError
+from harness.spelling import several
 
 PIECE = 96 << 20  # bytes of files: a million and a half rows without samples
 
@@ -67,8 +68,8 @@ def count(piece: Piece) -> Counted:
             ) from None
         if there != size:
             raise DatasetError(
-                f"{path} is another file for {platform.node()} than here ({there:,} bytes, not {size:,}); put the "
-                "dataset where all machines see the same."
+                f"{path} is another file for {platform.node()} than here ({several(there, 'byte')}, not {size:,}); put "
+                "the dataset where all machines see the same."
             )
     keys, first = [np.zeros(0, np.uint64)], 0
     for part in read_parts([path for path, _ in piece.files], piece.columns, piece.contains):

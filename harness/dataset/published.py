@@ -21,6 +21,7 @@ from harness.dataset.schema import OBSERVATIONS
 from harness.dataset.store import Dataset, refuse_taken
 from harness.errors import DatasetError, why
 from harness.files import making, sweep
+from harness.spelling import several
 from pitot_core import ArchiveError, archive
 
 ISOLATED = "data.npz"
@@ -115,7 +116,7 @@ def _load(path: Path, n_co_runners: int, *, named: bool) -> Arrays:
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {why(error, path)}; fetch it again.") from error
     except ArchiveError as error:
-        raise DatasetError(f"{path} cannot be read as npz: {error}; fetch it again.") from error
+        raise DatasetError(f"{path} cannot be read as npz: {error.what}; fetch it again.") from error
 
 
 def _check_table(path: Path, kind: str, arrays: Arrays) -> np.ndarray[Any, Any]:
@@ -136,8 +137,8 @@ def _check_table(path: Path, kind: str, arrays: Arrays) -> np.ndarray[Any, Any]:
             raise DatasetError(f"{path}: {key} has a name twice or an empty one; correct it.")
     if table.shape != (len(names), len(columns)) or table.dtype.kind not in "fiu":
         raise DatasetError(
-            f"{path}: d_{kind} must be {len(names)} rows of {len(columns)} numbers, not {table.dtype} of shape "
-            f"{table.shape}."
+            f"{path}: d_{kind} must be {several(len(names), 'row')} of {several(len(columns), 'number')}, not "
+            f"{table.dtype} of shape {table.shape}."
         )
     if not np.all(np.isfinite(table)):
         raise DatasetError(f"{path}: d_{kind} has a feature that is not a finite number; correct it.")
@@ -157,7 +158,7 @@ def _check_rows(folder: Path, n_co_runners: int, arrays: Arrays, platforms: int,
                 raise DatasetError(f"{path}: {key} must be whole row numbers, not {values.dtype}.")
             if len(t) and not (values.min() >= 0 and values.max() < limit):
                 raise DatasetError(
-                    f"{path}: {key} has a row number outside the {limit} rows of its table; correct it."
+                    f"{path}: {key} has a row number outside the {several(limit, 'row')} of its table; correct it."
                 )
             arrays[key] = values.astype(np.int64)
     if not len(t):

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.dataset.entry_rows import MIXED
+from harness.spelling import noun, several
 
 COLUMNS = ("status", "regime")
 
@@ -34,7 +35,7 @@ class Regimes:
         if not self.mixed:
             return ""
         return (
-            f"{self.mixed:,} of {self.whole:,} observations are of regime mixed (from before schema version 2): alone "
-            "they hold executions to warm up, together they do not, so that what co-runners cost short workloads comes "
-            "out too small; collect them again, see docs/measuring.md."
+            f"{self.mixed:,} of {several(self.whole, 'observation')} {noun(self.mixed, 'is', 'are')} of regime mixed "
+            "(from before schema version 2): alone they hold executions to warm up, together they do not, so that "
+            "what co-runners cost short workloads comes out too small; collect them again, see docs/measuring.md."
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.decide.deadlines import Deadlines, Judged
 from harness.errors import UsageError
+from harness.spelling import several
 
 Array = NDArray[Any]
 MOST_SETS = 300_000
@@ -78,7 +79,8 @@ def grow(
     demands, places = len(copies), len(deadlines.places.platforms)
     if places * (demands + 1) ** most >= 2**63:
         raise UsageError(
-            f"{demands:,} workloads on {places:,} platforms are too many for one placement; ask for fewer at a time."
+            f"{several(demands, 'workload')} on {several(places, 'platform')} are too many for one placement; "
+            "ask for fewer at a time."
         )
     until = time.monotonic() + seconds
     place, item = np.nonzero(deadlines.allowed)

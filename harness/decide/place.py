@@ -17,6 +17,7 @@ from harness.decide.room import Room
 from harness.errors import ModelError, UnknownName, UsageError
 from harness.learn.peak_memory import Memory
 from harness.output import Column, duration
+from harness.spelling import several
 from pitot_core import Pitot, Queries
 
 PLACE_COLUMNS = [
@@ -157,7 +158,7 @@ def most_together(model: Pitot, request: Request) -> int:
     if wanted > calibrated:
         raise ModelError(
             f"--most {wanted} together was never calibrated, only up to {calibrated}; "
-            f"give --most {calibrated}, or collect jobs of {wanted} workloads and train again."
+            f"give --most {calibrated}, or collect jobs of {several(wanted, 'workload')} and train again."
         )
     if wanted > usable:
         raise ModelError(str(shortage_at(model, range(usable, wanted), request.eps)))
@@ -244,7 +245,7 @@ def told(deadlines: Deadlines, placement: Placement, *, checked: bool = False) -
             quality += ", a rough figure, since there are too many sets to list; give more --seconds or fewer devices"
     first = (
         f"{placement.hosted:,} of {asked:,} hosted on {len(placement.residents):,} of "
-        f"{len(deadlines.places.devices):,} devices ({quality})"
+        f"{several(len(deadlines.places.devices), 'device')} ({quality})"
     )
     if deadlines.policy != "bound":
         return f"{first}; by --policy {deadlines.policy}, which promises nothing: see `--check`"

@@ -23,6 +23,7 @@ from harness.decide.place import Request, deadlines_of, most_together
 from harness.decide.truth import held_out_rows
 from harness.errors import ModelError
 from harness.output import Column
+from harness.spelling import several
 from pitot_core import Observations, Pitot, split
 
 Array = NDArray[Any]
@@ -218,8 +219,9 @@ def replay_of(model: Pitot, demands: Sequence[Demand], request: Request, rows: O
     measured = measured_sets(deadlines, rows, most)
     if len(measured) < LEAST_OPTIONS:
         raise ModelError(
-            f"only {len(measured):,} held-out jobs are of these workloads on these devices, and a replay needs "
-            f"{LEAST_OPTIONS}; ask about more workloads, or train with a larger --test-share."
+            f"only {several(len(measured), 'held-out job is', 'held-out jobs are')} of these workloads on these "
+            f"devices, and a replay needs {LEAST_OPTIONS}; ask about more workloads, or train with a larger "
+            "--test-share."
         )
     return Replay(deadlines, measured, draws)
 

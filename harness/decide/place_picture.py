@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.decide.copies import alike
 from harness.output import duration
+from harness.spelling import several
 
 LINE, BAR, NAMES, GAP = 20, 360, 190, 8
 STYLE = (
@@ -34,7 +35,7 @@ def draw_placement(rows: Sequence[dict[str, Any]], devices: Sequence[str]) -> st
     if left:
         parts.append(f'<text x="8" y="{y + 14}">not hosted</text>')
         for row in left:
-            copies = f" ({row['copies']:,} copies)" if row["copies"] > 1 else ""
+            copies = f" ({several(row['copies'], 'copy', 'copies')})" if row["copies"] > 1 else ""
             told = f"{row['workload']}{copies}, {duration(row['deadline_ns'])}: {row['reason']}"
             parts.append(f'<text x="{NAMES}" y="{y + 14}" class="small">{escape(told)}</text>')
             y += LINE

@@ -25,6 +25,7 @@ from harness.fleet.reach import Reached, check_engines, reach_all
 from harness.measure.collection import measure, prepare
 from harness.measure.plan import JobMaker, Plan
 from harness.output import Column
+from harness.spelling import noun, several
 from harness.suites import Workload, identity, load_suites
 from harness.suites.ready import build_shown
 
@@ -92,10 +93,15 @@ class Measurement:
                 device.session.close()
         told = self._told(dataset, plan, rows)
         measured = [row for row in told if row["measured_ns"] is not None]
-        left = f"; {outcome.left} jobs are left, repeat the command to go on" if outcome.left else ""
+        left = (
+            f"; {several(outcome.left, 'job is', 'jobs are')} left, repeat the command to go on"
+            if outcome.left
+            else ""
+        )
+        met = sum(row["met"] for row in measured)
         return told, (
-            f"{sum(row['held'] for row in measured)} of {len(measured)} bounds held and "
-            f"{sum(row['met'] for row in measured)} of {len(measured)} deadlines were met{left}; "
+            f"{sum(row['held'] for row in measured)} of {several(len(measured), 'bound')} held and "
+            f"{met} of {several(len(measured), 'deadline')} {noun(met, 'was', 'were')} met{left}; "
             f"the rows are in {root}, and training leaves them out"
         )
 

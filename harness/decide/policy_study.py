@@ -18,6 +18,7 @@ from harness.decide.truth import held_out_rows
 from harness.errors import UsageError
 from harness.learn.plots import new_axes, save_figure
 from harness.output import Column
+from harness.spelling import several
 from pitot_core import Pitot
 
 TEST_TRACES = 3
@@ -104,7 +105,8 @@ def run_study(
     count = sum(map(len, tests))
     names = " and ".join(name for figure in wish.front for name, key in FIGURES.items() if key == figure)
     return rows, (
-        f"{count:,} jobs of {len(pool.true_s):,} held-out times on {pool.processors} devices of {wish.engine}; "
+        f"{several(count, 'job')} of {several(len(pool.true_s), 'held-out time')} on "
+        f"{several(pool.processors, 'device')} of {wish.engine}; "
         f"in {names} nothing beats {', '.join(best)}"
     )
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from harness.spelling import noun
+
 GIB = 1 << 30
 STOLEN = 0.01  # share of the processors' time that the host took
 
@@ -16,13 +18,13 @@ def limits(facts: Mapping[str, Any]) -> list[str]:
     cores, allowed = facts.get("cores") or 0, facts.get("cpus_allowed") or 0
     if 0 < allowed < cores:
         told.append(
-            f"only {allowed:g} of its {cores:g} processors may be used (affinity or cpuset); what others run on the "
-            "rest disturbs through caches and memory: give the agent all of them"
+            f"only {allowed:g} of its {cores:g} {noun(cores, 'processor')} may be used (affinity or cpuset); what "
+            "others run on the rest disturbs through caches and memory: give the agent all of them"
         )
     if facts.get("cpu_quota"):
         told.append(
-            f"a quota allows {facts['cpu_quota']:.2g} processors, so executions stop and go: give the agent's "
-            "container whole processors (cpuset) and no quota"
+            f"a quota allows {facts['cpu_quota']:.2g} {noun(facts['cpu_quota'], 'processor')}, so executions stop and "
+            "go: give the agent's container whole processors (cpuset) and no quota"
         )
     if facts.get("memory_limit_bytes", math.inf) < facts.get("memory_bytes", 0):
         told.append(

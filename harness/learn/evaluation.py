@@ -18,6 +18,7 @@ from harness.learn.cells import BOUNDS, EPSILONS, Results, cells, run, summarise
 from harness.learn.paper import published_mape, published_margin
 from harness.output import Column
 from harness.progress import bar
+from harness.spelling import noun, several
 from pitot_core import Pitot
 
 
@@ -44,7 +45,10 @@ def run_evaluation(request: Request, console: Console) -> list[dict[str, Any]]:
     results = Results(request.output / "cells.jsonl", f"{dataset.info.id}/{len(observations)}")
     left = [cell for cell in wanted if cell.key not in results.rows]
     if len(left) < len(wanted):
-        console.print(f"{len(wanted) - len(left)} of {len(wanted)} trainings are already there")
+        there = len(wanted) - len(left)
+        console.print(
+            f"{there} of {several(len(wanted), 'training')} {noun(there, 'is', 'are')} already there"
+        )
     with bar(console, "training", len(wanted)) as progress:
         progress.skip(len(wanted) - len(left))
         for cell, rows in run(left, observations, features, workers=request.workers, dask=request.dask):

@@ -12,6 +12,7 @@ from harness.dataset.store import Dataset
 from harness.errors import ModelError
 from harness.learn.arrays import load_training
 from harness.output import Column
+from harness.spelling import several
 from pitot_core import Features, Observations, Pitot, PitotError
 
 LEARNED_COLUMNS = [
@@ -86,8 +87,11 @@ def learn_more(model: Pitot, dataset: Dataset, *, everything: bool = False) -> L
 def _told(fresh: NDArray[np.bool_]) -> str:
     now, before = np.count_nonzero(fresh), np.count_nonzero(~fresh)
     if not now:
-        return f"all {before:,} observations were learned before: the model stays as it was"
-    return f"{now:,} observations learned" + (f", {before:,} were before" if before else "")
+        were = several(before, "observation was", "observations were")
+        return f"{'the' if before == 1 else 'all'} {were} learned before: the model stays as it was"
+    return f"{several(now, 'observation')} learned" + (
+        f", {several(before, 'was', 'were')} before" if before else ""
+    )
 
 
 def _numbered(observations: Observations, given: Features, have: Features) -> tuple[Observations, Features]:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from harness.spelling import noun, several
 from pitot_core import Features, Observations, Pitot, binomial_interval
 
 USUAL_EPS = 0.05  # what `harness predict` asks for
@@ -44,9 +45,11 @@ def unsupported(model: Pitot, rows: Observations, features: Features, test: Obse
         told.append("No workload ran alone: collect jobs of one workload too.")
     for n, pool in model.pools().items():
         if pool.smallest_eps > USUAL_EPS:
+            company = f"with {several(n, 'co-runner')}" if n else "alone"
             missing = math.ceil(1 / USUAL_EPS) - 1 - pool.rows
             told.append(
-                f"{pool.rows} rows {'alone' if n == 0 else f'with {n} co-runners'} calibrate no bound below ε = "
+                f"{several(pool.rows, 'row')} {company} "
+                f"{noun(pool.rows, 'calibrates', 'calibrate')} no bound below ε = "
                 f"{pool.smallest_eps:.2g}; for ε = {USUAL_EPS:g} collect at least {missing} more."
             )
     if not len(test):
@@ -55,7 +58,7 @@ def unsupported(model: Pitot, rows: Observations, features: Features, test: Obse
             "good the model is, is not known; measure workloads on more than one platform, or more than once."
         )
     elif len(test) < FEW_TEST_ROWS:
-        rough = f"The accuracy comes from {len(test)} rows and is rough"
+        rough = f"The accuracy comes from {several(len(test), 'row')} and is rough"
         told.append(f"{rough}{_held(model, test)}; collect more to know it better.")
     return told
 

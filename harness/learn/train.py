@@ -20,6 +20,7 @@ from harness.learn.heldout import card_entry, card_entry_of_many, hold_out
 from harness.learn.peak_memory import Peaks
 from harness.learn.support import unsupported
 from harness.output import Column, Form, show
+from harness.spelling import several
 from pitot_core import Observations, Pitot, PitotError, SettingsError, coverage, mape, margin
 
 EPSILONS = (0.1, 0.05)
@@ -59,13 +60,15 @@ class Trained:
     seconds: float
     unsupported: list[str]
 
-    def told(self, what: str = "observations") -> str:
+    def told(self, what: str = "observation") -> str:
         """How many rows trained, calibrated and tested."""
         used, kinds = self.model.rows_used, {pool.kind for pool in self.model.pools().values()}
         if kinds == {"cross"}:
-            trained = f"{used['training']:,} {what}, which also calibrated it (CV+)"
+            trained = f"{several(used['training'], what)}, which also calibrated it (CV+)"
         else:
-            trained = f"{used['training']:,} {what}, calibrated on {used['calibration']:,} others"
+            trained = (
+                f"{several(used['training'], what)}, calibrated on {several(used['calibration'], 'other')}"
+            )
         return f"trained on {trained}, tested on {self.test_rows:,} more"
 
 

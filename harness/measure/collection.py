@@ -30,6 +30,7 @@ from harness.measure.status import status_rows
 from harness.measure.stop import Stop
 from harness.measure.workers import Outcome, collect
 from harness.progress import bar
+from harness.spelling import several
 from harness.suites.catalogue import load_suites, select
 from harness.suites.counting import workload_rows
 from harness.suites.ready import STARTUP, build_shown
@@ -131,7 +132,7 @@ def run_collection(
                 request.adviser, request.until,
             )  # fmt: skip
         if outcome.left and not outcome.enough:
-            console.print(f"{outcome.left:,} jobs are left; repeat the command to go on")
+            console.print(f"{several(outcome.left, 'job is', 'jobs are')} left; repeat the command to go on")
         rows = status_rows(dataset, console.print)
         return rows, (outcome.enough or not outcome.left) and not failed
     finally:

@@ -13,6 +13,7 @@ from harness.dataset.records import Entry, Job
 from harness.measure.pace import Pace
 from harness.output import duration
 from harness.progress import Bar, bar
+from harness.spelling import noun, several
 
 
 class Listener(Protocol):
@@ -43,7 +44,9 @@ class CollectionProgress:
         self._pace = Pace(left, self._budget_s)
         already_done = jobs - sum(left.values())
         if already_done:
-            self.said(f"{already_done:,} of {jobs:,} jobs are already in the dataset")
+            self.said(
+                f"{already_done:,} of {several(jobs, 'job')} {noun(already_done, 'is', 'are')} already in the dataset"
+            )
         self._bar = self._stack.enter_context(bar(self._console, "measuring", jobs))
         self._bar.skip(already_done)
         self._bar.pace(self._pace.left_s)

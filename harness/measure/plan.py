@@ -21,6 +21,7 @@ from harness.dataset.records import Job, Pin, Purpose
 from harness.dataset.store import Dataset
 from harness.measure.placebo import KINDS
 from harness.output import Column
+from harness.spelling import noun
 from harness.suites.suite import Workload, identity
 
 RULE = "steady"  # what was measured by another rule is another job
@@ -249,8 +250,8 @@ def resumed(plan: Plan, workloads: Sequence[Workload], dataset: Dataset) -> tupl
     ]
     jobs = (msgspec.structs.replace(job, id=former[job.id]) if job.id in taken else job for job in plan.jobs)
     told = (
-        f"{len(anew):,} of the jobs in {dataset.root} were measured by the rule of before schema version 2: they are "
-        "measured anew, and their old rows stay"
+        f"{len(anew):,} of the jobs in {dataset.root} {noun(len(anew), 'was', 'were')} measured by the rule of before "
+        "schema version 2: such jobs are measured anew, and their old rows stay"
     )
     return replace(plan, jobs=tuple(jobs)), told if anew else ""
 

@@ -23,6 +23,7 @@ from harness.opcodes.instruction_reader import read_instruction
 from harness.opcodes.leb import read_unsigned
 from harness.opcodes.straight_code import RUN, SAFE_RUN
 from harness.opcodes.traps import REASONS
+from harness.spelling import several
 
 ENTRY, EXIT = 0, 1
 
@@ -219,7 +220,8 @@ def _find_blocks(data: bytes, start: int, end: int, pattern: re.Pattern[bytes]) 
             count, pos = read_unsigned(data, pos, end)
             if count > end - pos:
                 raise ModuleError(
-                    f"the br_table at offset {at} says {count} labels, {end - pos} bytes are left"
+                    f"the br_table at offset {at} says {several(count, 'label')}, "
+                    f"{several(end - pos, 'byte is', 'bytes are')} left"
                 )
             targets = set()
             for _ in range(count + 1):

@@ -37,6 +37,7 @@ from harness.opcodes.section_reader import (
     read_import,
     read_table,
 )
+from harness.spelling import several
 
 MAGIC = b"\0asm"
 VERSION = b"\1\0\0\0"
@@ -80,7 +81,7 @@ class Module:
     def func_type(self, index: int) -> FuncType:
         """The index-th type, where it is one of functions. Raises `ModuleError` where it is not, or not there."""
         if index >= len(self.types):
-            raise ModuleError(f"there is no type {index}: the module has {len(self.types)} types")
+            raise ModuleError(f"there is no type {index}: the module has {several(len(self.types), 'type')}")
         found = self.types[index]
         if not isinstance(found, FuncType):
             raise ModuleError(f"type {index} is not the type of a function")
@@ -126,8 +127,8 @@ def read_sections(data: bytes) -> tuple[Section, ...]:
             raise ModuleError(f"unknown section {number} at offset {at}")
         if size > len(data) - pos:
             raise ModuleError(
-                f"the module is cut off: the {SECTIONS[number]} section at offset {at} says {size} bytes,"
-                f" {len(data) - pos} are left"
+                f"the module is cut off: the {SECTIONS[number]} section at offset {at} says {several(size, 'byte')},"
+                f" {several(len(data) - pos, 'is', 'are')} left"
             )
         if number:
             rank = ORDER.index(number)
@@ -168,7 +169,10 @@ def decode(data: bytes, *, bodies: bool = True) -> Module:
             )
     module = Module(data, sections, customs=tuple(customs), **parts)
     if len(module.functions) != len(module.codes):
-        raise ModuleError(f"{len(module.functions)} functions are declared, {len(module.codes)} have a body")
+        raise ModuleError(
+            f"{several(len(module.functions), 'function is', 'functions are')} declared, "
+            f"{several(len(module.codes), 'has', 'have')} a body"
+        )
     if module.data_count is not None and module.data_count != len(module.datas):
         raise ModuleError(
             f"the data count section says {module.data_count}, the data section has {len(module.datas)}"

@@ -23,6 +23,7 @@ from harness.opcodes.validity import check_valid
 from harness.opcodes.wasi import Wasi
 from harness.opcodes.wasi_program import Exit
 from harness.opcodes.wasm_store import Function
+from harness.spelling import several
 
 
 def interpret(
@@ -95,7 +96,7 @@ def _entry(instance: Instance, name: str) -> Function:
             function = instance.functions[export.number]
             if function.params:
                 raise ModuleError(
-                    f"the function {name!r} to run takes {function.params} parameters, not none"
+                    f"the function {name!r} to run takes {several(function.params, 'parameter')}, not none"
                 )
             return function
     raise ModuleError(f"the module exports no function {name!r} to run")

@@ -35,6 +35,7 @@ from harness.opcodes.pipe import Pipe
 from harness.opcodes.rewriter import TooLarge, instrument
 from harness.opcodes.validity import check_valid, configuration, sentence
 from harness.opcodes.wasi_program import Exit
+from harness.spelling import several
 
 _FUEL = 1 << 62
 _TRAPS = {
@@ -142,7 +143,9 @@ class _Run:
                 raise ModuleError(f"the module exports no function {entry!r} to run")
             params = len(self.exports[entry].type(self.store).params)
             if params:
-                raise ModuleError(f"the function {entry!r} to run takes {params} parameters, not none")
+                raise ModuleError(
+                    f"the function {entry!r} to run takes {several(params, 'parameter')}, not none"
+                )
             self.results = self.exports[entry](self.store)
         except Exit as leave:
             self.exit_code = leave.code
@@ -176,7 +179,7 @@ class _Run:
             expected = self.instrumented.expected_fuel(self.counters)
             if self.fuel < expected or (self.fuel > expected and BULK.isdisjoint(opcodes)):
                 raise HarnessError(
-                    f"the engine used {self.fuel} units of fuel, the counts explain {expected}"
+                    f"the engine used {several(self.fuel, 'unit')} of fuel, the counts explain {expected}"
                 )
         results = self.results if isinstance(self.results, list) else [self.results]
         return Counts(

@@ -22,6 +22,7 @@ from harness.opcodes.module_parts import (
     StructType,
     TableType,
 )
+from harness.spelling import several
 
 CompositeType = FuncType | StructType | ArrayType
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Reader:
     def take(self, count: int) -> bytes:
         if count > self.end - self.pos:
             raise ModuleError(
-                f"the module is cut off at offset {self.end}: {count} bytes expected at {self.pos}"
+                f"the module is cut off at offset {self.end}: {several(count, 'byte')} expected at {self.pos}"
             )
         self.pos += count
         return self.data[self.pos - count : self.pos]
@@ -70,7 +71,8 @@ class Reader:
         at, count = self.pos, self.u32()
         if count > self.end - self.pos:
             raise ModuleError(
-                f"the vector at offset {at} says {count} elements, {self.end - self.pos} bytes are left"
+                f"the vector at offset {at} says {several(count, 'element')}, "
+                f"{several(self.end - self.pos, 'byte is', 'bytes are')} left"
             )
         return count
 

@@ -9,6 +9,7 @@ from harness.opcodes.decoder import Module, decode, read_sections
 from harness.opcodes.module_parts import FuncType, Import, Limits
 from harness.opcodes.validity import check_valid
 from harness.opcodes.wasi import MODULE, host_types
+from harness.spelling import several
 
 _COMPONENT = b"\0asm\x0d\0\1\0"
 _THREADS = "it needs threads; build it without them (no -pthread, target wasm32-wasip1)"
@@ -101,5 +102,5 @@ def _export(module: Module) -> str | None:
     assert isinstance(type_index, int)
     type_: FuncType = module.func_type(type_index)
     if type_.params:
-        return f"its function _start takes {len(type_.params)} parameters; a command's takes none"
+        return f"its function _start takes {several(len(type_.params), 'parameter')}; a command's takes none"
     return None

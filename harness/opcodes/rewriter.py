@@ -25,6 +25,7 @@ from harness.opcodes.decoder import decode
 from harness.opcodes.leb import read_unsigned, unsigned
 from harness.opcodes.module_parts import Code
 from harness.opcodes.probes import choose_probes
+from harness.spelling import several
 
 MAX_CACHED = 4  # counters held in locals in one loop: more would crowd out the program's own registers
 # What engines accept.
@@ -66,7 +67,7 @@ def instrument(data: bytes, *, every_block: bool = False) -> Instrumented:
             insertions, body = _rewritten(data, code, blocks, probes, calls, first, None)
             if len(body) > MAX_BODY:
                 raise TooLarge(
-                    f"function {number} is too large to count: {len(body)} bytes with counters in it"
+                    f"function {number} is too large to count: {several(len(body), 'byte')} with counters in it"
                 )
         bodies.append(sized(body))
         head = len(body) - (code.end - code.start) - sum(insertion.size for insertion in insertions)
@@ -76,7 +77,10 @@ def instrument(data: bytes, *, every_block: bool = False) -> Instrumented:
 
     counters = first
     if not in_memory and first_global + counters > MAX_GLOBALS:
-        raise TooLarge(f"the module has {memory} memories and needs {counters} counters, too many of both")
+        raise TooLarge(
+            f"the module has {several(memory, 'memory', 'memories')} and needs {several(counters, 'counter')}, "
+            "too many of both"
+        )
     exported: str | tuple[str, ...]
     if in_memory:
         appendix.add(MEMORY, b"\1" + unsigned(-(-8 * counters // 65536)) * 2)
@@ -147,7 +151,7 @@ def _called(appendix: Appendix, counting: CounterCode, first_counter: int, count
     type_ = appendix.add_type()
     first_function = appendix.next_function()
     if first_function + counters > MAX_FUNCTIONS:
-        raise TooLarge(f"a function is too large to count: it needs {counters} counters")
+        raise TooLarge(f"a function is too large to count: it needs {several(counters, 'counter')}")
     for counter in range(first_counter, first_counter + counters):
         appendix.add_function(type_, counting.add(counter).code)
     return CalledCounters(counting, first_function, first_counter)

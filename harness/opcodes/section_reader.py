@@ -10,6 +10,7 @@ from harness.opcodes.instruction_reader import read_instruction
 from harness.opcodes.instruction_set import OPCODES
 from harness.opcodes.module_parts import Code, Data, Element, Export, Global, Import, Instruction, TableType
 from harness.opcodes.reader import Reader
+from harness.spelling import several
 
 _KINDS = ("func", "table", "memory", "global", "tag")
 
@@ -89,7 +90,9 @@ def read_code(reader: Reader) -> Code:
     at, size = reader.pos, reader.u32()
     end = reader.pos + size
     if end > reader.end:
-        raise ModuleError(f"the module is cut off: the function body at offset {at} says {size} bytes")
+        raise ModuleError(
+            f"the module is cut off: the function body at offset {at} says {several(size, 'byte')}"
+        )
     start = reader.pos
     body = Reader(reader.data, start, end)
     runs = body.vector(lambda reader: (reader.u32(), reader.value_type()))

@@ -8,6 +8,7 @@ from typing import Any
 from harness.errors import ModuleError
 from harness.opcodes.memory_access import PAGE
 from harness.opcodes.module_parts import FuncType, Limits, TableType
+from harness.spelling import several
 
 MEMORY_LIMIT = 1 << 30  # bytes
 TABLE_LIMIT = 10_000_000
@@ -34,7 +35,9 @@ class Memory:
         if before + pages > self.maximum:
             return self.mask
         if (before + pages) * PAGE > MEMORY_LIMIT:
-            raise Beyond(f"a memory of {before + pages} pages, the interpreter has {MEMORY_LIMIT // PAGE}")
+            raise Beyond(
+                f"a memory of {several(before + pages, 'page')}, the interpreter has {MEMORY_LIMIT // PAGE}"
+            )
         self.data.extend(bytes(pages * PAGE))
         return before
 
@@ -90,7 +93,9 @@ class Function:
         self.zeros: list[Any] = []
         for times, name in locals_:
             if times > 50_000:
-                raise Beyond(f"a function with {times} locals of one type, the interpreter has 50000")
+                raise Beyond(
+                    f"a function with {several(times, 'local')} of one type, the interpreter has 50000"
+                )
             self.zeros += [zero(name)] * times
 
 

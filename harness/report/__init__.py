@@ -31,6 +31,7 @@ from harness.report.slowdowns import slowdowns
 from harness.report.steadiness import steadiness
 from harness.report.whatif import what_if
 from harness.report.worst import worst
+from harness.spelling import several
 from pitot_core import Pitot
 from pitot_core.steps import one_blas_thread
 
@@ -103,7 +104,7 @@ def _written(dataset: Dataset, model: Pitot | None, said: Callable[[str], None],
     sections += failures(rows) + programs(dataset, rows) + provenance(dataset.info)
     sections = [section for section in sections if section.body or section.empty]
     named = [dataset.info.named()] if dataset.info.named() else []
-    told = [*named, f"{len(rows):,} observations", dataset.info.source, f"dataset {dataset.info.id[:12]}"]
+    told = [*named, several(len(rows), "observation"), dataset.info.source, f"dataset {dataset.info.id[:12]}"]
     if days := when(rows):
         told.insert(2 + len(named), f"measured {days} (UTC)")
     return page(f"Dataset {real(dataset.root).name}", f"{', '.join(told)}.", sections, maps)

@@ -11,9 +11,10 @@ from harness.output import duration
 from harness.report.charts import Panel, Scale, legend, side_by_side
 from harness.report.colours import GROUPS
 from harness.report.judged import EPSILONS, Judged
-from harness.report.listing import Column, folded, percent, sentences, several, table
+from harness.report.listing import Column, folded, percent, sentences, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import suite
+from harness.spelling import several
 from pitot_core import MAX_CO_RUNNERS, Pitot, coverage, margin
 
 Array = NDArray[Any]
@@ -37,10 +38,10 @@ def accuracy(judged: Judged) -> list[Section]:
         folded("By device", _groups("device", judged, np.array(devices)[rows.platform])),
     ]
     note = (
-        f"On {len(rows):,} observations of jobs that were used for nothing else. MAPE is the mean of |predicted − "
-        "measured| over measured; a margin is how far, on average, the bound lies above what was measured; "
-        "“held” is how often it was not exceeded, with the exact 99 % interval. The promise is for each number of "
-        "co-runners as a whole; a suite, an engine or a device may lie on either side of it."
+        f"On {several(len(rows), 'observation')} of jobs that were used for nothing else. MAPE is the mean of "
+        "|predicted − measured| over measured; a margin is how far, on average, the bound lies above what was "
+        "measured; “held” is how often it was not exceeded, with the exact 99 % interval. The promise is for each "
+        "number of co-runners as a whole; a suite, an engine or a device may lie on either side of it."
     )
     colours = legend([_beside(n) for n in range(int(rows.n_co_runners.max()) + 1)])
     pictures = side_by_side(_ratios(judged), _margins(judged), _exceeded(judged))
@@ -119,14 +120,15 @@ def _missed(judged: Judged) -> list[str]:
             bound = judged.bounds_ns[eps][mine]
             if not np.isfinite(bound).all():
                 told.append(
-                    f"{who}: no bound can be promised at ε = {eps:g}, since {pool.rows} calibration rows "
-                    f"support no ε below {pool.smallest_eps:.3g}."
+                    f"{who}: no bound can be promised at ε = {eps:g}, since "
+                    f"{several(pool.rows, 'calibration row supports', 'calibration rows support')} "
+                    f"no ε below {pool.smallest_eps:.3g}."
                 )
                 continue
             held = coverage(bound, judged.measured_ns[mine])
             if held.high < 1 - eps:
                 told.append(
-                    f"{who}: the bound at ε = {eps:g} held in {percent(held.share, 1)} of {held.rows:,} rows, "
+                    f"{who}: the bound at ε = {eps:g} held in {percent(held.share, 1)} of {several(held.rows, 'row')}, "
                     f"fewer than promised (99 % interval {100 * held.low:.1f} to {100 * held.high:.1f} %)."
                 )
     return told
@@ -145,7 +147,7 @@ def _ratios(judged: Judged) -> tuple[Panel, str]:
         words=lambda v: f"{v:g}×",
         marks=FINE if span < 2.1 else COARSE,
     )
-    label = f"Predicted over measured time against the measured time of {len(times):,} held-out observations"
+    label = f"Predicted over measured time against the measured time of {several(len(times), 'held-out observation')}"
     panel = Panel(label, x, y)
     every = -(-len(times) // POINTS)
     n_co = judged.rows.n_co_runners[::every]

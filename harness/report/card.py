@@ -19,6 +19,7 @@ from harness.errors import UsageError
 from harness.files import real, replacing
 from harness.report.contents import Contents, contents
 from harness.report.croissant import croissant
+from harness.spelling import several
 
 MARK = "<!-- Written by `harness report --card`; without this line it is left as it is. -->"
 SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
@@ -100,9 +101,9 @@ def _front(dataset: Dataset, title: str, found: Contents) -> str:
 
 def _sentence(found: Contents) -> str:
     return (
-        f"Execution times of {len(found.workloads):,} WebAssembly workloads on {len(found.per_platform):,} platforms "
-        f"({len(found.engines):,} engines, {len(found.devices):,} devices), alone and beside others: {found.rows:,} "
-        "observations."
+        f"Execution times of {several(len(found.workloads), 'WebAssembly workload')} on "
+        f"{several(len(found.per_platform), 'platform')} ({several(len(found.engines), 'engine')}, "
+        f"{several(len(found.devices), 'device')}), alone and beside others: {several(found.rows, 'observation')}."
     )
 
 
@@ -128,7 +129,8 @@ def _limits(found: Contents) -> list[str]:
     failed = found.rows - found.statuses["ok"]
     return [
         "Times are of these machines on those days; what else they depend on is in `state_before` and `state_after`.",
-        f"{failed:,} rows have no mean time; their `status` says why. Leaving them out favours what is fast.",
+        f"{several(failed, 'row has', 'rows have')} no mean time; `status` says why. Leaving them out favours what is "
+        "fast.",
         "Where `censored` is true, `time_ns` is only a lower bound.",
         "The license is not known to the program that wrote this card: say it in the first lines.",
     ]

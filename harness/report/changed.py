@@ -7,8 +7,9 @@ from typing import Any
 
 from harness.compare.by_platform import by_platform
 from harness.compare.comparison import Comparison
-from harness.report.listing import Column, folded, sentences, several, table
+from harness.report.listing import Column, folded, sentences, table
 from harness.report.markup import Html, Section, join
+from harness.spelling import several
 
 LISTED = 200
 NAMED = 4

@@ -15,6 +15,7 @@ from harness.report.heatmaps import Axis, HeatMap, by_logarithm, scale_legend, s
 from harness.report.listing import Column, folded, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, suite
+from harness.spelling import several
 
 # Where several apply to one cell the first in this list counts: once there is a time, other failures do not matter.
 REASONS = (
@@ -70,7 +71,9 @@ def coverage(dataset: Dataset, rows: Rows) -> tuple[list[Section], list[HeatMap]
         return sections, [holes]
     low, high = float(known.min()), float(known.max())
     cells, palette = by_logarithm(times, low, high)
-    label = f"Execution time alone of {len(known):,} fields, from {duration(low)} to {duration(high)}"
+    label = (
+        f"Execution time alone of {several(len(known), 'field')}, from {duration(low)} to {duration(high)}"
+    )
     heat = HeatMap("time-map", label, platforms, workloads, cells, palette, times, "time")
     scale = scale_legend(duration(low), duration(high), _decades(low, high), "execution time")
     sections.append(
@@ -186,4 +189,4 @@ def _decades(low: float, high: float) -> list[tuple[float, str]]:
 
 
 def _fields(count: int) -> str:
-    return f"{count:,} fields platform × workload"
+    return f"{several(count, 'field')} platform × workload"

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from harness.dataset.store import Dataset
 from harness.report.listing import Column, folded, table
 from harness.report.markup import Section
+from harness.spelling import several
 
 _TOLD = ("energy_j", "instructions", "cycles", "cache_misses")
 
@@ -46,7 +47,11 @@ def energy(dataset: Dataset) -> list[Section]:
         "dash is where a device does not tell it, or does not allow it to be read."
     )
     body = folded("Energy and counters by platform", table(columns, rows, "Energy and counters by platform"))
-    return [Section("energy", "Energy and counters", note, body, gist=f"told by {len(rows):,} platforms.")]
+    return [
+        Section(
+            "energy", "Energy and counters", note, body, gist=f"told by {several(len(rows), 'platform')}."
+        )
+    ]
 
 
 def _median(values: Any) -> float:

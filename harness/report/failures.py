@@ -10,6 +10,7 @@ import numpy as np
 from harness.report.listing import Column, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import Rows
+from harness.spelling import several
 
 LISTED = 200
 CUT_OFF = "cut off"
@@ -50,7 +51,11 @@ def failures(rows: Rows) -> list[Section]:
         for row in [first[kind]]
     ]  # fmt: skip
     more = len(kinds) - LISTED
-    told = tag("p", f"{more:,} rarer reasons are left out.", class_="note") if more > 0 else None
+    told = (
+        tag("p", f"{several(more, 'rarer reason is', 'rarer reasons are')} left out.", class_="note")
+        if more > 0
+        else None
+    )
     note = "Observations without a time, with numbers in their reasons written as #."
     drawn = join(table(columns, body, "Failures by reason", wide=(1, 6)), told) if body else Html("")
     kept = Counter(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from harness.dataset.store import Dataset
 from harness.report.factors import Factors, Fit, fit
-from harness.report.listing import Column, counted, sentences, several, table
+from harness.report.listing import Column, counted, sentences, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import Rows
+from harness.spelling import noun, several
 
 Array = NDArray[Any]
 NAMED = 6  # most left-out platforms that are named
@@ -67,7 +68,8 @@ def _gist(found: Fit) -> str:
         takes = ", ".join(f"{one.names[k]} takes {_ratio(one, k)}" for k in others)
         told.append(f"{what} {one.names[first]}; {takes}")
     cells, platforms = int(found.used.sum()), int(found.compared.sum())
-    over = f"from {cells:,} times alone of {np.count_nonzero(found.used.any(axis=0)):,} workloads"
+    workloads = int(np.count_nonzero(found.used.any(axis=0)))
+    over = f"from {several(cells, 'time')} alone of {several(workloads, 'workload')}"
     return f"{', '.join(['. '.join(told), over] if told else [over])} on {several(platforms, 'platform')}."
 
 
@@ -107,15 +109,15 @@ def _grid(found: Fit, rows: Rows) -> Html:
 
 def _rests_on(rows: Rows, found: Fit) -> str:
     """What was counted and what was left out, in a sentence each."""
-    alone = ~np.isnan(rows.alone)
+    alone, workloads = ~np.isnan(rows.alone), int(np.count_nonzero(found.used.any(axis=0)))
     told = [
-        f"Counted: {found.used.sum():,} times of {np.count_nonzero(found.used.any(axis=0)):,} workloads alone on "
-        f"{np.count_nonzero(found.compared):,} platforms."
+        f"Counted: {several(found.used.sum(), 'time')} of {several(workloads, 'workload')} alone on "
+        f"{several(np.count_nonzero(found.compared), 'platform')}."
     ]
     cut = int(np.count_nonzero(~np.isnan(_limits(rows)) & np.isnan(rows.alone)))
     if cut:
         told.append(
-            f"{several(cut, 'more field')} that a limit ended {'counts' if cut == 1 else 'count'} as “longer”."
+            f"{several(cut, 'more field')} that a limit ended {noun(cut, 'counts', 'count')} as “longer”."
         )
     lone = int(np.count_nonzero(alone.sum(axis=0) == 1))
     if lone:
@@ -128,7 +130,9 @@ def _rests_on(rows: Rows, found: Fit) -> str:
         )
     together = int(np.count_nonzero(rows.measured & (rows.n_co_runners > 0)))
     if together:
-        told.append(f"{together:,} times beside others are not counted here.")
+        told.append(
+            f"{several(together, 'time')} beside others {noun(together, 'is', 'are')} not counted here."
+        )
     return " ".join(told)
 
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from harness.report.charts import Panel, Scale, legend, side_by_side
 from harness.report.heatmaps import Axis, HeatMap, by_logarithm, scale_legend
 from harness.report.judged import Judged
-from harness.report.listing import Column, counted, folded, several, table
+from harness.report.listing import Column, counted, folded, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.pairs import Pairs, expected_everywhere, expected_pairs, intervals, measured_pairs
 from harness.report.rows import Rows, suite
+from harness.spelling import several
 
 Array = NDArray[Any]
 MOST = 400  # most workloads shown in one picture
@@ -32,11 +33,12 @@ def interference(rows: Rows, judged: Judged | None) -> tuple[list[Section], list
     order = _order(pairs.targets, pairs.suffers), _order(pairs.pressing, pairs.presses)
     down, across = ([rows.workloads[w] for w in side.tolist()] for side in order)
     shown = pairs.means[np.ix_(*order)]
-    told = f"Measured slowdown of {np.count_nonzero(~np.isnan(shown)):,} pairs of workloads"
+    told = f"Measured slowdown of {several(np.count_nonzero(~np.isnan(shown)), 'pair')} of workloads"
     kinds = [("measured-pairs", told, shown)]
     if judged and model:
         expected, platforms = expected_everywhere(judged, down, across)
-        told = f"Slowdown that the model expects of {expected.size:,} pairs of workloads, on {platforms} platforms"
+        told = f"Slowdown that the model expects of {several(expected.size, 'pair')} of workloads"
+        told = f"{told}, on {several(platforms, 'platform')}"
         kinds.append(("expected-pairs", told, expected))
         note += (
             " The model's figures in the tables are for the same observations, most of which it was shown."
@@ -144,7 +146,7 @@ def _picture(rows: Rows, pairs: Pairs) -> tuple[Panel, str] | None:
 
     x = Scale("pressure: slowdown of the workloads beside it", *ends[0], log=True, words=words, marks=MARKS)
     y = Scale("susceptibility: its own slowdown", *ends[1], log=True, words=words, marks=MARKS)
-    label = f"Pressure and susceptibility of {np.count_nonzero(both)} workloads"
+    label = f"Pressure and susceptibility of {several(np.count_nonzero(both), 'workload')}"
     panel = Panel(label, x, y, width=720, height=380)
     group = np.array([suite(name) for name in rows.workloads])
     for k, name in enumerate(_suites(rows)):

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.output import duration
 from harness.report.markup import Html, join, tag
+from harness.spelling import several
 
 MARK = "¹"
 LONG = 14  # above this many rows a table scrolls inside the page and gets a filter
@@ -34,10 +35,6 @@ class Column:
 def percent(share: float, digits: int = 0) -> str:
     """A share as a percentage, with a non-breaking space and never as minus zero."""
     return f"{round(100 * share, digits) + 0.0:.{digits}f}\u00a0%".replace("-", "−")
-
-
-def several(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def words(value: Any, kind: str) -> str:
@@ -70,7 +67,7 @@ def table(
     body = list(rows)
     if not body:
         return Html("")
-    told = f"{caption} ({len(body):,} rows)" if len(body) > LONG else caption
+    told = f"{caption} ({several(len(body), 'row')})" if len(body) > LONG else caption
     if any(isinstance(value, Single) and not math.isnan(value) for row in body for value in row):
         told += f"; {MARK} rests on one observation"
     kinds = [column.kind for column in columns]

@@ -11,6 +11,7 @@ from harness.report.heatmaps import Axis, HeatMap, by_logarithm, scale_legend
 from harness.report.listing import Column, table
 from harness.report.markup import Section, join
 from harness.report.rows import Rows
+from harness.spelling import several
 
 Array = NDArray[Any]
 CAPTION = "Platforms down, workloads across. Point at a field, or move with the arrow keys, to read it."
@@ -27,7 +28,7 @@ def memory(rows: Rows) -> tuple[list[Section], list[HeatMap]]:
     low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
     cells, palette = by_logarithm(shown, low, max(high, 1.01 * low))
     platforms, workloads = [rows.platforms[p] for p in here], [rows.workloads[w] for w in there]
-    told = f"Peak memory of {known.sum():,} fields, from {megabytes(low)} to {megabytes(high)}"
+    told = f"Peak memory of {several(known.sum(), 'field')}, from {megabytes(low)} to {megabytes(high)}"
     heat = HeatMap(
         "memory-map", told, Axis(platforms, [name.partition(":")[0] for name in platforms], platforms),
         Axis(workloads, [name.rpartition("/")[0] for name in workloads], [w.rpartition("/")[2] for w in workloads]),

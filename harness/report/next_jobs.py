@@ -17,6 +17,7 @@ from harness.report.charts import Panel, Scale, side_by_side
 from harness.report.listing import Column, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import Rows
+from harness.spelling import several
 
 SHOWN = 12
 CONSIDERED = 5000  # pairs at most
@@ -44,10 +45,16 @@ def next_jobs(dataset: Dataset, rows: Rows) -> list[Section]:
             advice = None  # nothing that can be learned from: other sections say so
     parts: list[Html | None] = [_fall(told)]
     if advice:
-        alone = "workloads were never tried alone on a platform"
-        beside = "pairs that were never measured, drawn at random"
-        what = "jobs of the plan are left" if left else alone if jobs[0].degree == 1 else beside
-        parts.append(tag("p", f"{len(jobs):,} {what}: about {advice.hours:.3g} device-hours.", class_="note"))
+        alone = (
+            "workload was never tried alone on a platform",
+            "workloads were never tried alone on a platform",
+        )
+        beside = "pair that was never measured", "pairs that were never measured, drawn at random"
+        planned = "job of the plan is left", "jobs of the plan are left"
+        what = planned if left else alone if jobs[0].degree == 1 else beside
+        parts.append(
+            tag("p", f"{several(len(jobs), *what)}: about {advice.hours:.3g} device-hours.", class_="note")
+        )
         body = [tuple(row.values()) for row in next_rows(jobs, advice, SHOWN)]
         parts.append(table(COLUMNS, body, "What teaches most", wide=[1]))
     gist = sentence(told[-1])[0].upper() + sentence(told[-1])[1:] + "." if told else ""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from harness.dataset.store import Dataset
 from harness.measure.placebo import PACE
-from harness.report.listing import Column, percent, sentences, several, table
+from harness.report.listing import Column, percent, sentences, table
 from harness.report.markup import Section, join, tag
 from harness.report.rows import Rows
+from harness.spelling import several
 
 Array = NDArray[Any]
 Found = dict[str, Any]
@@ -139,11 +140,11 @@ def warnings(found: list[Found]) -> list[str]:
         ),
         _line(
             "throttled during jobs:", over("throttled", 0), "platform", "throttled",
-            lambda one: f"{one['throttled']:,.0f} times",
+            lambda one: several(round(one["throttled"]), "time"),
         ),
         _line(
             "stopped by a quota of processors during jobs, so that times are of two kinds:", over("quota", 0),
-            "platform", "quota", lambda one: f"{one['quota']:,.0f} times",
+            "platform", "quota", lambda one: several(round(one["quota"]), "time"),
         ),
         _line(
             "a hypervisor gave time to others during jobs:", over("steal", 0), "platform", "steal",
@@ -151,7 +152,7 @@ def warnings(found: list[Found]) -> list[str]:
         ),
         _line(
             "other work ran beside the measurements; load before jobs:", loaded, "device", "load",
-            lambda one: f"{one['load']:.2f}, of at most {one['together']} workloads run together",
+            lambda one: f"{one['load']:.2f}, of at most {several(one['together'], 'workload')} run together",
         ),
         _line(
             "fixed work took longer than at best after half of the jobs, so a clock is lower or another guest of the "

@@ -15,9 +15,10 @@ from harness.dataset.store import Dataset
 from harness.fleet.allotment import limits
 from harness.output import duration
 from harness.report.factors import Fit
-from harness.report.listing import Column, facts, percent, sentences, several, table
+from harness.report.listing import Column, facts, percent, sentences, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, suite
+from harness.spelling import several
 
 
 def overview(dataset: Dataset, rows: Rows, found: Fit | None) -> list[Section]:

@@ -11,6 +11,7 @@ from harness.report.charts import Panel, Scale, side_by_side
 from harness.report.listing import Column, counted, folded, table
 from harness.report.markup import Html, Section, join
 from harness.report.rows import Rows, geometric
+from harness.spelling import several
 
 EDGES = np.geomspace(0.5, 8.0, 49)  # twelve histogram bars for each factor of two
 MARKS = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
@@ -32,7 +33,7 @@ def slowdowns(rows: Rows) -> list[Section]:
             body if degrees else Html(""),
             "No workload was measured both alone and beside others.",
             ", ".join(
-                f"beside {n} the median is {np.median(values):.2f}× ({len(values):,} observations)"
+                f"beside {n} the median is {np.median(values):.2f}× ({several(len(values), 'observation')})"
                 for n in degrees
                 for values in [_values(rows, n)]
             )
@@ -47,7 +48,7 @@ def _histogram(rows: Rows, co_runners: int) -> tuple[Panel, str]:
     share = counts / len(values)
     middle, ninety_five = np.quantile(values, [0.5, 0.95]).tolist()
     spread = f"median {middle:.2f}×, 95 of 100 below {ninety_five:.2f}×"
-    told = f"beside {co_runners}: {len(values):,} observations, {spread}"
+    told = f"beside {co_runners}: {several(len(values), 'observation')}, {spread}"
     x = Scale("slowdown", 0.5, 8.0, log=True, words=lambda value: f"{value:g}×", marks=MARKS)
     y = Scale(
         "share of observations", 0.0, float(share.max()) * 1.12, words=lambda value: f"{100 * value:.0f} %"

@@ -11,9 +11,10 @@ import pyarrow as pa
 from harness.dataset.regimes import Regimes
 from harness.dataset.store import Dataset
 from harness.measure.placebo import placebo_rows
-from harness.report.listing import Column, folded, percent, sentences, several, table
+from harness.report.listing import Column, folded, percent, sentences, table
 from harness.report.markup import Html, Section, join, tag
 from harness.report.rows import Rows
+from harness.spelling import noun, several
 
 MANY = 0.05  # share of unsteady observations alone from which on the page warns
 LISTED = 200
@@ -42,7 +43,8 @@ def steadiness(dataset: Dataset, rows: Rows) -> list[Section]:
         _listed(rows, told),
     )
     off = sum(bool(row["verdict"]) for row in placebos)
-    gist = f"{off} of {len(placebos)} placebos are off, {several(len(told), 'observation')} unsteady."
+    gist = f"{off} of {several(len(placebos), 'placebo')} {noun(off, 'is', 'are')} off"
+    gist = f"{gist}, {several(len(told), 'observation')} unsteady."
     empty = "No placebo was measured here, and nothing tells whether observations are steady."
     if not (placebos or told or warned):
         content, gist = Html(""), ""
@@ -106,8 +108,8 @@ def _listed(rows: Rows, told: dict[int, str]) -> Html:
 
 def _many(rows: Rows, told: dict[int, str]) -> list[str]:
     return [
-        f"{name}: {unsteady} of {of} observations alone are unsteady ({percent(unsteady / of)}): other work on the "
-        "device, a clock that changes, or an engine that goes on compiling; see the list below."
+        f"{name}: {unsteady} of {several(of, 'observation')} alone are unsteady ({percent(unsteady / of)}): other work "
+        "on the device, a clock that changes, or an engine that goes on compiling; see the list below."
         for name, unsteady, of, _, _ in _by_platform(rows, told)
         if of and unsteady / of > MANY and unsteady > 2
     ]

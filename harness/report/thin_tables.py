@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.spelling import several
+
 Array = NDArray[Any]
 TINY = 1e-30
 RANKS = (0, 2, 4, 8, 12, 16, 20, 24, 32)
@@ -51,7 +53,7 @@ class Pack:
         low = int(whole.min(initial=0))
         size = max(1, (int(whole.max(initial=0)) - low).bit_length() + 7 >> 3)
         if size > 4:
-            raise ValueError(f"{name} spans {size} bytes of steps of {step}")
+            raise ValueError(f"{name} spans {several(size, 'byte')} of steps of {step}")
         bytes_of = (whole - low).astype("<u4").reshape(-1, 1).view(np.uint8)[:, :size]
         self.entries.append(
             {

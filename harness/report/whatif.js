@@ -224,7 +224,7 @@ if (whatIf) {
       made("th", { scope: "col", class: k ? "n" : "" }, name))));
     const lines = everywhere.map(([k, one]) => made("tr", k === j ? { class: "chosen" } : {}, made("td", {}, model.platforms[k]),
       made("td", { class: "n" }, words(one.mean)), made("td", { class: "n" }, words(one.bound))));
-    const caption = `Where ${model.workloads[i]} runs fastest${beside.length ? " beside these" : ""} (${platforms.length} platforms)`;
+    const caption = `Where ${model.workloads[i]} runs fastest${beside.length ? " beside these" : ""} (${platforms.length} ${platforms.length === 1 ? "platform" : "platforms"})`;
     where.replaceChildren(made("div", { class: "table long", tabindex: "0", role: "region", "aria-label": caption },
       made("table", {}, made("caption", {}, caption), head, made("tbody", {}, ...lines))));
   };

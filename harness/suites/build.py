@@ -21,6 +21,7 @@ from typing import TypeVar
 from harness.errors import SuiteError
 from harness.files import scratch
 from harness.processes import run_to_end
+from harness.spelling import several
 from harness.suites.execute import Execution, execute, verify
 from harness.suites.sources import ensure_sources
 from harness.suites.suite import Inputs, Library, Recipe, Suite
@@ -188,7 +189,7 @@ def _build_library(
     sha256 = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
     if not force and library.archive.exists() and _true(stamp_path, wanted):
         return sha256
-    say(f"{suite.name}: compiling the {len(sources)} sources of its library")
+    say(f"{suite.name}: compiling the {several(len(sources), 'source')} of its library")
     with _replacing(library.archive) as fresh:
 
         def one(source: Path) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.errors import ModuleError, SuiteError, typed, why
 from harness.files import temporary
+from harness.spelling import several
 from harness.suites.suite import Workload, not_built
 
 LIMIT_S = 60.0
@@ -168,7 +169,7 @@ def _wrong(workload: Workload, ran: Execution) -> str | None:
     if expect.stdout_sha256 not in (None, found):
         shown = ran.stdout[:80].decode("utf-8", "replace")
         return (
-            f"{workload.name} printed {shown!r}, {len(ran.stdout)} bytes of sha256 {found[:16]}…, "
+            f"{workload.name} printed {shown!r}, {several(len(ran.stdout), 'byte')} of sha256 {found[:16]}…, "
             f"expected {expect.stdout_sha256[:16]}…{said}."
         )
     if expect.stdout_matches and not re.search(expect.stdout_matches.encode(), ran.stdout):

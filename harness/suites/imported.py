@@ -14,7 +14,7 @@ from harness.dataset.records import LONGEST_NAME
 from harness.errors import SuiteError, why
 from harness.files import making, real, sweep
 from harness.opcodes import refusal
-from harness.spelling import is_text
+from harness.spelling import is_text, several
 from harness.suites.benchmark_list import lists_in, read_list
 from harness.suites.catalogue import OWN, shipped
 from harness.suites.reimported import merge, record
@@ -131,8 +131,8 @@ def _too_long(suite: str, one: _Found) -> str | None:
     if letters <= LONGEST_NAME:
         return None
     return (
-        f"its workload would have a name of {letters} letters, and {LONGEST_NAME} is the most; give the file, its "
-        "folder or the suite (--as) a shorter name"
+        f"its workload would have a name of {several(letters, 'letter')}, and {LONGEST_NAME} is the most; give the "
+        "file, its folder or the suite (--as) a shorter name"
     )
 
 

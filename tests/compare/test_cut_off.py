@@ -50,7 +50,7 @@ def test_where_the_limit_ended_everything_on_one_side_the_notes_say_so(harness, 
     cut(b, PROGRAMS[0], 2, status="timeout", limit_ns=30e9)
     ran = harness("compare", a, b)
     assert (ran.code, ran.out) == (0, "")
-    assert "in 1 workloads the limit ended executions on one side" in ran.err
+    assert "in 1 workload the limit ended executions on one side" in ran.err
 
 
 def test_a_side_of_the_rule_of_before_is_told_of_once(harness, tmp_path: Path) -> None:

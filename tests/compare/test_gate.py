@@ -95,7 +95,7 @@ def test_markdown_and_junit_hold_any_name(tmp_path: Path) -> None:
     text = markdown(found, judged)
     assert "<script>" not in text
     assert [line.count("|") for line in text.splitlines() if line.startswith("| s")] == [5, 5, 5]
-    assert "2 of 3 workloads, 0 of 1 suites" in text
+    assert "2 of 3 workloads, 0 of 1 suite" in text
     write_junit(found, judged, tmp_path / "out.xml")
     suite = ET.parse(tmp_path / "out.xml").getroot().find("testsuite")
     assert suite is not None

@@ -154,7 +154,7 @@ def test_a_dataset_from_before_names_counted_still_resumes_and_only_under_its_ow
             journal.append(msgspec.structs.replace(one, job=job, result=result))
     again, told = resumed(plan, [*workloads, twin], dataset)
     assert told == (
-        f"1 of the jobs in {dataset.root} were measured by the rule of before schema version 2: they are "
+        f"1 of the jobs in {dataset.root} was measured by the rule of before schema version 2: such jobs are "
         "measured anew, and their old rows stay"
     )
     done = dataset.finished()

@@ -209,7 +209,7 @@ def test_wabts_interpreter_executes_the_same_instructions(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('(func (export "_start") (param i32))', "takes 1 parameters"),
+        ('(func (export "_start") (param i32))', "takes 1 parameter"),
         ('(memory (export "_start") 1)', "exports no function '_start'"),
         ('(import "wasi_snapshot_preview1" "nope" (func)) (func (export "_start"))', "nope"),
         ('(import "wasi_snapshot_preview1" "fd_close" (func)) (func (export "_start"))', "fd_close"),

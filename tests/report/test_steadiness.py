@@ -41,7 +41,7 @@ def test_what_is_off_or_not_steady_is_told_with_figures(tmp_path: Path) -> None:
     )
     assert "e:d: 3 of 10 observations alone are unsteady (30 %)" in text
     assert text.count("became 30 % faster at once") == 3
-    assert gist == "1 of 3 placebos are off, 3 observations unsteady."
+    assert gist == "1 of 3 placebos is off, 3 observations unsteady."
     assert {row["platform"]: row["unsteady"] for row in status_rows(dataset)} == {"e:local": 0, "e:d": 3}
     assert dataset.snapshot().counted(Regimes.columns, Regimes).told() == ""
 

@@ -196,7 +196,7 @@ REFUSED = {
     ),
     "a library": ('(func (export "add"))', "a library.*add.*-mexec-model=command"),
     "nothing": ("", "a library: it exports no function _start; give"),
-    "parameters": ('(func (export "_start") (param i32))', "takes 1 parameters"),
+    "parameters": ('(func (export "_start") (param i32))', "takes 1 parameter"),
     "no memory": (
         '(import "wasi_snapshot_preview1" "sched_yield" (func (result i32))) (func (export "_start"))',
         "exports no memory",
