@@ -43,6 +43,10 @@ def reached(address: str | None) -> Iterator[Any]:
         told = why(error)
         if isinstance(error, TimeoutError):
             told = f"what listens there, if anything does, says nothing that one would within {ANSWERS_S:g} s"
+        elif not isinstance(
+            error, OSError | ValueError | ImportError
+        ):  # its words made no sense, at any length
+            told = "what listens there speaks otherwise"
         raise ModelError(
             f"no dask scheduler answers at {address}: {told}; name another address, or start one with: dask scheduler."
         ) from error

@@ -59,7 +59,7 @@ def test_count_and_time_left_are_always_there(width: int, monkeypatch: pytest.Mo
         bar.advance(f"{PLATFORM} polybench/medium/floyd-warshall + polybench/medium/floyd-warshall 12.3 ms")
         now[0] += 5
         inner = Console(file=io.StringIO(), width=width)
-        inner.print(Group(*bar._progress.get_renderables()))
+        inner.print(Group(*bar.progress.get_renderables()))
     first, second = inner.file.getvalue().splitlines()
     assert first.rstrip().endswith("1,001/4,512 9 h 45 min left")  # 3,511 of 10 s each, less the 5 s since
     assert max(len(first), len(second)) <= width
