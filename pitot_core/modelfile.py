@@ -2,7 +2,8 @@
 
 History of FORMAT: 1 (towers only); 2 (a completion of any method, and bounds by a spread of their own); 3 (that
 spread is a table as well); 4 (which rows were learned, and which of the newcomers' a limit ended); 5 (what share of
-misses each tenth of spread is allotted). Models of formats 3 and 4 are read too; one of format 3 remembers no row.
+misses each tenth of spread is allotted); 6 (by how much of the machine's pace times go). Models of formats 3 to 5 are
+read too; one of format 3 remembers no row.
 What a file claims is judged before it is read (see `archive`), and every array must have the one type that an array
 of its name has.
 """
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from pitot_core import archive
 from pitot_core.errors import ArchiveError, ModelFileError
 
-FORMAT, OLDEST = 5, 3
+FORMAT, OLDEST = 6, 3
 KIND = "pitot_core model"
 LARGEST_HEADER = 16 << 20
 HEADER = "header"

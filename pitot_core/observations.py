@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -123,6 +123,7 @@ class Observations(Queries):
     censored  (N,) bool, or None: a limit ended them, so that their time is only known to be above log_ns
     chosen    (N,) bool, or None: measured for what they teach, so no fair sample; never to calibrate or test with
     count     (N,) float32, or None: how many equal rows each stands for (see `gathering`)
+    pace      (N,) float32, or None: how much slower than usual the machine was meanwhile, in ln units of fixed work
     """
 
     log_ns: NDArray[np.float64]
@@ -130,6 +131,7 @@ class Observations(Queries):
     censored: NDArray[np.bool_] | None = None
     chosen: NDArray[np.bool_] | None = None
     count: NDArray[np.float32] | None = None
+    pace: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -162,6 +164,11 @@ class Observations(Queries):
             if count.shape != log_ns.shape or not np.all(count > 0):
                 raise ObservationsError(f"count must be above 0 for each of {len(self)} rows")
             object.__setattr__(self, "count", count)
+        if self.pace is not None:
+            pace = np.asarray(self.pace, np.float32)
+            if pace.shape != log_ns.shape or not np.all(np.isfinite(pace)):
+                raise ObservationsError(f"pace must be a finite number for each of {len(self)} rows")
+            object.__setattr__(self, "pace", pace if pace.any() else None)
 
     @classmethod
     def named(cls, asked: Any, names: Named) -> Self:
@@ -218,6 +225,12 @@ class Observations(Queries):
         """(N,) how many rows each stands for."""
         return np.ones(len(self), np.float32) if self.count is None else self.count
 
+    def at_usual_pace(self, slope: float) -> Self:
+        """With the times that the machine at its usual pace would have taken, where times go by `slope` of its pace."""
+        if self.pace is None or not slope:
+            return self
+        return replace(self, log_ns=np.maximum(self.log_ns - slope * self.pace, 0.0), pace=None)
+
     @classmethod
     def of(  # type: ignore[override]
         cls,
@@ -229,6 +242,7 @@ class Observations(Queries):
         job: ArrayLike | None = None,
         censored: ArrayLike | None = None,
         chosen: ArrayLike | None = None,
+        pace: ArrayLike | None = None,
     ) -> Self:
         """Observations from anything array-like.
 
@@ -239,7 +253,7 @@ class Observations(Queries):
             jobs_of(np.asarray(platform), np.asarray(workload), filled) if job is None else np.asarray(job)
         )
         asked = np.asarray(platform), np.asarray(workload), filled
-        return cls(*asked, np.asarray(log_ns), numbers, censored, chosen)  # type: ignore[arg-type]
+        return cls(*asked, np.asarray(log_ns), numbers, censored, chosen, pace=pace)  # type: ignore[arg-type]
 
 
 def joined(*parts: Observations) -> Observations:
@@ -249,7 +263,9 @@ def joined(*parts: Observations) -> Observations:
     censored, chosen = (~np.concatenate([getattr(p, name) for p in parts]) for name in ("measured", "fair"))
     counted = any(part.count is not None for part in parts)
     count = np.concatenate([part.times for part in parts]) if counted else None
-    return Observations(**columns, censored=censored, chosen=chosen, count=count)
+    none = np.float32(0)
+    paces = [np.broadcast_to(none, len(part)) if part.pace is None else part.pace for part in parts]
+    return Observations(**columns, censored=censored, chosen=chosen, count=count, pace=np.concatenate(paces))
 
 
 def jobs_of(platform: NDArray[Any], workload: NDArray[Any], co_runners: NDArray[Any]) -> NDArray[np.int64]:

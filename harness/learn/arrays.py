@@ -70,7 +70,7 @@ def load_training(
             raise _nothing(dataset)
         every = _in_order(joined(*rows))
         place, features = _seen(dataset, [every], described, columns or {}, also or Planned())
-        return _renumbered(every, place), features
+        return _paced(_renumbered(every, place), features), features
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def gather_training(
         held = [
             None if part is None else _renumbered(part, place) for part in (found.calibration, found.test)
         ]
-        training, watched = _renumbered(every, place), reading.watched
+        training, watched = _paced(_renumbered(every, place), features), reading.watched
         return Training(training, features, described, held[0], held[1], found.rows, found.share, watched)
 
 
@@ -195,6 +195,19 @@ def _in_order(rows: Observations) -> Observations:
 def _by_job(rows: Observations) -> Observations:
     """In an order that no file decides, so that sums of them are the same to the last bit."""
     return rows[np.lexsort((rows.workload, rows.job, ~rows.measured))]
+
+
+def _paced(rows: Observations, features: Features) -> Observations:
+    """With each row's pace against the median of its device, instead of how long the fixed work took."""
+    if rows.pace is None:
+        return rows
+    names = [name.partition(":")[2] for name in features.platform_names]
+    device = np.unique(names, return_inverse=True)[1][rows.platform]
+    pace = np.zeros(len(rows), np.float32)
+    for one in np.unique(device):
+        mine = (device == one) & (rows.pace > 0)
+        pace[mine] = rows.pace[mine] - np.median(rows.pace[mine]) if mine.any() else 0.0
+    return replace(rows, pace=pace)
 
 
 def _seen(

@@ -25,6 +25,8 @@ COLUMNS = [
     "time_ns",
     "censored",
     "drawn",
+    "state_before.yardstick_ns",
+    "state_after.yardstick_ns",
 ]
 
 
@@ -39,7 +41,7 @@ class Numbered:
         """Those of a table with COLUMNS."""
         status = pc.is_in(part["status"], pa.array(["ok", "timeout"]))
         wanted = pc.and_(pc.and_(status, pc.equal(part["purpose"], "measure")), part["time_ns"].is_valid())
-        table = part.select(COLUMNS)
+        table = part
         if not pc.all(wanted).as_py():
             table = table.filter(wanted)
         return Observations.of(
@@ -50,7 +52,18 @@ class Numbered:
             censored=table["censored"].to_numpy(),
             chosen=pc.fill_null(pc.equal(table["drawn"], "chosen"), False).to_numpy(),
             job=numbers_of_jobs(table["job"]),
+            pace=_log_yardstick(table),
         )
+
+
+def _log_yardstick(table: pa.Table) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """(N,) ln ns that fixed work took, mean of before and after the job; 0 where neither is known."""
+    told = [
+        np.nan_to_num(np.log(pc.fill_null(pc.struct_field(table[when], "yardstick_ns"), 1).to_numpy()))
+        for when in ("state_before", "state_after")
+    ]
+    known = np.sum([one > 0 for one in told], axis=0)
+    return np.asarray(np.sum(told, axis=0) / np.maximum(known, 1))
 
 
 def _known(root: Path, kind: str, column: Any, names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int32]]:

@@ -21,6 +21,7 @@ from harness.dataset.records import Job
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 from harness.learn.arrays import Planned, load_training
+from harness.learn.costs import Costs
 from harness.output import Column
 from pitot_core import MAX_CO_RUNNERS, Features, Observations, PitotError, Queries, folds
 from pitot_core.tables import Tables
@@ -29,9 +30,6 @@ from pitot_core.tables.hyperparameters import Hyperparameters
 Array = NDArray[np.float64]
 FOLDS = 5
 FEWEST = 10  # jobs drawn at random below which no error is told
-START_S = 0.15  # to start a runner, compile, and stop it
-WARM_UP = 10  # executions, see fleet/agent.py
-LEAST_S = 0.1  # of warming up, and of samples where a job ends when its means are known
 ROWS = 20  # of the table
 # Of nats and of seconds in the chance to be taken, replayed where jobs end when they are known
 # (tests/perf/bench_adaptive.py); a job together is taken so often where one alone that teaches as much is taken once.
@@ -115,19 +113,21 @@ def advise(dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True) -> Adv
         ) from problem
     queries, job = asked(jobs, features)
     deviation = tables.deviation(queries)
-    nats = information(queries, deviation, job, len(jobs))
+    nats = information(queries, deviation, tables.solution.hyper, job, len(jobs))
     longest = np.zeros(len(jobs))
     np.maximum.at(longest, job, np.exp(tables.log_ns(queries)) / 1e9)
-    seconds = np.array([expected_s(one, float(s)) for one, s in zip(jobs, longest, strict=True)])
+    costs = Costs.of(dataset)
+    seconds = np.array([costs.expected_s(one, float(s)) for one, s in zip(jobs, longest, strict=True)])
     members = np.maximum(np.bincount(job, minlength=len(jobs)), 1)
     mean_deviation = np.asarray(np.bincount(job, deviation, len(jobs)) / members, np.float64)
     together = np.array([one.degree > 1 for one in jobs], bool)
     return Advice(nats, seconds, mean_deviation, together, error)
 
 
-def information(queries: Queries, deviation: Array, job: NDArray[np.int64], jobs: int) -> Array:
+def information(
+    queries: Queries, deviation: Array, hyper: Hyperparameters, job: NDArray[np.int64], jobs: int
+) -> Array:
     """(jobs,) nats that each job tells: of its members (M,) Σ ½ ln(1 + v/σ²)."""
-    hyper = Hyperparameters()
     noise = np.where(queries.n_co_runners > 0, hyper.noise_beside, hyper.noise)
     return np.bincount(job, 0.5 * np.log1p(deviation**2 / noise), jobs).astype(np.float64)
 
@@ -148,17 +148,6 @@ def asked(jobs: Sequence[Job], features: Features) -> tuple[Queries, NDArray[np.
     return Queries.of(where, what, np.array(beside, np.int32).reshape(-1, MAX_CO_RUNNERS)), np.array(
         job, np.int64
     )
-
-
-def expected_s(job: Job, execution_s: float) -> float:
-    """How long a job takes whose longest execution takes so long: starting, warming up, and measuring."""
-    execution_s = min(execution_s, job.limit_s)
-    warm_s = min(max(min(LEAST_S, job.co_run_s), WARM_UP * execution_s), max(0.2 * job.limit_s, execution_s))
-    executions = job.repeats if job.degree == 1 else min(5, job.repeats)
-    least_s = job.co_run_s
-    if job.precision:
-        executions, least_s = min(5, executions), min(LEAST_S, least_s)
-    return START_S * job.degree + warm_s + min(max(least_s, executions * execution_s), job.limit_s)
 
 
 def judge(rows: Observations, features: Features, plan: Sequence[Job]) -> Error | None:
@@ -233,7 +222,8 @@ def measured_next(
         if job.id not in told
     ]
     new = new[: max(ROWS // 2, ROWS - len(rows))]
-    seconds += sum(expected_s(job, 0.0) for job in jobs if job.id not in told)
+    costs = Costs.of(dataset) if dataset else Costs()
+    seconds += sum(costs.expected_s(job, 0.0) for job in jobs if job.id not in told)
     return [*new, *rows[: ROWS - len(new)]], seconds
 
 

@@ -26,6 +26,7 @@ class Hyperparameters:
     noise, noise_beside                    variance of a row without and with co-runners
     scale                                  δ, where the loss turns from square to absolute
     quiet                                  power of a platform's own mean residual in its rows' variance
+    pace                                   of the machine's pace (see `Observations`), how much of it times go by
     """
 
     workload_length: float = 1.39
@@ -57,6 +58,7 @@ class Hyperparameters:
     noise_beside: float = 0.0017
     scale: float = 0.02
     quiet: float = 0.5
+    pace: float = 0.0
 
     @property
     def work_variance(self) -> float:

@@ -6,6 +6,10 @@ judged on rows that the tables had not seen; the lowest is taken whose mean erro
 than a standard error. Below the usual value it is never better, however steady rows are: it is also what keeps the
 tables from bending to single ones.
 
+A machine that is now slower and now faster (a clock, a guest on the same host) makes all its rows noisy. Where rows
+tell its pace, from fixed work beside each measurement, the solver is given the times at the usual pace. By how much of
+the pace times go is the slope of the residuals of rows not seen against it.
+
 Of fewer than ten thousand rows two changes are then tried, one after the other, and each is kept that lowers that error
 by more than two standard errors: larger amplitudes of S and G, for co-runners that slow each other more, and a later δ,
 for noise with lighter tails. Other numbers are near their best on datasets of every kind that was tried
@@ -38,16 +42,18 @@ STEP = 4.0
 STEPS = (0, 1), (2, 3)  # the second two only where a row of four times the usual variance may be better
 MOST_COUNTS = 1.0  # ln units: a row that is further off says no more about noise
 FEW_ROWS = 60  # below which a fold tells nothing
-HELD_OUT = ((1000, 3), (5000, 2))  # below so many rows, so many of five folds; above, one tells enough
+HELD_OUT = ((5000, 5),)  # below so many rows, so many of five folds; above, one tells enough
 SURE = 1.0  # standard errors: of more noise, as much as it must be better by
 SURER = 2.0  # of a further change
+PRIOR = 0.5, 0.5  # of the slope of times against pace: mean and deviation
+ROBUST, HUBER = 5, 2.0  # rounds of weights, and from how many median deviations on a row counts less
 LOUDER, LATER = 4.0, 2.5  # times the amplitudes of S and G, and δ
 MOST_PLATFORMS, MOST_WORKLOADS = 24, 250  # that are tried
 MOST_ROWS = 100_000  # of those
 MANY_ROWS = 10_000  # which need nothing but the noise
 
 
-def found_noise(
+def found_hyper(
     rows: Observations, sweeps: Sweeps, kernels: tuple[Array, Array], settings: Settings
 ) -> Hyperparameters:
     """The hyperparameters of `sweeps`, which stay as they are, with those that serve rows not seen best.
@@ -64,14 +70,22 @@ def found_noise(
     if len(rows) < FEW_ROWS or not tried:
         return usual
 
-    def errors(hyper: Hyperparameters) -> Array:
-        """|log C* − log Ĉ| of all rows held out."""
+    def residuals(hyper: Hyperparameters) -> Array:
+        """log C* − log Ĉ of all rows held out, at the usual pace."""
         off = []
         for others, mine in tried:
+            others, mine = others.at_usual_pace(hyper.pace), mine.at_usual_pace(hyper.pace)
             fit = fit_from_nothing(Sweeps(shape, sweeps.types, sweeps.slope, hyper), others, kernels)
-            off.append(np.minimum(np.abs(mine.log_ns - fit(mine)), MOST_COUNTS))
+            off.append(mine.log_ns - fit(mine))
         return np.concatenate(off)
 
+    def errors(hyper: Hyperparameters) -> Array:
+        return np.asarray(np.minimum(np.abs(residuals(hyper)), MOST_COUNTS))
+
+    if rows.pace is not None:
+        pace = np.concatenate([np.zeros(len(mine)) if mine.pace is None else mine.pace for _, mine in tried])
+        for _ in range(2 if few else 1):  # once it is known, what is left tells it more exactly
+            usual = replace(usual, pace=pace_slope(pace, residuals(usual) + usual.pace * pace))
     with ThreadPoolExecutor(settings.threads) as pool:
         steps = [noisier(usual, step) for step in STEPS[0]]
         off = list(pool.map(errors, steps))
@@ -80,6 +94,30 @@ def found_noise(
             off += pool.map(errors, steps[len(off) :])
     best = _lowest_good(np.stack(off))
     return _changed(steps[best], off[best], errors) if few else steps[best]
+
+
+def pace_slope(pace: Array, residual: Array) -> float:
+    """Of how much slower the machine was (n,), how much more rows took than was predicted without knowing (n,), 0 to 1.
+
+    A line, with what is far from it counting less (Huber's weights), and drawn to PRIOR where rows say little: work
+    that needs nothing but a processor takes as much longer as fixed work does, and others less.
+    """
+    weight = np.ones(len(pace))
+    slope = error = 0.0
+    for _ in range(ROBUST):
+        x = pace - np.average(pace, weights=weight)
+        spread = float(weight @ x**2)
+        if spread <= 0.0:
+            return 0.0
+        off = residual - np.average(residual, weights=weight)
+        slope = float((weight * x) @ off) / spread
+        left = off - slope * x
+        far = np.maximum(HUBER * float(np.median(np.abs(left))), 1e-9)
+        error = float(np.sqrt((weight * x) ** 2 @ np.minimum(left**2, far**2))) / spread
+        weight = np.minimum(1.0, far / np.maximum(np.abs(left), 1e-12))
+    mean, deviation = PRIOR
+    told = (deviation / max(error, 1e-9)) ** 2
+    return min(max((mean + told * slope) / (1.0 + told), 0.0), 1.0)
 
 
 def _changed(

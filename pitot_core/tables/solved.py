@@ -24,7 +24,7 @@ from pitot_core.steps import Progress, Step, one_blas_thread
 from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
 from pitot_core.tables.kernels import prior_kernels
 from pitot_core.tables.left_out import Parts, at_once, drawn, fit_anew, held_out, left_out_fit
-from pitot_core.tables.noise import found_noise
+from pitot_core.tables.noise import found_hyper
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solution import Solution
 from pitot_core.tables.stages import STAGES, solve_stages, solve_with
@@ -77,9 +77,10 @@ class Tables:
         tell()
         with one_blas_thread(settings.threads):
             kernels = prior_kernels(features, options, hyper, shape)
-            baseline = Baseline.fit(rows, *shape)
             sweeps = Sweeps(shape, options.interference_types, options.negative_slope, hyper)
-            sweeps.hyper = hyper = found_noise(rows, sweeps, kernels, settings)
+            sweeps.hyper = hyper = found_hyper(rows, sweeps, kernels, settings)
+            measured, rows = rows, rows.at_usual_pace(hyper.pace)
+            baseline = Baseline.fit(rows, *shape)
             data = Rows.of(rows, *shape, fold)
             residuals = solve_stages(sweeps, data, baseline, kernels, tell=tell)
             sweeps.weigh(residuals, noisy=True)
@@ -89,7 +90,7 @@ class Tables:
             out = drawn(rows, np.flatnonzero(np.isin(fold, held) & rows.measured), MOST_LEFT_OUT)
             unseen, part = rows[out], fold[out].astype(np.int64)
             weights = sweeps.weight(unseen, unseen.log_ns - judged(unseen))
-            more = further if further is not None and len(further) else None
+            more = further.at_usual_pace(hyper.pace) if further is not None and len(further) else None
             few = settings.crosses(len(rows), True)
 
             def with_further() -> tuple[Sweeps, Sums]:
@@ -115,17 +116,19 @@ class Tables:
             left_out = np.empty(len(out))
             for fitted, fit in zip(held, fits, strict=True):
                 left_out[part == fitted] = fit(unseen[part == fitted])
-        return cls(made), LeftOut(unseen, left_out, None, part, made.deviation(unseen, weights))
+        return cls(made), LeftOut(measured[out], left_out, None, part, made.deviation(unseen, weights))
 
     @classmethod
     def solved(cls, rows: Observations, features: Features, options: TableOptions | None = None) -> Self:
-        """The tables alone, without predictions of what was left out: a sixth of the time of `fit`."""
+        """The tables alone, without predictions of what was left out: a third of the time of `fit`."""
         options, hyper = options or TableOptions(), Hyperparameters()
         shape = len(features.platforms), len(features.workloads)
         with one_blas_thread():
-            baseline = Baseline.fit(rows, *shape)
             sweeps = Sweeps(shape, options.interference_types, options.negative_slope, hyper)
             kernels = prior_kernels(features, options, hyper, shape)
+            sweeps.hyper = hyper = found_hyper(rows, sweeps, kernels, Settings())
+            rows = rows.at_usual_pace(hyper.pace)
+            baseline = Baseline.fit(rows, *shape)
             residuals = solve_stages(sweeps, Rows.of(rows, *shape), baseline, kernels)
             sweeps.weigh(residuals, noisy=True)
             sums = sweeps.sums(residuals)
@@ -185,6 +188,7 @@ class Tables:
         that a later update that has more of them learns from all. Raises ObservationsError where a newcomer appears
         only as a co-runner or beside nothing known.
         """
+        rows = rows.at_usual_pace(self.solution.hyper.pace)
         solution, known, rehearsed = updated(self.solution, rows, features, known, rehearsal)
         return type(self)(solution), known, rehearsed
 

@@ -11,7 +11,7 @@ import pytest
 from harness.dataset.records import JobResult, MemberResult, Sample, State
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError, ModelError
-from harness.learn.arrays import load_training
+from harness.learn.arrays import gather_training, load_training
 from harness.learn.export import export_published
 from harness.learn.heldout import card_entry, held_out, hold_out
 from pitot_core import Features, Observations, Pitot
@@ -56,6 +56,23 @@ def test_a_cell_whose_last_execution_was_ended_is_not_the_mean_of_its_survivors(
     assert times == [100, round((600 + 500) / 3), (200_000 + 30 * 10**9) // 2, 5 * 10**9]
     assert observations.censored is not None
     assert observations.censored.tolist() == [False, False, True, True]
+
+
+def test_a_row_tells_the_pace_of_its_device_by_the_fixed_work_around_it(tmp_path: Path) -> None:
+    data = dataset_of(tmp_path / "data", [])
+    names = [f"s/w{number}" for number in range(4)]
+    data.put_workloads({"workload": name, "features": [("a", 1.0)]} for name in names)
+    around = [(20_000, 20_000), (30_000, None), (45_000, 20_000), (None, None)]
+    with data.journal("local") as journal:
+        for number, (before, after) in enumerate(around):
+            one = entry(number, names[number])
+            states = State(yardstick_ns=before), State(yardstick_ns=after)
+            result = JobResult(one.job.id, 1, states[0], [ok(names[number], [100])], states[1])
+            journal.append(msgspec.structs.replace(one, result=result))
+    rows, _ = load_training(data)
+    found = dict(zip(rows.workload.tolist(), rows.pace.tolist(), strict=True))  # against the median, of 30 µs
+    assert found == pytest.approx({0: np.log(2 / 3), 1: 0.0, 2: 0.0, 3: 0.0}, abs=1e-6)
+    assert gather_training(data, calibration=0.1, test=0.0).rows.pace is not None
 
 
 def test_only_known_times_are_exported_and_tested_with(tmp_path: Path) -> None:

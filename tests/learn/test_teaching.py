@@ -12,13 +12,13 @@ from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample,
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError
 from harness.learn.arrays import load_training
+from harness.learn.costs import Costs
 from harness.learn.teaching import (
     DEAR,
     POWER,
     TOGETHER,
     Advice,
     advise,
-    expected_s,
     judge,
     measured_next,
     next_rows,
@@ -49,14 +49,6 @@ def test_what_is_measured_often_teaches_less_than_what_never_was(data: Dataset) 
     beside = advise(data, [known, job(9, known.platform, known.workloads[0], "s1/small/w1")])
     assert beside.nats[1] > beside.nats[0]  # two observations, each of them less certain
     assert len(advise(data, new).nats) == 6
-
-
-def test_a_job_takes_as_long_as_its_rule_says() -> None:
-    whole, known = job(0, "e:d", "w"), job(1, "e:d", "w", precision=0.01)
-    assert expected_s(whole, 0.1) == pytest.approx(0.15 + 1 + 5)  # start, ten to warm up, fifty
-    assert expected_s(known, 0.1) == pytest.approx(0.15 + 1 + 0.5)
-    assert expected_s(known, 100.0) == pytest.approx(0.15 + 30 + 30)
-    assert expected_s(job(2, "e:d", "v", "w"), 1e-4) == pytest.approx(0.3 + 0.1 + 1)
 
 
 def test_chances_go_by_information_and_less_by_seconds(data: Dataset) -> None:
@@ -112,7 +104,7 @@ def test_before_anything_is_measured_the_design_is_shown(tmp_path: Path) -> None
     first = [job(0, "e:d", "v"), job(1, "e:d", "w")]
     rows, seconds = measured_next(None, first, first)
     assert [row["workloads"] for row in rows] == ["v", "w"]
-    assert seconds == pytest.approx(sum(expected_s(one, 0.0) for one in first))
+    assert seconds == pytest.approx(sum(Costs().expected_s(one, 0.0) for one in first))
     with pytest.raises(DatasetError):
         advise(Dataset.create(tmp_path / "empty"), first)
 
@@ -128,4 +120,4 @@ def test_what_the_dataset_does_not_describe_comes_first_and_the_rest_by_what_it_
     assert [row["platform"] for row in rows[:2]] == ["new:d", features.platform_names[0]]
     assert [row["nats"] for row in rows[:2]] == [None, None]
     assert rows[2:] == only_known[: len(rows) - 2]
-    assert seconds == pytest.approx(its_seconds + sum(expected_s(one, 0.0) for one in new))
+    assert seconds == pytest.approx(its_seconds + sum(Costs.of(data).expected_s(one, 0.0) for one in new))

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.learn.teaching import LEAST_S, START_S, Advice, information
+from harness.learn.costs import LEAST_S, START_S
+from harness.learn.teaching import Advice, information
 from pitot_core import Features, Observations, Pitot
 from pitot_core.tables import Tables
 from tests.published import published
@@ -139,7 +140,8 @@ def adaptive(replay: Replay, seed: int, way: Way, goal: tuple[float, float], fir
             off = np.abs(tables.log_ns(replay.rows) - replay.rows.log_ns)
             nats = np.bincount(replay.job, np.minimum(off, MOST_OFF), jobs)
         else:
-            nats = information(replay.rows, tables.deviation(replay.rows), replay.job, jobs)
+            hyper = tables.solution.hyper
+            nats = information(replay.rows, tables.deviation(replay.rows), hyper, replay.job, jobs)
         target = spent * GROWTH
 
 

@@ -1,25 +1,25 @@
 """Adaptive against default collections on this machine, at equal minutes: error on jobs that neither measures.
 
 `python -m tests.perf adaptive_live`. Each seed draws jobs of the plan at random that are held out; they are measured in
-a collection of their own, and both arms collect of all others, as long as the longest time asked about. What an arm
-had after fewer minutes are its jobs that had begun by then: an adaptive collection is not told when it will end. Arms
-take turns at being first, since this machine may change meanwhile. It has to be quiet: where others use it, the same
-job twice differs by more than the arms do.
+collections of their own, and both arms collect of all others, as long as the longest time asked about. What an arm had
+after fewer minutes are its jobs that had begun by then: an adaptive collection is not told when it will end. A machine
+changes meanwhile, so the arms take turns of some minutes, each in turn the first, and what is held out is measured
+before, between and after them; its mean is what predictions are held to.
 
-HARNESS_MINUTES (2,5,10), HARNESS_SEEDS (1) and HARNESS_TEST_JOBS (240) say how much. HARNESS_AS=demo collects as
-`harness demo` does, under its engines. With HARNESS_KEEP=DIR collections are kept, and those that are there are only
-read; with HARNESS_AT_MOST too, none goes on for longer than so many minutes: repeat the command until it prints.
+HARNESS_MINUTES (2,5,10), HARNESS_SEEDS (1, from HARNESS_FIRST, 1), HARNESS_TURN (1.25 minutes), HARNESS_TEST_JOBS
+(100) and HARNESS_TESTS (4 times) say how much. HARNESS_AS=demo collects as `harness demo` does, under its engines. With
+HARNESS_KEEP=DIR collections are kept, and a command that is repeated goes on where the last one ended.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from statistics import mean, median, stdev
 from time import time
@@ -44,16 +44,19 @@ from harness.measure.collection import measure, prepare, takes
 from harness.measure.plan import Plan, make_plan
 from harness.suites.catalogue import load_workloads, select
 from harness.suites.ready import STARTUP, build_and_verify
+from pitot_core import Queries
 from pitot_core.tables import Tables
 
 MINUTES = [float(word) for word in os.environ.get("HARNESS_MINUTES", "2,5,10").split(",")]
-SEEDS = int(os.environ.get("HARNESS_SEEDS", 1))
-TEST_JOBS = int(os.environ.get("HARNESS_TEST_JOBS", 240))
-AT_MOST = float(os.environ.get("HARNESS_AT_MOST", 1e6))
+FIRST = int(os.environ.get("HARNESS_FIRST", 1))
+SEEDS = range(FIRST, FIRST + int(os.environ.get("HARNESS_SEEDS", 1)))
+TURN = float(os.environ.get("HARNESS_TURN", 1.25))
+TEST_JOBS = int(os.environ.get("HARNESS_TEST_JOBS", 100))
+TESTS = int(os.environ.get("HARNESS_TESTS", 4))
 AS_DEMO = os.environ.get("HARNESS_AS") == "demo"
 DEFAULT = DEMO if AS_DEMO else Settings()
 ADAPTIVE = DEMO if AS_DEMO else USUAL
-TEST = msgspec.structs.replace(DEFAULT, precision=0.01)
+TEST = DEMO if AS_DEMO else USUAL
 ARMS = ("adaptive", "default")
 
 
@@ -106,10 +109,11 @@ class Machine:
         self.device = Device(transport="local", name="local", cache=str(root / "cache"), engines=wanted)
 
     def collect(
-        self, root: Path, settings: Settings, seed: int, minutes: float, adaptive: bool = False
+        self, root: Path, settings: Settings, seed: int, minutes: float | None, adaptive: bool = False
     ) -> Dataset:
-        """A collection of what is held out (to its end) or of the rest (for so many minutes); what is there of it."""
-        if (root / "whole").exists():
+        """A collection of the rest, until it took so many minutes; or of what is held out, to its end."""
+        went_on = sum(end - start for start, end in spans(root)) / 60
+        if (root / "whole").exists() or (minutes and minutes - went_on < 0.05):
             return Dataset.open(root / "data")
         reached = reach(self.device, print)
         engines = choose_engines([reached], [])
@@ -125,42 +129,48 @@ class Machine:
             (job.platform, job.workloads)
             for job in random.Random(seed).sample(jobs, min(TEST_JOBS, len(jobs) // 4))
         }
-        of_test = settings.precision == TEST.precision
-        kept = (job for job in plan.jobs if ((job.platform, job.workloads) in held) == of_test)
+        kept = (job for job in plan.jobs if ((job.platform, job.workloads) in held) == (minutes is None))
         plan = marked(Plan(tuple(kept), settings)) if adaptive else Plan(tuple(kept), settings)
         dataset, everything = Dataset.open_or_create(root / "data"), [*self.workloads, self.startup]
         try:
             with dataset.locked():
                 prepare(dataset, plan, [reached], engines, everything, self.console)
-                went_on = sum(end - start for start, end in spans(root)) / 60
-                now_on, start = min(max(minutes - went_on, 0.001), AT_MOST), time()
+                start = time()
                 adviser = advise if adaptive else None
-                outcome = measure(
-                    dataset, plan, [reached], everything, self.console, now_on * 60, adviser=adviser
-                )
+                left_s = minutes and 60 * (minutes - went_on)
+                outcome = measure(dataset, plan, [reached], everything, self.console, left_s, adviser=adviser)
         finally:
             reached.session.close()
         with open(root / "spans", "ab") as told:
             told.write(msgspec.json.encode((start, time())) + b"\n")
-        spent_s = sum(end - start for start, end in spans(root))
-        if outcome.left and spent_s < 60 * minutes - 1:
-            sys.exit(f"{root.name} of seed {seed} is to go on; repeat the command")
-        (root / "whole").touch()
+        if not outcome.left:
+            (root / "whole").touch()
         return dataset
 
 
-def error(learned: Dataset, test: Dataset) -> Off:
-    jobs = [*learned.plan(), *test.plan()]
+def error(learned: Dataset, tests: Sequence[Dataset]) -> Off:
+    """Of a model of what was learned, against the means of what several tests measured of each row."""
+    jobs = [*learned.plan(), *tests[0].plan()]
     everything = Planned(
         frozenset(job.platform for job in jobs), frozenset(name for job in jobs for name in job.workloads)
     )
     rows, features = load_training(learned, also=everything)
-    asked, of_test = load_training(test, also=everything)
-    names = [(one.workload_names, one.platform_names) for one in (features, of_test)]
-    assert names[0] == names[1]
-    asked = asked[asked.measured]
-    off = np.abs(np.expm1(Tables.solved(rows, features).log_ns(asked) - asked.log_ns))
-    alone = asked.n_co_runners == 0
+    took: dict[tuple[int, ...], list[float]] = defaultdict(list)
+    for test in tests:
+        asked, of_test = load_training(test, also=everything)
+        names = [(one.workload_names, one.platform_names) for one in (features, of_test)]
+        assert names[0] == names[1]
+        asked = asked[asked.measured]
+        for *key, log_ns in zip(
+            asked.platform, asked.workload, *-np.sort(-asked.co_runners).T, asked.log_ns, strict=True
+        ):
+            took[tuple(key)].append(log_ns)
+    keys = np.array(list(took), np.int32)
+    queries = Queries.of(keys[:, 0], keys[:, 1], keys[:, 2:])
+    off = np.abs(
+        np.expm1(Tables.solved(rows, features).log_ns(queries) - [mean(told) for told in took.values()])
+    )
+    alone = queries.n_co_runners == 0
     return Off(float(off.mean()), float(off[alone].mean()), float(off[~alone].mean()), median(off), len(rows))
 
 
@@ -174,16 +184,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(os.environ.get("HARNESS_KEEP", scratch))
         machine = Machine(root)
-        for seed in range(1, SEEDS + 1):
-            place = root / f"seed-{seed}"
-            test = machine.collect(place / "test", TEST, seed, 1e6)
-            for arm in ARMS[:: -1 if seed % 2 == 0 else 1]:
-                adaptive = arm == "adaptive"
-                learned = machine.collect(
-                    place / arm, ADAPTIVE if adaptive else DEFAULT, seed, max(MINUTES), adaptive
-                )
+        for seed in SEEDS:
+            place, turns, tests = root / f"seed-{seed}", ceil(max(MINUTES) / TURN), []
+            for turn in range(turns + 1):
+                while len(tests) < TESTS and len(tests) * turns <= turn * max(TESTS - 1, 1):
+                    tests.append(machine.collect(place / f"test-{len(tests)}", TEST, seed, None))
+                for arm in ARMS[:: -1 if (turn + seed) % 2 == 0 else 1] if turn < turns else ():
+                    adaptive, minutes = arm == "adaptive", min((turn + 1) * TURN, max(MINUTES))
+                    machine.collect(place / arm, ADAPTIVE if adaptive else DEFAULT, seed, minutes, adaptive)
+            for arm in ARMS:
+                learned = Dataset.open(place / arm / "data")
                 for minutes in MINUTES:
-                    off = error(Begun.within(learned, minutes), test)
+                    off = error(Begun.within(learned, minutes), tests)
                     found[minutes, arm].append(off)
                     print(
                         f"seed {seed}, {minutes:g} min, {arm}: {off.rows} rows, error {100 * off.both:.1f} % "

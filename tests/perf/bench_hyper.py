@@ -3,7 +3,7 @@
 Of each dataset (see `kinds`) the mean absolute percentage error of rows that are held out, alone / beside others:
 
 usual   the numbers of `Hyperparameters`
-found   with the noise that `found_noise` chooses, which is what `Pitot()` does
+found   with the noise that `found_hyper` chooses, which is what `Pitot()` does
 towers  `Pitot(method="towers")`, where rows are few
 best    by the one multiplier of all that is least in hindsight on the same held-out rows, its name, and how much less
         the mean absolute error of ln times is than with `found`: what the most knowing choice of one number could gain
@@ -25,7 +25,7 @@ from pitot_core.tables.equation import Equation
 from pitot_core.tables.hyperparameters import Hyperparameters, TableOptions
 from pitot_core.tables.kernels import prior_kernels
 from pitot_core.tables.left_out import fit_from_nothing
-from pitot_core.tables.noise import found_noise, noisier
+from pitot_core.tables.noise import found_hyper, noisier
 from pitot_core.tables.sweeps import Sweeps
 from tests.perf.bench_pitot import table
 from tests.perf.kinds import KINDS
@@ -71,7 +71,7 @@ class Solving:
 
     def found(self) -> Hyperparameters:
         usual = Hyperparameters()
-        return found_noise(self.rows, self._sweeps(usual), self._kernels(usual), Settings(threads=1))
+        return found_hyper(self.rows, self._sweeps(usual), self._kernels(usual), Settings(threads=1))
 
     def _sweeps(self, hyper: Hyperparameters) -> Sweeps:
         options = TableOptions()

@@ -20,6 +20,7 @@ from pitot_core import (
 )  # fmt: skip
 from pitot_core.tables import Tables, solve, stages, sweeps
 from pitot_core.tables.kernels import matern, squared_distances, unit
+from pitot_core.tables.noise import pace_slope
 from pitot_core.tables.rows import Rows
 from pitot_core.tables.solve import Factor, Table
 from tests.perf.kinds import law
@@ -216,6 +217,43 @@ def test_wild_rows_are_smoothed_over_as_far_as_they_ask_for(monkeypatch: pytest.
     measured = np.exp(test.log_ns)
     assert found.completion.solution.hyper.noise > usual == fixed.completion.solution.hyper.noise
     assert mape(found.predict(test), measured) < 0.95 * mape(fixed.predict(test), measured)
+
+
+def _at_a_pace(slope: float, seed: int = 0) -> tuple[Observations, Observations, Features]:
+    """Rows of a machine that is up to 80 % slower at times, by which times go with `slope`; and rows without that."""
+    steady, features = made_up(rows=700, platforms=7, workloads=30, noise=0.02)
+    training, test = steady[:500], steady[500:]
+    pace = np.random.default_rng(seed).uniform(-0.3, 0.3, len(training))
+    return replace(training, log_ns=training.log_ns + slope * pace, pace=pace), test, features
+
+
+def test_times_are_learned_at_the_usual_pace_of_the_machine() -> None:
+    training, test, features = _at_a_pace(0.7)
+    found, blind = Pitot().fit(training, features), Pitot().fit(replace(training, pace=None), features)
+    measured = np.exp(test.log_ns)
+    assert found.completion.solution.hyper.pace == pytest.approx(0.7, abs=0.05)
+    assert mape(found.predict(test), measured) < 0.5 * mape(blind.predict(test), measured)
+    calibrated = found.calibration_rows
+    assert calibrated is not None
+    assert np.isin(calibrated.log_ns, training.log_ns).all()  # bounds are for times as they are measured
+    assert 0.8 < np.mean(np.exp(training.log_ns) < found.bound(training, 0.1)) < 0.99
+
+
+def test_a_pace_that_times_do_not_go_by_is_left_alone() -> None:
+    training, _, features = _at_a_pace(0.0)
+    assert Pitot().fit(training, features).completion.solution.hyper.pace < 0.05
+    assert pace_slope(np.zeros(50), np.ones(50)) == 0.0
+    assert pace_slope(np.array([-0.1, 0.1]), np.array([-1.0, 1.0])) <= 1.0
+
+
+def test_what_was_measured_at_a_pace_is_updated_at_the_usual_one(tmp_path: Path) -> None:
+    training, _, features = _at_a_pace(0.7)
+    Pitot().fit(training[:400], features).save(tmp_path / "m.npz")
+    model, more = Pitot.load(tmp_path / "m.npz"), training[400:]
+    slope = model.completion.solution.hyper.pace
+    assert slope > 0.6
+    same = Pitot.load(tmp_path / "m.npz").update(more.at_usual_pace(slope))
+    np.testing.assert_array_equal(model.update(more).predict(more), same.predict(more))
 
 
 def test_co_runners_that_slow_each_other_more_are_believed(monkeypatch: pytest.MonkeyPatch) -> None:
