@@ -149,10 +149,8 @@ class Gathering:
             self._divide(part)
 
     def _divide(self, rows: Observations) -> None:
-        """Where rows are many the paces at which equal ones were measured even out, and are not kept."""
-        rows = replace(rows, pace=None)
-        first = self.rows - len(rows)
-        unit = np.arange(first, self.rows) if self.by_row else rows.job
+        rows = replace(rows, pace=None)  # many rows at different paces even out
+        unit = np.arange(self.rows - len(rows), self.rows) if self.by_row else rows.job
         place = shares(mixed(unit, np.full(len(rows), self.seed)))
         apart = (place < self.zone) & rows.fair
         if apart.any():
