@@ -174,8 +174,8 @@ class Observations(Queries):
     def named(cls, asked: Any, names: Named) -> Self:
         """From a table (see `Queries.named`) with one more column, the time: wall_ns_mean in ns, or log_ns.
 
-        Optional columns: job (text or numbers; without it rows of one platform and one set of workloads share a job)
-        and censored. Raises ObservationsError, UnknownEntity.
+        Optional columns: job (text or numbers; without it rows of one platform and one set of workloads share a job),
+        censored and pace. Raises ObservationsError, UnknownEntity.
         """
         table = naming.arrow(asked)
         columns = set(table.column_names)
@@ -191,21 +191,23 @@ class Observations(Queries):
                 with np.errstate(divide="ignore", invalid="ignore"):
                     log_ns = np.log(np.asarray(table["wall_ns_mean"], np.float64))
             censored = np.asarray(table["censored"], bool) if "censored" in columns else None
+            pace = np.asarray(table["pace"], np.float32) if "pace" in columns else None
         except (TypeError, ValueError) as problem:
-            raise ObservationsError(f"the times of this table are no numbers: {problem}") from None
+            raise ObservationsError(f"the times or paces of this table are no numbers: {problem}") from None
         job = numbers_of_jobs(table["job"]) if "job" in columns else None
-        return cls.of(platform, workload, beside, log_ns=log_ns, job=job, censored=censored)
+        return cls.of(platform, workload, beside, log_ns=log_ns, job=job, censored=censored, pace=pace)
 
     from_arrow = named
 
     def to_arrow(self, names: Named) -> Any:
-        """As `Queries.to_arrow`, with wall_ns_mean, job and, where there are such rows, censored."""
+        """As `Queries.to_arrow`, with wall_ns_mean, job and, where rows have them, censored and pace."""
         import pyarrow as pa
 
         table = super().to_arrow(names)
         more = {"wall_ns_mean": np.exp(self.log_ns), "job": self.job}
-        if self.censored is not None:
-            more["censored"] = self.censored
+        for name in ("censored", "pace"):
+            if getattr(self, name) is not None:
+                more[name] = getattr(self, name)
         for name, values in more.items():
             table = table.append_column(name, pa.array(values))
         return table

@@ -114,10 +114,11 @@ def test_observations_go_to_tables_and_back(model: Pitot) -> None:
         rows.log_ns,
         rows.job,
         rows.log_ns > np.median(rows.log_ns),
+        pace=rows.log_ns - rows.log_ns.mean(),
     )
     for table in (cut.to_arrow(features), cut.to_pandas(features)):
         back = Observations.from_arrow(table, features)
-        for name in ("platform", "workload", "co_runners", "censored"):
+        for name in ("platform", "workload", "co_runners", "censored", "pace"):
             np.testing.assert_array_equal(getattr(back, name), getattr(cut, name))
         np.testing.assert_allclose(back.log_ns, cut.log_ns, rtol=1e-14)
         assert len(np.unique(np.stack([back.job, cut.job]), axis=1)[0]) == len(np.unique(cut.job))
