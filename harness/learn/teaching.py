@@ -30,6 +30,7 @@ from pitot_core.tables.hyperparameters import Hyperparameters
 Array = NDArray[np.float64]
 FOLDS = 5
 FEWEST = 10  # jobs drawn at random below which no error is told
+AGAIN = 1.5  # times the rows
 ROWS = 20  # of the table
 # Of nats and of seconds in the chance to be taken, replayed where jobs end when they are known
 # (tests/perf/bench_adaptive.py); a job together is taken so often where one alone that teaches as much is taken once.
@@ -66,6 +67,14 @@ class Error:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What one advice leaves for the next: the hyperparameters of so many rows, which take long to find."""
+
+    rows: int
+    hyper: Hyperparameters
+
+
+@dataclass(frozen=True)
 class Advice:
     """What the tables say of jobs that may come next: (M,) each in the order of the jobs that were asked about."""
 
@@ -74,6 +83,7 @@ class Advice:
     deviation: Array
     together: NDArray[np.bool_]
     error: Error | None
+    memory: Memory | None = None
 
     @property
     def gain(self) -> Array:
@@ -96,24 +106,29 @@ class Advice:
         return float(self.seconds.sum() / 3600)
 
 
-def advise(dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True) -> Advice:
+def advise(
+    dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True, memory: Memory | None = None
+) -> Advice:
     """What each of these jobs would teach after what the dataset holds, and how wrong the model is so far.
 
+    With the `memory` of an earlier advice hyperparameters are only found anew where there are AGAIN times the rows.
     Raises DatasetError where nothing is measured yet, or nothing that can be learned from.
     """
     platforms = frozenset(job.platform for job in jobs)
     workloads = frozenset(name for job in jobs for name in job.workloads)
     rows, features = load_training(dataset, also=Planned(platforms, workloads))
     try:
-        tables = Tables.solved(rows, features)
-        error = judge(rows, features, dataset.plan()) if judged else None
+        remembered = memory if memory and len(rows) < AGAIN * memory.rows else None
+        tables = Tables.solved(rows, features, remembered.hyper if remembered else None)
+        hyper = tables.solution.hyper
+        error = judge(rows, features, dataset.plan(), hyper) if judged else None
     except PitotError as problem:
         raise DatasetError(
             f"{dataset.root} cannot be learned from yet: {problem}; collect more."
         ) from problem
     queries, job = asked(jobs, features)
     deviation = tables.deviation(queries)
-    nats = information(queries, deviation, tables.solution.hyper, job, len(jobs))
+    nats = information(queries, deviation, hyper, job, len(jobs))
     longest = np.zeros(len(jobs))
     np.maximum.at(longest, job, np.exp(tables.log_ns(queries)) / 1e9)
     costs = Costs.of(dataset)
@@ -121,7 +136,8 @@ def advise(dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True) -> Adv
     members = np.maximum(np.bincount(job, minlength=len(jobs)), 1)
     mean_deviation = np.asarray(np.bincount(job, deviation, len(jobs)) / members, np.float64)
     together = np.array([one.degree > 1 for one in jobs], bool)
-    return Advice(nats, seconds, mean_deviation, together, error)
+    left = remembered or Memory(len(rows), hyper)
+    return Advice(nats, seconds, mean_deviation, together, error, left)
 
 
 def information(
@@ -150,9 +166,12 @@ def asked(jobs: Sequence[Job], features: Features) -> tuple[Queries, NDArray[np.
     )
 
 
-def judge(rows: Observations, features: Features, plan: Sequence[Job]) -> Error | None:
+def judge(
+    rows: Observations, features: Features, plan: Sequence[Job], hyper: Hyperparameters | None = None
+) -> Error | None:
     """How wrong predictions are on the jobs that were drawn at random, by tables that had not seen them.
 
+    The few numbers of `hyper` may be found from all rows: that is not to know the times of those left out.
     Each fifth of those jobs is left out in turn. A device whose jobs are short has done more of its share, so each
     counts for as many jobs as are planned on it. None where there are too few to tell.
     """
@@ -168,7 +187,7 @@ def judge(rows: Observations, features: Features, plan: Sequence[Job]) -> Error 
         others = ~np.isin(rows.job, rows.job[mine])
         if mine.any() and others.any():
             off[mine] = np.abs(
-                np.expm1(Tables.solved(rows[others], features).log_ns(rows[mine]) - rows.log_ns[mine])
+                np.expm1(Tables.solved(rows[others], features, hyper).log_ns(rows[mine]) - rows.log_ns[mine])
             )
     names = np.array([name.partition(":")[2] for name in features.platform_names])[rows.platform[fair]]
     planned, measured = Counter(job.device for job in plan), Counter(names.tolist())

@@ -39,7 +39,8 @@ EVERY = round(1 / RANDOM)
 # Where nothing else is asked for a job ends when its means are known so well (from one job to the next a time moves by
 # as much), and where a device is too noisy for that, after so many executions and seconds: another job teaches more.
 USUAL = Settings(precision=0.02, repeats=5, co_run_s=0.25)
-PAUSE_S = 1.0  # between two answers
+PAUSE_S = 1.0  # between two answers at least
+REST = 5  # times as long as an answer took: the processors may be those that are measured
 FEWEST_NEW = 10  # jobs before it is first asked what teaches most
 TOLD = 1.25  # the error is told again after so many times the hours
 SHOWN = 5  # jobs that are told to come next
@@ -68,13 +69,19 @@ class Advice(Protocol):
     @property
     def seconds(self) -> NDArray[Any]: ...
 
+    @property
+    def memory(self) -> Any: ...
+
     def drawn(self, seed: int) -> Any: ...
 
 
 class Adviser(Protocol):
-    """Says what jobs would teach after what a dataset holds; the error too where it is to be ``judged``."""
+    """Says what jobs would teach after what a dataset holds; the error too where it is to be ``judged``.
 
-    def __call__(self, dataset: Dataset, jobs: Sequence[Job], *, judged: bool) -> Advice: ...
+    ``memory`` is what it left for itself the last time, None at first.
+    """
+
+    def __call__(self, dataset: Dataset, jobs: Sequence[Job], *, judged: bool, memory: Any) -> Advice: ...
 
 
 def drawn(job: Job, seed: int) -> Drawn:
@@ -188,8 +195,8 @@ class Adaptive:
 
     def _advise(self) -> None:
         begun = len(self.dataset.finished())
-        seed, asked_at = 0, -1.0 if begun >= FEWEST_NEW else 0.0
-        while not self._over.wait(PAUSE_S) and not self.stop.asked.is_set():
+        seed, asked_at, took_s, memory = 0, -1.0 if begun >= FEWEST_NEW else 0.0, 0.0, None
+        while not self._over.wait(max(PAUSE_S, REST * took_s)) and not self.stop.asked.is_set():
             if asked_at >= 0 and self.done < max(FEWEST_NEW, 1.1 * asked_at):
                 continue
             asked_at, seed = float(self.done), seed + 1
@@ -198,13 +205,15 @@ class Adaptive:
             if not jobs:
                 return
             try:
-                task = (self.adviser, self.dataset.root, jobs, seed, self._is_due())
+                task = (self.adviser, self.dataset.root, jobs, seed, self._is_due(), memory)
+                asked_s = time.monotonic()
                 asked = self._pool.apply_async(_ranked, task)
                 while not asked.ready() and not self._over.is_set():
                     asked.wait(0.1)
                 if self._over.is_set():
                     return
-                order, error, nats, seconds = asked.get()
+                took_s = time.monotonic() - asked_s
+                order, error, nats, seconds, memory = asked.get()
             except DatasetError:  # too little is measured as yet
                 continue
             except Exception as problem:  # the collection goes on without
@@ -246,12 +255,13 @@ class Adaptive:
 
 
 def _ranked(
-    adviser: Adviser, root: Path, jobs: Sequence[Job], seed: int, judged: bool
-) -> tuple[list[int], Judged | None, list[float], list[float]]:
-    """In the adviser's process: the numbers of the jobs, the next one first, the error so far if it is asked for, and
-    what each job teaches and takes."""
-    advice = adviser(Dataset.open(root), jobs, judged=judged)
-    return advice.drawn(seed).tolist(), advice.error, advice.nats.tolist(), advice.seconds.tolist()
+    adviser: Adviser, root: Path, jobs: Sequence[Job], seed: int, judged: bool, memory: Any
+) -> tuple[list[int], Judged | None, list[float], list[float], Any]:
+    """In the adviser's process: the numbers of the jobs, the next one first, the error so far if it is asked for, what
+    each job teaches and takes, and what is to be remembered."""
+    advice = adviser(Dataset.open(root), jobs, judged=judged, memory=memory)
+    order, nats, seconds = advice.drawn(seed).tolist(), advice.nats.tolist(), advice.seconds.tolist()
+    return order, advice.error, nats, seconds, advice.memory
 
 
 def background() -> Pool:

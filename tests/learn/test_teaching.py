@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from harness.learn.teaching import (
     POWER,
     TOGETHER,
     Advice,
+    Memory,
     advise,
     judge,
     measured_next,
@@ -49,6 +51,18 @@ def test_what_is_measured_often_teaches_less_than_what_never_was(data: Dataset) 
     beside = advise(data, [known, job(9, known.platform, known.workloads[0], "s1/small/w1")])
     assert beside.nats[1] > beside.nats[0]  # two observations, each of them less certain
     assert len(advise(data, new).nats) == 6
+
+
+def test_what_takes_long_to_find_is_remembered_until_rows_are_many_more(data: Dataset) -> None:
+    rows, features = load_training(data)
+    asked = [job(0, features.platform_names[0], features.workload_names[0])]
+    first = advise(data, asked, judged=False)
+    assert first.memory is not None and first.memory.rows == len(rows)
+    louder = Memory(len(rows), replace(first.memory.hyper, noise=4 * first.memory.hyper.noise))
+    assert advise(data, asked, judged=False, memory=louder).nats[0] < first.nats[0]
+    long_ago = replace(louder, rows=len(rows) // 2)
+    again = advise(data, asked, judged=False, memory=long_ago)
+    assert (again.nats[0], again.memory) == (first.nats[0], first.memory)
 
 
 def test_chances_go_by_information_and_less_by_seconds(data: Dataset) -> None:

@@ -51,6 +51,7 @@ class Advised:
 
     jobs: Sequence[Job]
     error: Judged | None
+    memory: int = 0
 
     @property
     def nats(self) -> Any:
@@ -64,10 +65,12 @@ class Advised:
         return np.argsort([-int(job.workloads[0].rpartition("w")[2]) for job in self.jobs], kind="stable")
 
 
-def advise(dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True) -> Advised:
+def advise(
+    dataset: Dataset, jobs: Sequence[Job], *, judged: bool = True, memory: int | None = None
+) -> Advised:
     if len(dataset.finished()) < 6:
         raise DatasetError("too little; measure more.")
-    return Advised(jobs, Judged())
+    return Advised(jobs, Judged(), (memory or 0) + 1)
 
 
 def workloads_in(folder: Path, count: int) -> list[Workload]:
