@@ -36,7 +36,7 @@ BETWEEN_POLICIES = r",(?=\s*(?:[a-z]|2d))"  # and not the comma in wfq:T,W
 
 @command(
     "harness place lab.npz deadlines.csv",
-    "harness place lab.npz deadlines.csv -d pi-4 -d pi-5 --for devices --picture placement.svg",
+    "harness place lab.npz deadlines.csv -d pi-4,pi-5 --for devices --picture placement.svg",
     "harness place lab.npz deadlines.csv --check datasets/lab",
     "harness place lab.npz deadlines.csv --violations 0.01 --check datasets/lab -o placement.csv",
     "harness place lab.npz deadlines.csv --run datasets/placed",

@@ -36,7 +36,7 @@ command = group("Measure")
 @command(
     "harness collect -o datasets/lab --dry-run",
     "harness collect -o datasets/lab --suite polybench/mini --limit 5",
-    "harness collect -o datasets/lab -d pi-4 -e wasmtime-j -e wasm3-i --hours 8",
+    "harness collect -o datasets/lab -d pi-4 -e wasmtime-j,wasm3-i --hours 8",
 )
 def collect(
     output: Annotated[

@@ -45,13 +45,16 @@ def status(
     from harness.measure.course import course_lines
     from harness.measure.lanes import LANE_COLUMNS, for_people, lanes
     from harness.measure.status import STATUS_COLUMNS, status_rows
+    from harness.progress import bar
 
     form = form_of(as_json, as_csv)
     opened = Dataset.open(dataset)
     if watch and form is not Form.table:
         raise UsageError("--watch shows a table; leave out --json and --csv.")
     if not watch and not devices:
-        rows_of_status = status_rows(opened, stderr().print)
+        console = stderr()
+        with bar(console, "reading", 0):
+            rows_of_status = status_rows(opened, console.print)
         show(rows_of_status, STATUS_COLUMNS, form, title=visible(opened.info.named()) or None)
         if form is Form.table:
             for line in course_lines(opened):
@@ -64,7 +67,9 @@ def status(
         return for_people(lanes(board)) if form is Form.table else lanes(board)
 
     if not watch:
-        show(rows(), LANE_COLUMNS, form)
+        with bar(stderr(), "reading", 0):
+            told = rows()
+        show(told, LANE_COLUMNS, form)
         return
     with until_ctrl_c():
         if devices:

@@ -35,6 +35,13 @@ Tables for people are not part of it.
 | 141 | whoever read stdout stopped reading, as `head` does |
 """
 
+BATCH = """
+## `harness predict --batch`
+
+The columns of the batch as they came, then `mean_ns` and `bound_ns`. Column names without a row are answered by column
+names, and stderr says so; a file without a word, and one with a row of more than 1 MiB, is refused.
+"""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -112,8 +119,7 @@ def markdown() -> str:
         sections.append(
             "\n".join([f"\n## {names}\n", "| column | is | meaning |", "|---|---|---|", *lines, ""])
         )
-    batch = "\n## `harness predict --batch`\n\nThe columns of the batch as they came, then `mean_ns` and `bound_ns`.\n"
-    return HEAD + "".join(sections) + batch
+    return HEAD + "".join(sections) + BATCH
 
 
 if __name__ == "__main__":

@@ -148,7 +148,8 @@ def report(
             raise UsageError(
                 "--card writes README.md and croissant.json; leave out --model, --output and --since."
             )
-        readme, machine = write_card(Dataset.open(dataset))
+        with bar(stderr(), "card", 0):
+            readme, machine = write_card(Dataset.open(dataset))
         stderr().print(
             f"the card is {readme}, and for programs {machine}; say the license in its first lines"
         )

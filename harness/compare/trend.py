@@ -56,6 +56,11 @@ def trend(
         raise UsageError("a trend needs two datasets at least; name them in their order.")
     if workload and suite:
         raise UsageError("give either --workload or --suite, not both.")
+    for option, name in (("-e", engine), ("-d", device)):
+        if name and "," in name:  # which is both sides of `compare`
+            raise UsageError(
+                f"{option} {name} must be one name, as a trend is of one; repeat the command for others."
+            )
     first, notes, by_series = roots[0], [], dict[str, list[dict[str, Any]]]()
     for root in roots[1:]:
         found = compare(first, root, engine=engine, device=device, anyway=True, rebuilt=True)

@@ -189,7 +189,7 @@ def _build_library(
     sha256 = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
     if not force and library.archive.exists() and _true(stamp_path, wanted):
         return sha256
-    say(f"{suite.name}: compiling the {several(len(sources), 'source')} of its library")
+    say(f"{suite.name}: compiling its library of {several(len(sources), 'source')}")
     with _replacing(library.archive) as fresh:
 
         def one(source: Path) -> Path:

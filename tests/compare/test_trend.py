@@ -103,3 +103,14 @@ def test_a_workload_that_is_not_shared_comes_with_near_names(nights: list[Path],
     ran = harness("trend", *nights, "-w", "poly/small/k33")
     assert ran.code == 2
     assert "no workload named 'poly/small/k33'" in ran.err and "did you mean poly/small/k3" in ran.err
+
+
+@pytest.mark.parametrize("option", ["-e", "-d"])
+def test_a_trend_is_of_one_engine_and_device(option: str, nights: list[Path], harness) -> None:
+    """Two with a comma are the two sides of `compare`, which would be another question."""
+    ran = harness("trend", *nights, option, "e,wasm3-i")
+    assert (ran.code, ran.out) == (2, "")
+    assert (
+        f"{option} e,wasm3-i must be one name, as a trend is of one; repeat the command for others."
+        in ran.err
+    )

@@ -99,7 +99,7 @@ def test_a_library_is_compiled_once_for_all_and_again_when_a_source_of_it_change
             (root / "lib" / "deep" / "twice.c").write_text(change)
         states += [one.compiled for one in build([one_suite(tmp_path)], say=heard.append)]
     assert states == [True, False, True]
-    assert heard == ["toys: compiling the 1 sources of its library"] * 2
+    assert heard == ["toys: compiling its library of 1 source"] * 2
 
 
 def test_a_check_that_fails_is_what_is_wrong_with_the_workload(tmp_path: Path) -> None:
