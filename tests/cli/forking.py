@@ -27,8 +27,11 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 PATIENCE_S = 120.0
+LONGEST_SILENT_S = 20.0
+WROTE = threading.Event()
 # As Python opens stdout: strictly, but under LC_ALL=C, where it takes any byte for a letter.
 ENCODINGS = {
     "utf-8": ("utf-8", "strict"),
@@ -191,15 +194,13 @@ def command(case: Case, out: int | None, err: int) -> int:
         os.environ["COLUMNS"] = str(case.width)
     os.environ["TERM"] = "xterm-256color"
     encoding, errors = ENCODINGS[case.encoding]
+    sys.argv = ["harness", *case.words]
     sys.stdin = open(0, encoding=encoding)  # noqa: SIM115
     sys.stdout = None if out is None else opened(1, encoding, errors)  # type: ignore[assignment]
     sys.stderr = opened(2, encoding, "backslashreplace")
-    sys.argv = ["harness", *case.words]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if case.stop:
-        timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=interrupted, daemon=True).start()
     from harness import cli
 
     code = 0
@@ -219,8 +220,23 @@ def command(case: Case, out: int | None, err: int) -> int:
     return code
 
 
+class Telling(io.FileIO):
+    """A stream that says when something came to it."""
+
+    def write(self, data: Any) -> int:
+        WROTE.set()
+        return super().write(data)
+
+
+def interrupted() -> None:
+    """Ctrl-C once something is shown, however slow the machine is; `watch` shows nothing on stdout."""
+    WROTE.wait(LONGEST_SILENT_S)
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def opened(handle: int, encoding: str, errors: str) -> io.TextIOWrapper:
-    raw = open(handle, "wb", buffering=0, closefd=False)  # noqa: SIM115
+    raw = (io.FileIO if handle == 2 and sys.argv[1:2] != ["watch"] else Telling)(handle, "wb", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw), encoding=encoding, errors=errors, line_buffering=raw.isatty()
     )
