@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -226,16 +227,17 @@ def _read(path: Path) -> pa.Table:
     if path.suffix in LINES:
         import pyarrow.json
 
+        content = _content(path, given)
+        if not content.strip():
+            raise Empty
+        if re.search(rb"(?m)^\s*[^{\s]", content):  # a row of `null` ends the process in Arrow's reader
+            objects(path, content.decode("utf-8-sig"))
         try:
             options = pyarrow.json.ReadOptions(block_size=LONGEST_ROW)
-            found = pyarrow.json.read_json(given, read_options=options)
+            return pyarrow.json.read_json(pa.BufferReader(content), read_options=options)
         except pa.ArrowInvalid:
-            content = _content(path, given)
             objects(path, content.decode("utf-8-sig"))  # tells which row is wrong
             raise
-        if not found.column_names and not _content(path, given).strip():
-            raise Empty
-        return found
     import pyarrow.csv
 
     text = dict.fromkeys(NAMED, pa.string())

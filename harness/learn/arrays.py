@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -51,7 +51,10 @@ class Described:
 
 
 def load_training(
-    dataset: Dataset, columns: Mapping[str, Sequence[str]] | None = None, also: Planned | None = None
+    dataset: Dataset,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    also: Planned | None = None,
+    usual: Mapping[str, float] | None = None,
 ) -> tuple[Observations, Features]:
     """Every execution time of a dataset, and the features of its workloads and platforms.
 
@@ -60,7 +63,8 @@ def load_training(
     last and are marked in `Observations.censored`, and in `chosen` what was chosen for what it teaches. Raises
     DatasetError where nothing was measured to its end, and where something makes no sense: a time below a nanosecond,
     a feature that is not finite. ``columns`` are those of `Described.columns` of another dataset, by default this
-    one's; ``also`` names what is to have features although nothing was observed of it.
+    one's; ``also`` names what is to have features although nothing was observed of it. The pace of rows is against what
+    is ``usual`` on their device (see `Training`), by default the median of these rows.
     """
     described = Described.of(dataset)
     with _sensible(dataset):
@@ -70,7 +74,7 @@ def load_training(
             raise _nothing(dataset)
         every = _in_order(joined(*rows))
         place, features = _seen(dataset, [every], described, columns or {}, also or Planned())
-        return _paced(_renumbered(every, place), features), features
+        return _paced(_renumbered(every, place), features, usual or {})[0], features
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Training:
     total        how many rows there are
     share        of the distinct sets of co-runners how many are among `rows`
     watched      who else saw every part
+    usual        by device, the median ln ns of the fixed work around its jobs
     """
 
     rows: Observations
@@ -92,6 +97,7 @@ class Training:
     total: int
     share: float
     watched: tuple[Watch, ...] = ()
+    usual: Mapping[str, float] = field(default_factory=dict)
 
 
 def gather_training(
@@ -132,8 +138,10 @@ def gather_training(
         held = [
             None if part is None else _renumbered(part, place) for part in (found.calibration, found.test)
         ]
-        training, watched = _paced(_renumbered(every, place), features), reading.watched
-        return Training(training, features, described, held[0], held[1], found.rows, found.share, watched)
+        training, usual = _paced(_renumbered(every, place), features, {})
+        return Training(
+            training, features, described, held[0], held[1], found.rows, found.share, reading.watched, usual
+        )
 
 
 class Watch(Protocol):
@@ -197,17 +205,21 @@ def _by_job(rows: Observations) -> Observations:
     return rows[np.lexsort((rows.workload, rows.job, ~rows.measured))]
 
 
-def _paced(rows: Observations, features: Features) -> Observations:
-    """With each row's pace against the median of its device, instead of how long the fixed work took."""
+def _paced(
+    rows: Observations, features: Features, usual: Mapping[str, float]
+) -> tuple[Observations, dict[str, float]]:
+    """With each row's pace against what is usual on its device, instead of how long the fixed work took; and that."""
     if rows.pace is None:
-        return rows
+        return rows, {}
     names = [name.partition(":")[2] for name in features.platform_names]
-    device = np.unique(names, return_inverse=True)[1][rows.platform]
-    pace = np.zeros(len(rows), np.float32)
-    for one in np.unique(device):
-        mine = (device == one) & (rows.pace > 0)
-        pace[mine] = rows.pace[mine] - np.median(rows.pace[mine]) if mine.any() else 0.0
-    return replace(rows, pace=pace)
+    devices, device = np.unique(names, return_inverse=True)
+    pace, found = np.zeros(len(rows), np.float32), {}
+    for number, name in enumerate(devices.tolist()):
+        mine = (device[rows.platform] == number) & (rows.pace > 0)
+        if mine.any():
+            found[name] = usual.get(name, float(np.median(rows.pace[mine])))
+            pace[mine] = rows.pace[mine] - found[name]
+    return replace(rows, pace=pace), found
 
 
 def _seen(

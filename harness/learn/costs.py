@@ -7,9 +7,10 @@ are learned from when the jobs of a device began one after another: engines diff
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from statistics import mean, median
 from typing import Any, Self
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ LEAST_S = 0.1  # of warming up, and of samples where a job ends when its means a
 NEWEST = 5000  # rows that are looked at, the newest ones
 FEWEST = 3  # jobs of a platform that tell what it takes
 PAUSE_S = 10.0  # a job that took so much longer than its rule says was not all that happened
+RULE = ("time_ns", "repeats", "limit_s", "co_run_s")  # without one of them a job tells nothing
 COLUMNS = [
     "job", "purpose", "platform", "device", "workload", "n_co_runners", "time_ns", "compile_ns", "cached",
     "repeats", "limit_s", "co_run_s", "precision", "started_at",
@@ -56,9 +58,9 @@ class Costs:
             compiling.setdefault(job.platform, []).extend(job.compiled_s)
             if took is not None:
                 left_s = took.total_seconds() - executing_s(job.rule, job.longest_s) - sum(job.compiled_s)
-                if left_s < PAUSE_S:
+                if took.total_seconds() > 0.0 and left_s < PAUSE_S:
                     besides.setdefault(job.platform, []).append(max(left_s, 0.0) / job.rule.degree)
-        return cls(_means(besides), _means(compiling), frozenset(compiled))
+        return cls(_of_each(mean, besides), _of_each(median, compiling), frozenset(compiled))
 
     def expected_s(self, job: Job, execution_s: float) -> float:
         """Of a job whose longest execution takes so long."""
@@ -102,7 +104,7 @@ def _jobs(rows: Iterable[Mapping[str, Any]]) -> list[tuple[_Done, timedelta | No
         members = list(jobs.values())
         for mine, following in zip(members, [*members[1:], None], strict=True):
             first = mine[0]
-            if first["purpose"] != "measure" or any(row["time_ns"] is None for row in mine):
+            if first["purpose"] != "measure" or any(row[name] is None for row in mine for name in RULE):
                 continue
             engine = first["platform"].partition(":")[0]
             rule = Job(
@@ -115,5 +117,5 @@ def _jobs(rows: Iterable[Mapping[str, Any]]) -> list[tuple[_Done, timedelta | No
     return found
 
 
-def _means(told: Mapping[str, list[float]]) -> dict[str, float]:
-    return {name: sum(some) / len(some) for name, some in told.items() if len(some) >= FEWEST}
+def _of_each(middle: Callable[[list[float]], float], told: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: middle(some) for name, some in told.items() if len(some) >= FEWEST}

@@ -47,7 +47,8 @@ def learn_more(model: Pitot, dataset: Dataset, *, everything: bool = False) -> L
         )
     if model.card.get("target") == "cold":
         raise ModelError("the model predicts what starting anew takes, which is not updated; train it again.")
-    observations, given = load_training(dataset, columns)
+    usual = model.card.get("usual")
+    observations, given = load_training(dataset, columns, usual=usual if isinstance(usual, dict) else None)
     observations, features = _numbered(observations, given, model.features)
     n_w, n_p = len(model.features.workload_names), len(model.features.platform_names)
     known = model.known.grown(len(features.workload_names) - n_w, len(features.platform_names) - n_p)
@@ -115,5 +116,6 @@ def _numbered(observations: Observations, given: Features, have: Features) -> tu
         log_ns=observations.log_ns,
         job=observations.job,
         censored=observations.censored,
+        pace=observations.pace,
     )
     return moved, Features(workloads, platforms, workload_names, platform_names)

@@ -57,9 +57,9 @@ class Numbered:
 
 
 def _log_yardstick(table: pa.Table) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(N,) ln ns that fixed work took, mean of before and after the job; 0 where neither is known."""
+    """(N,) ln ns that fixed work took, mean of before and after the job; 0 where neither is known (or is 0)."""
     told = [
-        np.nan_to_num(np.log(pc.fill_null(pc.struct_field(table[when], "yardstick_ns"), 1).to_numpy()))
+        np.log(np.maximum(pc.fill_null(pc.struct_field(table[when], "yardstick_ns"), 1).to_numpy(), 1))
         for when in ("state_before", "state_after")
     ]
     known = np.sum([one > 0 for one in told], axis=0)

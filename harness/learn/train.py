@@ -127,6 +127,7 @@ def train(
         "target": target,
         "rows": given.total,
         "columns": given.described.columns(features),
+        "usual": dict(given.usual),
         "held_out": entry,
         "accuracy": accuracy,
     }

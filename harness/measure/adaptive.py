@@ -29,7 +29,7 @@ from harness.dataset.info import Settings
 from harness.dataset.records import Drawn, Entry, Job
 from harness.dataset.store import Dataset
 from harness.errors import DatasetError, why
-from harness.measure.course import Expected, Progress, keep_progress, read_progress, sentence
+from harness.measure.course import Expected, Progress, keep_progress, read_progress, sentence, spent_s
 from harness.measure.listener import Listener
 from harness.measure.plan import Plan
 from harness.measure.stop import Stop
@@ -43,6 +43,7 @@ PAUSE_S = 1.0  # between two answers at least
 REST = 5  # times as long as an answer took: the processors may be those that are measured
 FEWEST_NEW = 10  # jobs before it is first asked what teaches most
 TOLD = 1.25  # the error is told again after so many times the hours
+LONGEST = 3  # times its limit, of a job with all that it takes besides
 SHOWN = 5  # jobs that are told to come next
 
 
@@ -149,7 +150,8 @@ class Adaptive:
         self.taken: Counter[str] = Counter()  # by device
         self.done, self.spent_s, self.told_at_s = 0, 0.0, 0.0
         self.started: dict[str, float] = {}
-        self.before_s = max((told.hours * 3600 for told in read_progress(dataset)), default=0.0)
+        told_s = max((told.hours * 3600 for told in read_progress(dataset)), default=0.0)
+        self.before_s = max(told_s, spent_s(dataset, LONGEST * plan.settings.limit_s))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._advise, name="adviser")
 

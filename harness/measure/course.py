@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from itertools import pairwise
 
 import msgspec
 
@@ -49,6 +50,20 @@ class Progress(msgspec.Struct, frozen=True):
     high: float
     random_jobs: int
     next: tuple[Expected, ...] = ()
+
+
+def spent_s(dataset: Dataset, longest_s: float) -> float:
+    """How long devices worked on the jobs of a dataset: the time from the beginning of each to that of the next.
+
+    What lasted longer than any job may is a pause.
+    """
+    starts: dict[str, set[float]] = {}
+    for part in dataset.parts(["device", "started_at"]):
+        part = part.filter(part["started_at"].is_valid())
+        for device, at in zip(part["device"].to_pylist(), part["started_at"].to_pylist(), strict=True):
+            starts.setdefault(device, set()).add(at.timestamp())
+    gaps = (after - at for some in starts.values() for at, after in pairwise(sorted(some)))
+    return sum(gap for gap in gaps if gap < longest_s)
 
 
 def read_progress(dataset: Dataset) -> list[Progress]:

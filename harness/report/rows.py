@@ -100,7 +100,9 @@ class Rows:
         device does not report one.
         """
         return {
-            (when, name): pc.cast(pc.struct_field(self.table[f"state_{when}"], name), pa.float64()).to_numpy()
+            (when, name): pc.cast(
+                pc.struct_field(self.table[f"state_{when}"], name), pa.float64(), safe=False
+            ).to_numpy()
             for when in ("before", "after")
             for name in (
                 "clock_mhz",

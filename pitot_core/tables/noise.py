@@ -85,7 +85,9 @@ def found_hyper(
     if rows.pace is not None:
         pace = np.concatenate([np.zeros(len(mine)) if mine.pace is None else mine.pace for _, mine in tried])
         for _ in range(2 if few else 1):  # once it is known, what is left tells it more exactly
-            usual = replace(usual, pace=pace_slope(pace, residuals(usual) + usual.pace * pace))
+            left = residuals(usual) + usual.pace * pace
+            known = pace != 0
+            usual = replace(usual, pace=pace_slope(pace[known], left[known]))
     with ThreadPoolExecutor(settings.threads) as pool:
         steps = [noisier(usual, step) for step in STEPS[0]]
         off = list(pool.map(errors, steps))

@@ -54,6 +54,16 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 @pytest.mark.parametrize("read", [batch, place, simulate])
+@pytest.mark.parametrize("text", ["null\n", "null\nnull\n", f"null\n{json.dumps(RIGHT)}\n"])
+def test_a_row_of_null_ends_no_process(
+    text: str, read: Callable[[Path, Pitot], None], model: Pitot, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.jsonl").write_text(text)
+    with pytest.raises(UsageError, match=r"rows\.jsonl, row 1: it is no JSON object; correct it\."):
+        read(tmp_path / "rows.jsonl", model)
+
+
+@pytest.mark.parametrize("read", [batch, place, simulate])
 @pytest.mark.parametrize("form", [".csv", ".jsonl", ".parquet"])
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_wrong_row_is_told_with_its_file_and_number(

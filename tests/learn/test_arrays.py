@@ -62,7 +62,7 @@ def test_a_row_tells_the_pace_of_its_device_by_the_fixed_work_around_it(tmp_path
     data = dataset_of(tmp_path / "data", [])
     names = [f"s/w{number}" for number in range(4)]
     data.put_workloads({"workload": name, "features": [("a", 1.0)]} for name in names)
-    around = [(20_000, 20_000), (30_000, None), (45_000, 20_000), (None, None)]
+    around = [(20_000, 20_000), (30_000, 0), (45_000, 20_000), (None, None)]
     with data.journal("local") as journal:
         for number, (before, after) in enumerate(around):
             one = entry(number, names[number])
@@ -72,7 +72,11 @@ def test_a_row_tells_the_pace_of_its_device_by_the_fixed_work_around_it(tmp_path
     rows, _ = load_training(data)
     found = dict(zip(rows.workload.tolist(), rows.pace.tolist(), strict=True))  # against the median, of 30 µs
     assert found == pytest.approx({0: np.log(2 / 3), 1: 0.0, 2: 0.0, 3: 0.0}, abs=1e-6)
-    assert gather_training(data, calibration=0.1, test=0.0).rows.pace is not None
+    given = gather_training(data, calibration=0.1, test=0.0)
+    assert given.rows.pace is not None
+    assert given.usual == pytest.approx({"local": np.log(30_000)})
+    slow, _ = load_training(data, usual={"local": np.log(15_000)})  # a day on which all was slow
+    assert sorted(slow.pace) == pytest.approx(sorted([np.log(4 / 3), np.log(2), np.log(2), 0.0]), abs=1e-6)
 
 
 def test_only_known_times_are_exported_and_tested_with(tmp_path: Path) -> None:

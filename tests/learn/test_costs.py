@@ -9,7 +9,7 @@ import pytest
 
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample, State
 from harness.dataset.store import Dataset
-from harness.learn.costs import Costs
+from harness.learn.costs import COLUMNS, Costs, _jobs
 
 KNOWN = 0.01
 
@@ -59,6 +59,22 @@ def test_compiling_counts_where_no_job_had_the_workload_before(tmp_path: Path) -
 def test_a_night_between_two_jobs_is_not_what_a_job_takes(tmp_path: Path) -> None:
     costs = Costs.of(collected(tmp_path / "data", [2.0, 2.0, 2.0, 40_000.0, 2.0, 2.0]))
     assert costs.expected_s(job(9, "e", "w0"), 0.1) == pytest.approx(2.0)
+
+
+def test_a_clock_that_stands_still_teaches_no_costs(tmp_path: Path) -> None:
+    assert not Costs.of(collected(tmp_path / "data", [0.0] * 6)).besides
+
+
+def test_rows_without_a_rule_teach_no_costs() -> None:
+    row = dict.fromkeys(COLUMNS) | {
+        "device": "d",
+        "job": "1",
+        "purpose": "measure",
+        "platform": "e:d",
+        "time_ns": 1,
+    }
+    assert _jobs([row | {"repeats": 5, "limit_s": 1.0}]) == []
+    assert len(_jobs([row | {"repeats": 5, "limit_s": 1.0, "co_run_s": 1.0, "workload": "w"}])) == 1
 
 
 def test_of_few_jobs_and_of_imported_rows_nothing_is_learned(tmp_path: Path) -> None:
