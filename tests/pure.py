@@ -39,8 +39,11 @@ def watch() -> None:
 
 
 def note_start(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note a start, but for that of ldconfig: old ways to limit a library's threads look for the C library by it."""
-    if event in STARTS and not str(arguments[0]).endswith("/ldconfig"):
+    """Note a start, but for what libraries look things up with, whatever the answer.
+
+    ldconfig finds the C library in old ways to limit threads, fc-list the fonts when matplotlib is first used.
+    """
+    if event in STARTS and not str(arguments[0]).endswith(("ldconfig", "fc-list")):
         asked.append(event)
 
 
