@@ -10,6 +10,7 @@ import pytest
 from harness.dataset.records import Entry, Job, JobResult, MemberResult, Sample, State
 from harness.dataset.store import Dataset
 from harness.learn.costs import COLUMNS, Costs, _jobs
+from harness.measure.course import spent_s
 
 KNOWN = 0.01
 
@@ -75,6 +76,12 @@ def test_rows_without_a_rule_teach_no_costs() -> None:
     }
     assert _jobs([row | {"repeats": 5, "limit_s": 1.0}]) == []
     assert len(_jobs([row | {"repeats": 5, "limit_s": 1.0, "co_run_s": 1.0, "workload": "w"}])) == 1
+
+
+def test_device_hours_are_those_between_jobs_without_the_pauses(tmp_path: Path) -> None:
+    data = collected(tmp_path / "data", [2.0, 2.0, 40_000.0, 3.0, 3.0])
+    assert spent_s(data, 90.0) == pytest.approx(7.0)  # to the beginning of the last one
+    assert spent_s(Dataset.create(tmp_path / "empty"), 90.0) == 0.0
 
 
 def test_of_few_jobs_and_of_imported_rows_nothing_is_learned(tmp_path: Path) -> None:
