@@ -7,6 +7,7 @@ million questions take seconds and memory does not grow with what is asked about
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import re
@@ -247,9 +248,15 @@ def _read(path: Path) -> pa.Table:
         wrong.append(row)
         return "error"
 
+    content = (contents(path) if isinstance(given, Path) else given.getvalue()).removeprefix(codecs.BOM_UTF8)
+    if not content.strip():
+        raise Empty
+    content.decode()  # raises; Arrow would tell it in the middle of a call back
+    if not content.endswith(b"\n"):
+        content += b"\n"  # without which a line of column names alone is none for Arrow
     try:
         return pyarrow.csv.read_csv(
-            given,
+            pa.BufferReader(content),
             read_options=pyarrow.csv.ReadOptions(
                 use_threads=False,  # else rows are not numbered
                 block_size=LONGEST_ROW,
@@ -261,8 +268,7 @@ def _read(path: Path) -> pa.Table:
         if wrong and wrong[0].number:
             row = wrong[0]
             raise too_many_cells(path, row.number - 1, row.actual_columns, row.expected_columns) from None
-        if not _content(path, given).strip():
-            raise Empty from None
+        check_lengths(path, content)
         raise
 
 

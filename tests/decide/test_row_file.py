@@ -53,6 +53,26 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00a,b\n\x93,\x80", bytes(range(256))])
+def test_what_is_no_text_is_told_in_a_sentence(
+    content: bytes, model: Pitot, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.csv").write_bytes(content)
+    with pytest.raises(UsageError, match="UTF-8"):
+        batch(tmp_path / "rows.csv", model)
+    assert capfd.readouterr().err == ""
+
+
+def test_column_names_need_no_end_of_line_and_a_byte_order_mark_is_no_word(
+    model: Pitot, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("workload,platform")
+    assert len(Batch(tmp_path / "rows.csv", model).queries) == 0
+    (tmp_path / "rows.csv").write_bytes(b"\xef\xbb\xbf")
+    with pytest.raises(UsageError, match="is empty"):
+        batch(tmp_path / "rows.csv", model)
+
+
 @pytest.mark.parametrize("read", [batch, place, simulate])
 @pytest.mark.parametrize("text", ["null\n", "null\nnull\n", f"null\n{json.dumps(RIGHT)}\n"])
 def test_a_row_of_null_ends_no_process(
