@@ -39,7 +39,7 @@ BATCH = """
 ## `harness predict --batch`
 
 The columns of the batch as they came, then `mean_ns` and `bound_ns`. Column names without a row are answered by column
-names, and stderr says so; a file without a word, and one with a row of more than 1 MiB, is refused.
+names, and stderr says so; a file without a word, and one with a row of several MiB, is refused.
 """
 
 
