@@ -227,6 +227,11 @@ class Observations(Queries):
         """(N,) how many rows each stands for."""
         return np.ones(len(self), np.float32) if self.count is None else self.count
 
+    @property
+    def paces(self) -> NDArray[np.float32]:
+        """(N,) the pace of each, 0 where it is not known."""
+        return np.zeros(len(self), np.float32) if self.pace is None else self.pace
+
     def at_usual_pace(self, slope: float) -> Self:
         """With the times that the machine at its usual pace would have taken, where times go by `slope` of its pace."""
         if self.pace is None or not slope:
@@ -265,9 +270,8 @@ def joined(*parts: Observations) -> Observations:
     censored, chosen = (~np.concatenate([getattr(p, name) for p in parts]) for name in ("measured", "fair"))
     counted = any(part.count is not None for part in parts)
     count = np.concatenate([part.times for part in parts]) if counted else None
-    none = np.float32(0)
-    paces = [np.broadcast_to(none, len(part)) if part.pace is None else part.pace for part in parts]
-    return Observations(**columns, censored=censored, chosen=chosen, count=count, pace=np.concatenate(paces))
+    pace = np.concatenate([part.paces for part in parts])
+    return Observations(**columns, censored=censored, chosen=chosen, count=count, pace=pace)
 
 
 def jobs_of(platform: NDArray[Any], workload: NDArray[Any], co_runners: NDArray[Any]) -> NDArray[np.int64]:

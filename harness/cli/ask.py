@@ -10,7 +10,7 @@ import typer
 
 from harness.cli import completion
 from harness.cli.app import group
-from harness.cli.options import AsCsv, AsJson, form_of, listed, split
+from harness.cli.options import AsCsv, AsJson, form_of, listed, names, split
 from harness.errors import UsageError
 from harness.output import show, stderr
 from harness.spelling import several
@@ -28,36 +28,15 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file of `harness train`.")],
     workload: Annotated[
         list[str] | None,
-        typer.Option(
-            "--workload",
-            "-w",
-            metavar="A,B",
-            help="Default: every workload.",
-            autocompletion=completion.workloads,
-            callback=listed,
-        ),
+        names("--workload", "-w", help="Default: every workload.", completion=completion.workloads),
     ] = None,
     device: Annotated[
         list[str] | None,
-        typer.Option(
-            "--device",
-            "-d",
-            metavar="A,B",
-            help="Default: every device.",
-            autocompletion=completion.devices,
-            callback=listed,
-        ),
+        names("--device", "-d", help="Default: every device.", completion=completion.devices),
     ] = None,
     engine: Annotated[
         list[str] | None,
-        typer.Option(
-            "--engine",
-            "-e",
-            metavar="A,B",
-            help="Default: every engine of the device.",
-            autocompletion=completion.engines,
-            callback=listed,
-        ),
+        names("--engine", "-e", help="Default: every engine of the device.", completion=completion.engines),
     ] = None,
     platform: Annotated[
         list[str] | None,

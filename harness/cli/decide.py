@@ -20,7 +20,7 @@ from harness.cli.options import (
     Engines,
     form_of,
     joined,
-    listed,
+    names,
     split,
 )
 from harness.errors import UsageError
@@ -198,14 +198,7 @@ def simulate(
     ],
     devices: Annotated[
         list[str] | None,
-        typer.Option(
-            "--device",
-            "-d",
-            metavar="A,B",
-            help="The pool; default: all.",
-            autocompletion=completion.devices,
-            callback=listed,
-        ),
+        names("--device", "-d", help="The pool; default: all.", completion=completion.devices),
     ] = None,
     policies: Annotated[
         list[str] | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +32,11 @@ def joined(given: list[str] | None) -> str | None:
     return ",".join(given) if given else None
 
 
+def names(*flags: str, help: str, completion: Any) -> Any:
+    """An option that takes one name or several, repeated or with commas between."""
+    return typer.Option(*flags, metavar="A,B", help=help, autocompletion=completion, callback=listed)
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")]
 DevicesFile = Annotated[Path, typer.Option("--devices-file", help="The file that lists the devices.")]
@@ -45,25 +50,11 @@ Benchmarks = Annotated[
 ]
 Devices = Annotated[
     list[str] | None,
-    typer.Option(
-        "--device",
-        "-d",
-        metavar="A,B",
-        help="Only these devices.",
-        autocompletion=completion.devices,
-        callback=listed,
-    ),
+    names("--device", "-d", help="Only these devices.", completion=completion.devices),
 ]
 Engines = Annotated[
     list[str] | None,
-    typer.Option(
-        "--engine",
-        "-e",
-        metavar="A,B",
-        help="Only these engines.",
-        autocompletion=completion.engines,
-        callback=listed,
-    ),
+    names("--engine", "-e", help="Only these engines.", completion=completion.engines),
 ]
 Memory = Annotated[
     int, typer.Option(metavar="MIB", help="Linear memory a workload may have, MiB.", min=1, max=4096)

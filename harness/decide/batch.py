@@ -225,19 +225,21 @@ def _read(path: Path) -> pa.Table:
 
         with pq.ParquetFile(given) as file:
             return unfolded(file.read())
+    content = contents(path) if isinstance(given, Path) else given.getvalue()
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if not content.strip():
+        raise Empty
     if path.suffix in LINES:
         import pyarrow.json
 
-        content = _content(path, given)
-        if not content.strip():
-            raise Empty
+        check_lengths(path, content)
         if re.search(rb"(?m)^\s*[^{\s]", content):  # a row of `null` ends the process in Arrow's reader
-            objects(path, content.decode("utf-8-sig"))
+            objects(path, content.decode())
         try:
             options = pyarrow.json.ReadOptions(block_size=LONGEST_ROW)
             return pyarrow.json.read_json(pa.BufferReader(content), read_options=options)
         except pa.ArrowInvalid:
-            objects(path, content.decode("utf-8-sig"))  # tells which row is wrong
+            objects(path, content.decode())  # tells which row is wrong
             raise
     import pyarrow.csv
 
@@ -248,9 +250,6 @@ def _read(path: Path) -> pa.Table:
         wrong.append(row)
         return "error"
 
-    content = (contents(path) if isinstance(given, Path) else given.getvalue()).removeprefix(codecs.BOM_UTF8)
-    if not content.strip():
-        raise Empty
     content.decode()  # raises; Arrow would tell it in the middle of a call back
     if not content.endswith(b"\n"):
         content += b"\n"  # without which a line of column names alone is none for Arrow
@@ -270,13 +269,6 @@ def _read(path: Path) -> pa.Table:
             raise too_many_cells(path, row.number - 1, row.actual_columns, row.expected_columns) from None
         check_lengths(path, content)
         raise
-
-
-def _content(path: Path, given: Path | io.BytesIO) -> bytes:
-    """All of what could not be read. Raises UsageError where a row of it is too long."""
-    content = contents(path) if isinstance(given, Path) else given.getvalue()
-    check_lengths(path, content)
-    return content
 
 
 def _quoted(name: str) -> str:

@@ -42,7 +42,7 @@ STEP = 4.0
 STEPS = (0, 1), (2, 3)  # the second two only where a row of four times the usual variance may be better
 MOST_COUNTS = 1.0  # ln units: a row that is further off says no more about noise
 FEW_ROWS = 60  # below which a fold tells nothing
-HELD_OUT = ((5000, 5),)  # below so many rows, so many of five folds; above, one tells enough
+ENOUGH = 5000  # rows of which one fold tells enough; of fewer, all are held out in turn
 SURE = 1.0  # standard errors: of more noise, as much as it must be better by
 SURER = 2.0  # of a further change
 PRIOR = 0.5, 0.5  # of the slope of times against pace: mean and deviation
@@ -64,7 +64,7 @@ def found_hyper(
     rows, kernels = _represented(rows, sweeps.shape, kernels)
     shape = len(kernels[0]), len(kernels[1])
     fold = folds(rows, FOLDS, by=settings.split_by, seed=settings.seed)
-    held = next((count for below, count in HELD_OUT if len(rows) < below), 1)
+    held = FOLDS if len(rows) < ENOUGH else 1
     parted = [(rows[fold != one], rows[(fold == one) & rows.measured]) for one in range(held)]
     tried = [(others, mine) for others, mine in parted if others.measured.any() and len(mine)]
     if len(rows) < FEW_ROWS or not tried:
@@ -83,7 +83,7 @@ def found_hyper(
         return np.asarray(np.minimum(np.abs(residuals(hyper)), MOST_COUNTS))
 
     if rows.pace is not None:
-        pace = np.concatenate([np.zeros(len(mine)) if mine.pace is None else mine.pace for _, mine in tried])
+        pace = np.concatenate([mine.paces for _, mine in tried])
         for _ in range(2 if few else 1):  # once it is known, what is left tells it more exactly
             left = residuals(usual) + usual.pace * pace
             known = pace != 0
